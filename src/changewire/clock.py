@@ -1,0 +1,62 @@
+"""The only place that asks the system for the time. Everything else is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Moments, durations and waiting. `changewire.testing.ManualClock` is the one that tests turn by hand."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; for measuring durations only."""
+
+    def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
+        """Let ``seconds`` pass, less if ``wake`` is set in between. True when it was woken."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+        return time.monotonic()
+
+    def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
+        """Sleep, or wait for ``wake``."""
+        if wake is None:
+            time.sleep(max(0.0, seconds))
+            return False
+        return wake.wait(max(0.0, seconds))
+
+
+def to_text(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: fixed width, so text order is time order.
+
+    >>> to_text(datetime(2026, 11, 21, 10, 0, tzinfo=UTC))
+    '2026-11-21T10:00:00.000000Z'
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"naive datetime {moment!r}: give it a time zone")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_text(text: str) -> datetime:
+    """A moment from RFC 3339 text; text without an offset is taken as UTC. Raises ValueError on anything else."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def seconds(delta: timedelta) -> float:
+    """A duration in seconds."""
+    return delta.total_seconds()

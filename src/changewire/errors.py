@@ -1,0 +1,135 @@
+"""The whole error tree, ordered by what the person or the caller can do about it.
+
+ChangewireError                 every error that is ours; its text is written for the person who must act
+├── UsageError                  the command was used wrongly                           exit 2
+├── ConfigError                 files that cannot be used; carries its `Problem`s       exit 1
+├── StateError                  the database cannot be used                             exit 1
+│   ├── HomeLockedError         another daemon works in this home
+│   └── FencedError             this claim is no longer ours: somebody went on without us
+├── PollError                   a poll that did not come to a good end; the stored state stays
+└── ApiError                    an answer that is an error, or no answer; carries its `FailureClass`
+    └── DelayedError            the budget says: not before `until`; nothing went wrong
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ChangewireError(Exception):
+    """Something went wrong in a way that we foresaw. The docstring of each kind is its default message."""
+
+    exit_code = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+
+
+class UsageError(ChangewireError):
+    """The command was used wrongly."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in one file, told so that it can be mended."""
+
+    file: str
+    line: int  # from 1; 0 when the file as a whole is meant
+    column: int  # from 1; 0 when the line as a whole is meant
+    code: str  # stable word for programs, such as "unknown_key"
+    message: str  # what is wrong and what to do, one sentence
+    suggestion: str | None = None  # the nearest valid word, None when nothing is near
+
+    def __str__(self) -> str:
+        hint = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+
+    def as_dict(self) -> dict[str, object]:
+        """The form of ``validate --json``."""
+        return asdict(self)
+
+
+class ConfigError(ChangewireError):
+    """Some files cannot be used."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)) or None)
+
+
+class StateError(ChangewireError):
+    """The state database cannot be used."""
+
+
+class HomeLockedError(StateError):
+    """Another daemon works in this home."""
+
+
+class FencedError(StateError):
+    """This claim is no longer valid: the trigger or run was changed or taken over in the meantime."""
+
+
+class PollError(ChangewireError):
+    """The poll did not come to a good end."""
+
+
+class FailureClass(StrEnum):
+    """What kind of failure an answer is, which decides what happens next."""
+
+    TRANSIENT = "transient"  # server error, timeout, broken connection: try again soon
+    RATE = "rate"  # too many requests: wait as long as told, nobody's fault
+    CREDENTIAL = "credential"  # sign-in refused: a person must mend the connection
+    SCOPE = "scope"  # the app may not do this: a person must tick a scope
+    PLAN = "plan"  # the account's plan does not include this
+    GONE = "gone"  # what was asked for does not exist (any more)
+    NOT_YET = "not_yet"  # nothing there so far; not an error for a poll
+    BAD_INPUT = "bad_input"  # the request itself is wrong: trying again cannot help
+    BROKEN = "broken"  # the answer cannot be what the API promises: HTML, cut JSON, a missing list
+
+    @property
+    def permanent(self) -> bool:
+        """True where trying the same again cannot help before a person acts."""
+        return self in {self.CREDENTIAL, self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT}
+
+
+class ApiError(ChangewireError):
+    """An API answered with an error, or not at all."""
+
+    def __init__(
+        self,
+        message: str,
+        failure: FailureClass,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retry_at: datetime | None = None,
+        sent: bool = True,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.status = status  # HTTP status; None when no answer came
+        self.code = code  # the API's own error code as text; None when it gave none
+        self.retry_at = retry_at  # never try again before this moment; None: the source said nothing
+        self.sent = sent  # False: certainly nothing reached the server
+        self.reason = reason  # named special case of the connector, such as "dead_page_token"
+
+
+class DelayedError(ApiError):
+    """The request budget is used up for now."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message, FailureClass.RATE, retry_at=until, sent=False)
+        self.until = until
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like ``word``, or None when none is near enough to be meant."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None

@@ -1,0 +1,89 @@
+"""Secrets as a type of their own, and the mask that keeps them out of everything that is shown or stored."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import threading
+import urllib.parse
+from typing import Any
+
+
+class Secret:
+    """A text that never shows itself. ``reveal()`` is the only way to its value, and each use can be searched for.
+
+    Making one also teaches `mask` the value, so that it is found again inside URLs, headers, JSON and base64.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        learn(value)
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that must send it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+STARS = "***"
+SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
+_lock = threading.Lock()
+_forms: tuple[str, ...] = ()
+
+
+def _derived(value: str) -> set[str]:
+    raw = value.encode()
+    forms = {value, value.strip(), urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)}
+    forms |= {urllib.parse.quote(value), html.escape(value), json.dumps(value)[1:-1]}
+    forms |= {json.dumps(value, ensure_ascii=False)[1:-1], raw.hex(), repr(value)[1:-1]}
+    for offset in range(3):  # base64 of a text that contains the value depends on where it begins in it
+        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
+        middle = encoded[-(-offset * 8 // 6) : len(raw) * 8 // 6 - 1 or None]
+        forms |= {middle, middle.replace("+", "-").replace("/", "_")}
+    return {form for form in forms if len(form) >= SHORTEST}
+
+
+def learn(value: str) -> None:
+    """From now on `mask` hides ``value`` and its usual encodings. Values under four characters are not hidden."""
+    global _forms
+    if len(value.strip()) < SHORTEST:
+        return
+    with _lock:
+        if value not in _forms:
+            _forms = tuple(sorted({*_forms, *_derived(value)}, key=len, reverse=True))
+
+
+def mask(text: str) -> str:
+    """``text`` with every known secret, also encoded ones, replaced by ``***``."""
+    for form in _forms:
+        if form in text:
+            text = text.replace(form, STARS)
+    return text
+
+
+def mask_data(data: Any) -> Any:
+    """The same for plain JSON data; `Secret` objects become ``***``."""
+    if isinstance(data, str):
+        return mask(data)
+    if isinstance(data, dict):
+        return {mask(k) if isinstance(k, str) else k: mask_data(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [mask_data(v) for v in data]
+    return STARS if isinstance(data, Secret) else data

@@ -1,0 +1,1 @@
+"""Trigger types, when to poll, how to read, and what counts as a change."""

@@ -1,0 +1,96 @@
+"""What counts in an item: the rules of a trigger type together with the ``ignore`` of a workflow, made ready for use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from changewire.paths import EACH, Tokens, all_paths, exists, parse_path
+from changewire.triggers.definition import Compare, TriggerType
+from changewire.values import digest, dumps
+
+
+@dataclass
+class Rule:
+    """What holds at one place of an item, and below it. Made once for each trigger, then only read."""
+
+    volatile: bool = False  # left out of every comparison
+    volatile_when: str | None = None  # left out while this expression holds for the item
+    key: tuple[tuple[Tokens, ...], ...] | None = None  # list of records: what makes one, alternatives in order
+    keep: str | None = None  # list of records: only entries for which this expression holds count
+    slides_by: Tokens | None = None  # list of records: entries beyond the last one known are the window moving on
+    ordered: bool = False  # list whose order is a value; all others are sets
+    separator: str | None = None  # text that is a set of parts
+    without_query: bool = False  # URL whose part after "?" is not compared
+    children: dict[str, Rule] = field(default_factory=dict)
+
+    def below(self, token: str) -> Rule | None:
+        """The rule one step down; None where nothing is said about that place."""
+        return self.children.get(token) or self.children.get("*")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The comparison rules of one trigger."""
+
+    root: Rule
+    only: tuple[Tokens, ...]  # compare nothing but these; empty: everything
+    may_vanish: frozenset[Tokens]  # fields that may go away without being a change
+    known: frozenset[Tokens]  # fields that the type knows: one of these appearing or going is a change
+    new_fields: Literal["quiet", "count"]
+    fingerprint: str  # changes when any of the above does
+
+
+def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
+    """The rules of ``kind`` with the paths in ``ignore`` left out as well."""
+    compare = kind.compare
+    root = Rule()
+    for entry in (*compare.volatile, *ignore):
+        path, when = (entry, None) if isinstance(entry, str) else (entry.path, entry.when)
+        place = _place(root, parse_path(path))
+        place.volatile, place.volatile_when = when is None, when
+    _place_lists(root, compare)
+    for path in compare.ordered:
+        _place(root, parse_path(path)).ordered = True
+    for path, separator in compare.text_sets.items():
+        _place(root, parse_path(path)).separator = separator
+    for path in compare.without_query:
+        _place(root, parse_path(path)).without_query = True
+    return Rules(
+        root=root,
+        only=tuple(parse_path(path) for path in compare.only),
+        may_vanish=frozenset(parse_path(path) for path in compare.may_vanish),
+        known=frozenset(all_paths(kind.sample)) | frozenset(parse_path(path) for path in compare.known),
+        new_fields=compare.new_fields,
+        fingerprint=digest(dumps([compare.model_dump(mode="json"), sorted(ignore), kind.sample]), 16),
+    )
+
+
+def unknown_paths(kind: TriggerType, paths: Iterable[str]) -> list[str]:
+    """Those of ``paths`` that lead nowhere in the type's sample: most likely misspelt."""
+    known = frozenset(parse_path(path) for path in kind.compare.known)
+    return [
+        path
+        for path in paths
+        if not exists(kind.sample, parse_path(path)) and parse_path(path) not in known
+    ]
+
+
+def _place_lists(root: Rule, compare: Compare) -> None:
+    for path, records in compare.lists.items():
+        place = _place(root, parse_path(path))
+        place.key = tuple(tuple(parse_path(part) for part in parts) for parts in records.key)
+        place.keep = records.keep
+        place.slides_by = parse_path(records.slides_by) if records.slides_by else None
+
+
+def _place(root: Rule, tokens: Tokens) -> Rule:
+    for token in tokens:
+        root = root.children.setdefault(token, Rule())
+    return root
+
+
+def entry_rule(rule: Rule | None) -> Rule | None:
+    """The rule for the entries of a list."""
+    return rule.children.get(EACH) if rule else None

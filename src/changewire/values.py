@@ -1,0 +1,40 @@
+"""Plain JSON data: one canonical form, hashes and sizes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, TypeAlias
+
+import orjson
+
+Json: TypeAlias = Any
+"""None, bool, int, float, str, or lists and dicts (with text keys) of these."""
+
+
+def loads(text: bytes | str) -> Json:
+    """Data from JSON text. Raises ValueError where it is none."""
+    return orjson.loads(text)
+
+
+def dumps(data: Json) -> bytes:
+    """JSON text with sorted keys: equal data give equal bytes."""
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+
+
+def dumps_text(data: Json) -> str:
+    """`dumps` as text."""
+    return dumps(data).decode()
+
+
+def digest(data: bytes, length: int = 32) -> str:
+    """The first ``length`` hexadecimal digits of the SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()[:length]
+
+
+def make_id(prefix: str, *parts: Json) -> str:
+    """An id that follows from its parts: the same parts give the same id on every machine and in every version.
+
+    >>> make_id("evt", "trigger", "created", "42")
+    'evt_43aedf7b657df70fafc3cde9'
+    """
+    return f"{prefix}_{digest(dumps(list(parts)), 24)}"
