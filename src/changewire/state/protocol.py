@@ -1,0 +1,180 @@
+"""What a store promises. Every method may be called from any thread; all raise StateError when the store fails.
+
+A *claim* says who works on a trigger or a run. Each claim has a number that is never given again. Whatever is written
+under a claim is written only while the claim still stands ("fenced"), and the answer says whether it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from changewire.state.records import (
+    AttemptRecord,
+    Claimed,
+    EventRecord,
+    ItemRecord,
+    PollCommit,
+    RunHistory,
+    RunRecord,
+    RunState,
+    TriggerRecord,
+)
+from changewire.values import Json
+
+
+class Store(Protocol):
+    """All that is remembered, in one place."""
+
+    def open(self, *, take_over: bool = True) -> None:
+        """Begin. ``take_over`` frees the claims that an earlier process left, so it needs the home's lock;
+        a command that works beside a running daemon passes False.
+        """
+
+    def close(self) -> None:
+        """Finish what was handed in, then end. Closing twice is fine."""
+
+    # triggers
+
+    def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime) -> None:
+        """Make the triggers those that the config wants. Memory of known ids is kept; others become inactive.
+
+        Where anything of the config changed, the generation goes up, a claim on it ends, and ``next_due`` of the record
+        (unless None) replaces the stored one. A record that is ``unavailable`` makes its row so, with its error.
+        """
+
+    def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
+        """Let ``record`` take over row, items and events of an inactive trigger with the same fingerprint.
+
+        False, and nothing done, where there is no such trigger or ``record.id`` already remembers something.
+        """
+
+    def triggers(self, *, active: bool | None = True, workflow: str | None = None) -> list[TriggerRecord]:
+        """Triggers by workflow and name. ``active`` None: those out of the config as well."""
+
+    def forget(self, trigger_id: str, now: datetime) -> int:
+        """Forget all that a trigger has seen (its next poll is a first poll); an inactive one goes altogether.
+
+        Events and runs stay. Returns how many items were forgotten.
+        """
+
+    # polls
+
+    def due(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:
+        """Ids and due times of triggers that could be claimed at ``now``, earliest first."""
+
+    def next_due_after(self, now: datetime) -> datetime | None:
+        """The next due time later than ``now`` of a trigger that could be claimed; None: there is none."""
+
+    def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
+        """Claim up to ``limit`` due triggers for ``lease``, earliest first: active, unclaimed, not unavailable."""
+
+    def load_poll_state(
+        self, trigger_id: str, keys: Collection[str] | None = None
+    ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
+        """A trigger and its items by key, as of one moment. ``keys`` None: all items. Unknown id: StateError."""
+
+    def commit_poll(self, commit: PollCommit) -> bool:
+        """Store a poll as a whole and end its claim. An event that is stored already is left out with its runs.
+
+        False, and nothing stored, where the claim or the generation is no longer the trigger's.
+        """
+
+    def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
+        """End a claim without a poll; the trigger is due again at ``next_due``. False where fenced."""
+
+    def free_stale(self, now: datetime) -> tuple[int, int]:
+        """End the claims whose lease has passed: how many (triggers, runs) were freed."""
+
+    # runs
+
+    def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
+        """Claim up to ``limit`` runs that are due, earliest first; they are ``running`` from now on."""
+
+    def next_run_after(self, now: datetime) -> datetime | None:
+        """The next due time later than ``now`` of a run that could be claimed; None: there is none."""
+
+    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+        """A run, its event, and its attempts by address. Unknown id: StateError."""
+
+    def start_attempt(
+        self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None
+    ) -> bool:
+        """Store that an attempt begins, before anything is sent. ``lease_until`` None: the lease stays as it is.
+
+        An attempt of this address and number is replaced. False where fenced.
+        """
+
+    def commit_step(
+        self,
+        claim: int,
+        attempt: AttemptRecord,
+        *,
+        state: RunState = RunState.RUNNING,
+        reason: str | None = None,
+        due_at: datetime | None = None,
+        finished_at: datetime | None = None,
+        lease_until: datetime | None = None,
+    ) -> bool:
+        """Store an attempt's end and where its run stands after it, in one transaction. False where fenced.
+
+        Any ``state`` but ``running`` ends the claim; ``pending`` and ``waiting`` go on at ``due_at``.
+        """
+
+    def finish_run(
+        self,
+        run_id: str,
+        claim: int,
+        state: RunState,
+        *,
+        reason: str | None = None,
+        due_at: datetime | None = None,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        """End the claim on a run without a step. False where fenced."""
+
+    # workflow texts
+
+    def save_version(self, version: str, text: str) -> None:
+        """Keep the text of a workflow under its version; saving it again changes nothing."""
+
+    def load_version(self, version: str) -> str:
+        """The text of a version. Unknown: StateError."""
+
+    # reading for people; `limit` picks the newest, which come oldest first
+
+    def events(
+        self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
+    ) -> list[EventRecord]:
+        """Events detected at or after ``since``."""
+
+    def event(self, event_id: str) -> EventRecord | None:
+        """One event; None: there is none of this id."""
+
+    def runs(
+        self,
+        *,
+        since: datetime | None = None,
+        workflow: str | None = None,
+        states: Collection[RunState] | None = None,
+        limit: int | None = None,
+    ) -> list[RunHistory]:
+        """Runs created at or after ``since``, with their attempts. ``states`` None: all."""
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """``{"triggers": {state: n}, "runs": {state: n}, "events": {"stored": n}}``; triggers: the active ones."""
+
+    def stats(self) -> dict[str, int]:
+        """Figures about the store itself, by name; bytes and counts."""
+
+    # daemon and housekeeping
+
+    def heartbeat(self, info: Json, now: datetime) -> None:
+        """Say that a daemon lives, with what it tells about itself (a JSON object)."""
+
+    def daemon_info(self) -> dict[str, Json] | None:
+        """What the last heartbeat told, with its moment as ``"at"``; None: there never was a daemon."""
+
+    def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
+        """Delete finished runs, and events without runs, that are older than this: how many of each. Never items."""

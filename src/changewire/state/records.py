@@ -1,0 +1,201 @@
+"""What is kept, as plain records: a trigger with its memory, items, events, runs, attempts.
+
+Every moment is an aware ``datetime``. JSON fields are plain data (see `changewire.values.Json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from changewire.values import Json
+
+
+class TriggerState(StrEnum):
+    """How a trigger is doing, in the words of ``status``."""
+
+    BASELINE_PENDING = "baseline_pending"  # nothing read so far
+    OK = "ok"  # the last poll was good
+    FAILING = "failing"  # the last poll was not; it is tried again by itself
+    SUSPENDED = "suspended"  # trying again cannot help before a person acts; looked at rarely
+    STALLED = "stalled"  # late by several intervals
+    UNAVAILABLE = "unavailable"  # its workflow cannot be used as written; never claimed
+
+
+class RunState(StrEnum):
+    """Where a run stands, in the words of ``runs``."""
+
+    PENDING = "pending"  # stored with its event, not begun
+    RUNNING = "running"  # somebody works on it, or did when the process ended
+    WAITING = "waiting"  # goes on by itself at `due_at`
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    PAUSED = "paused"  # waits for a person
+    FILTERED = "filtered"  # `when` of the workflow said no
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """True where nothing goes on, whoever acts. A paused run is not finished."""
+        return self in {self.SUCCEEDED, self.FAILED, self.FILTERED, self.CANCELLED}
+
+
+class AttemptState(StrEnum):
+    """What became of one try of a step."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"  # its `when` said no
+    UNKNOWN = "unknown"  # sent, but the process ended before the answer was stored
+
+
+@dataclass(slots=True)
+class TriggerRecord:
+    """One trigger: what the config says of it, and what is remembered."""
+
+    id: str
+    workflow: str
+    name: str
+    type: str
+    connection: str | None
+    fingerprint: str  # of what is watched; a renamed workflow is recognised by it
+    interval_s: float  # seconds
+    state: TriggerState = TriggerState.BASELINE_PENDING
+    next_due: datetime | None = None  # None: not polled by itself
+    last_ok: datetime | None = None
+    last_poll: datetime | None = None
+    last_event: datetime | None = None
+    failures: int = 0  # in a row
+    error: str | None = None
+    error_class: str | None = None
+    baseline_at: datetime | None = None  # None: the first poll has not come to a good end
+    rules: str | None = None  # fingerprint of the comparison rules that the stored hashes were made with
+    body_hash: str | None = None  # of the last good answer as a whole; None: compare item by item
+    cursor: Json = field(default_factory=dict)
+    polls: int = 0
+    events: int = 0
+    lag_ms: float | None = None
+    lag_p99_ms: float | None = None
+    active: bool = True  # False: no longer in the config, its memory is kept
+    generation: int = 1  # goes up whenever the config of the trigger changes
+    schedule: str = ""  # the schedule as written; lets `sync_triggers` see that it changed
+
+    @property
+    def shown(self) -> str:
+        """How the trigger is named to people: ``workflow/trigger``."""
+        return f"{self.workflow}/{self.name}"
+
+
+@dataclass(slots=True)
+class ItemRecord:
+    """One item of the last good poll."""
+
+    key: str
+    hash: str
+    body: bytes | None = None  # canonical JSON; None where only the hash is needed
+    revision: int = 0
+    candidate: str | None = None  # hash of a change that has not settled; None: nothing unsettled
+    candidate_count: int = 0  # polls in a row that saw the candidate
+    absences: int = 0  # polls in a row that did not see the item
+
+
+@dataclass(slots=True)
+class EventRecord:
+    """One noticed change."""
+
+    id: str
+    trigger_id: str
+    trigger: str  # as shown, "workflow/trigger"
+    workflow: str
+    type: str  # trigger type
+    kind: str
+    event_type: str
+    key: str
+    detected_at: datetime
+    payload: Json
+    changes: list[dict[str, Json]] = field(default_factory=list)  # of {"path", "old", "new"}
+    backfill: bool = False
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """One workflow working on one event."""
+
+    id: str
+    workflow: str
+    version: str  # of the workflow's text, see `Store.load_version`
+    event_id: str
+    created_at: datetime
+    state: RunState = RunState.PENDING
+    reason: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    due_at: datetime | None = None  # None: due since `created_at`, or finished or paused
+    claim: int = 0  # whose work it is now; 0: nobody's
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """One try of one step of a run."""
+
+    run_id: str
+    address: str  # such as "2", "4/do/0" or "on_failure/0"
+    attempt: int  # from 1
+    use: str
+    state: AttemptState
+    output: Json = None
+    error: str | None = None
+    error_class: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    retry_at: datetime | None = None  # None: not tried again by itself
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A trigger that is ours to poll until the lease ends."""
+
+    trigger_id: str
+    due_at: datetime
+    claim: int
+    generation: int
+
+
+@dataclass(slots=True)
+class PollCommit:
+    """The whole outcome of one poll. With ``ok`` False only the trigger row's condition is written:
+    items, events, runs and what is remembered must be left out, and memory stays as it was.
+    """
+
+    trigger_id: str
+    claim: int
+    generation: int
+    now: datetime
+    next_due: datetime | None
+    ok: bool
+    state: TriggerState
+    error: str | None = None
+    error_class: str | None = None
+    failures: int = 0
+    baseline_at: datetime | None = None  # None: keep what is stored
+    rules: str | None = None  # None: keep what is stored
+    body_hash: str | None = None  # None: forget it, the next poll compares item by item
+    cursor: Json = None  # None: keep what is stored
+    upserts: Sequence[ItemRecord] = ()  # written as a whole
+    touches: Sequence[ItemRecord] = ()  # only candidate, candidate_count and absences are written
+    deletes: Sequence[str] = ()  # keys
+    events: Sequence[EventRecord] = ()
+    runs: Sequence[RunRecord] = ()  # stored only where their event is new
+    lag_ms: float | None = None
+    lag_p99_ms: float | None = None
+
+
+@dataclass(slots=True)
+class RunHistory:
+    """A run with all its attempts, by address and attempt."""
+
+    run: RunRecord
+    attempts: list[AttemptRecord]
