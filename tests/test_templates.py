@@ -1,0 +1,260 @@
+import threading
+from typing import Any
+
+import pytest
+
+from changewire.secret import Secret
+from changewire.templates import (
+    LARGEST,
+    TemplateError,
+    condition,
+    environment,
+    expression_problems,
+    names_used,
+    render,
+)
+
+SCOPE: dict[str, Any] = {
+    "payload": {
+        "id": "007",
+        "topic": "Weekly sync",
+        "none": None,
+        "yes": True,
+        "list": [1, {"a": "ü"}],
+        "items": ["x", "y"],
+        "start": "2026-11-21T10:00:00Z",
+        "deep": {"count": 3},
+    },
+    "steps": {"files": {"n": 2}},
+    "secret": Secret("sesame-open"),
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("{{ 3 }}", 3),
+        ("{{ 3.5 }}", 3.5),
+        ("{{ '3' }}", "3"),
+        ("{{ payload.id }}", "007"),
+        ("{{ payload.yes }}", True),
+        ("{{ payload.none }}", None),
+        ("{{ payload.list }}", [1, {"a": "ü"}]),
+        ("{{ [1, 2] }}", [1, 2]),
+        ("{{ (1, 2) }}", [1, 2]),
+        ("{{ {'a': 1} }}", {"a": 1}),
+        ("{{ payload.items }}", ["x", "y"]),
+        ("{{ payload.deep.keys() }}", ["count"]),
+        ("{{ payload.items | map('upper') }}", ["X", "Y"]),
+        ("{{ payload['list'][1]['a'] }}", "ü"),
+        ("{{ payload.deep.count > 2 }}", True),
+        ("{{ 1 }}{{ 2 }}", "12"),
+        ("{{ 1 }} ", "1 "),
+        ("{{ payload.id }}\n", "007\n"),
+        ("a{{ payload.none }}b", "ab"),
+        ("is {{ payload.yes }}", "is true"),
+        ("{{ payload.list }}!", '[1,{"a":"ü"}]!'),
+        ("x{{ payload.deep }}", 'x{"count":3}'),
+        ("<{{ '<b>&' }}>", "<<b>&>"),
+        ("{% for x in [5] %}{{ x }}{% endfor %}", "5"),
+        ("{% set x %}7{% endset %}{{ x }}", "7"),
+        ("{% set x = 7 %}{{ x }}", "7"),
+        ("{% macro m(a) %}{{ a }}{% endmacro %}{{ m(3) }}", "3"),
+        ("{% if payload.yes %}{{ 4 }}{% endif %}", "4"),
+        ("{# note #}", ""),
+        ("plain { text }", "plain { text }"),
+        ("{{ payload.gone | default('d') }}", "d"),
+        ("{{ payload.gone.far.below | default('d') }}", "d"),
+        ("{{ payload.gone is defined }}", False),
+        ("{{ payload.items | length }}", 2),
+        ("{{ payload.deep | tojson }}", '{"count":3}'),
+        ("{{ '<a>' | json }}", '"<a>"'),
+        ("{{ '[1]' | from_json }}", [1]),
+        ("{{ 'Grüße, Welt!' | slug }}", "grue-welt"),
+        ("{{ payload.start | date('%d.%m. %H:%M', 'Europe/Berlin') }}", "21.11. 11:00"),
+        ("{{ payload.start | date }}", "2026-11-21T10:00:00Z"),
+        ("{{ 0 | date }}", "1970-01-01T00:00:00Z"),
+        ("{{ payload.start | add_duration('2h') }}", "2026-11-21T12:00:00Z"),
+        ("{{ payload.start | add_duration('-1d') }}", "2026-11-20T10:00:00Z"),
+        ("{{ payload.start | add_duration(30) }}", "2026-11-21T10:00:30Z"),
+        (r"{{ 'a1b22' | regex_replace('(\\d+)', '<\\1>') }}", "a<1>b<22>"),
+        (r"{{ 'a1b22' | regex_search('b(\\d+)') }}", "22"),
+        ("{{ 'a' | regex_search('b') }}", None),
+        ("{{ 'hé' | b64encode }}", "aMOp"),
+        ("{{ 'aMOp' | b64decode }}", "hé"),
+        ("{{ 'a' | hash('md5') }}", "0cc175b9c0f1b6a831c399e269772661"),
+        ("{{ 'a b&c' | urlencode }}", "a%20b%26c"),
+        ("{{ '%05d' | format(7) }}", "00007"),
+        ("{{ 2 * 3 ** 2 % 5 }}", 3),
+        ("{{ 'ab' * 2 }}", "abab"),
+    ],
+)
+def test_an_expression_gives_its_own_value_and_text_around_it_makes_text(template: str, value: Any) -> None:
+    result = render(template, SCOPE)
+    assert (type(result), result) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ payload.topc }}", "{{ payload.topc }}: there is no field 'topc' (did you mean 'topic'?)"),
+        ("{{ paylod.id }}", "{{ paylod.id }}: there is no name 'paylod' (did you mean 'payload'?)"),
+        (
+            "{{ steps.zzz.a }}",
+            "{{ steps.zzz.a }}: there is no field 'zzz'; known here: files",
+        ),
+        ("x {{ qqqqq }}", "x {{ qqqqq }}: there is no name 'qqqqq'; known here: payload, secret, steps"),
+        ("{{ payload.topic.foo }}", "{{ payload.topic.foo }}: 'str object' has no attribute 'foo'"),
+        (
+            "{{ payload.deep.keys }}",
+            "{{ payload.deep.keys }}: the result is a builtin_function_or_method, not plain data;"
+            " is a pair of brackets missing?",
+        ),
+        ("{{ 1 / 0 }}", "{{ 1 / 0 }}: division by zero"),
+        ("{{ 1 + 'a' }}", "{{ 1 + 'a' }}: unsupported operand type(s) for +: 'int' and 'str'"),
+        ("{{ {1: 2} }}", "{{ {1: 2} }}: 1 cannot be a key: keys are text"),
+        (
+            "{{ 'x' | from_json }}",
+            "{{ 'x' | from_json }}: from_json: not JSON, see character 0",
+        ),
+        (
+            "{{ 'x' | date }}",
+            "{{ 'x' | date }}: 'x' is not a moment: write 2026-11-21T10:00:00Z or seconds since 1970",
+        ),
+        (
+            "{{ 0 | date(tz='Mars/Base') }}",
+            "{{ 0 | date(tz='Mars/Base') }}: 'Mars/Base' is not a time zone; write one such as Europe/Berlin",
+        ),
+        (
+            "{{ 'a' | regex_search('(a+)+b') }}",
+            "{{ 'a' | regex_search('(a+)+b') }}:"
+            " '(a+)+b' repeats a group that repeats inside: this can take for ever",
+        ),
+        ("{{ 'a' * 2000000 }}", "{{ 'a' * 2000000 }}: not allowed: a result longer than 1048576 characters"),
+        ("{{ 10 ** 1000 }}", "{{ 10 ** 1000 }}: not allowed: a power of such large numbers"),
+        (
+            "{{ '%9999999d' % 1 }}",
+            "{{ '%9999999d' % 1 }}: not allowed: % on text; join with ~ or use the filter format",
+        ),
+        ("{{ '%99999d' | format(1) }}", "{{ '%99999d' | format(1) }}: format: '%99999d' is too wide"),
+        (
+            "{% for x in range(99999) %}aaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}",
+            "{% for x in range(99999) %}aaaaaaaaaaaaaaaaaaaaaaaaaa{% endfor %}:"
+            " the result is longer than 1048576 characters; take only the part needed",
+        ),
+        ("{{ 'a' | nofilter }}", "{{ 'a' | nofilter }}: No filter named 'nofilter'."),
+        ("{{ a b }}", "{{ a b }}: expected token 'end of print statement', got 'b'"),
+    ],
+)
+def test_an_error_says_what_is_wrong_in_which_expression(template: str, message: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(template, SCOPE)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__ }}",
+        "{{ payload.__class__.__mro__ }}",
+        "{{ payload['__class__'] }}",
+        "{{ (payload | attr('__class__')).__base__ }}",
+        "{{ payload.update({'a': 1}) }}",
+        "{{ payload['items'].append(1) }}",
+        "{{ range.__globals__ }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ secret.reveal() }}",
+        "{{ secret._value }}",
+        "{{ secret | attr('reveal') }}",
+        "{{ 'a'.ljust(99999999) }}",
+        "{{ '{0.__class__}'.format(1) }}",
+        "{{ lipsum }}",
+        "{% include '/etc/passwd' %}",
+        "{{ range(100000000) | list }}",
+    ],
+)
+def test_nothing_outside_the_data_can_be_reached(template: str) -> None:
+    before = dict(SCOPE["payload"])
+    with pytest.raises(TemplateError):
+        render(template, SCOPE)
+    assert SCOPE["payload"] == before
+
+
+def test_data_is_never_a_template() -> None:
+    assert render("{{ x }} and {{ x }}", {"x": "{{ 1 + 1 }}"}) == "{{ 1 + 1 }} and {{ 1 + 1 }}"
+
+
+def test_lists_and_mappings_are_gone_through_and_errors_tell_the_place() -> None:
+    given = {"a": ["{{ payload.deep.count }}", 5, None], "b": {"c": "t"}}
+    assert render(given, SCOPE) == {"a": [3, 5, None], "b": {"c": "t"}}
+    with pytest.raises(TemplateError, match=r"^a\.1\.b: \{\{ nix \}\}: there is no name 'nix'"):
+        render({"a": [1, {"b": "{{ nix }}"}]}, SCOPE)
+
+
+def test_a_secret_stays_a_secret_alone_and_is_itself_inside_text() -> None:
+    assert render("{{ secret }}", SCOPE) == Secret("sesame-open")
+    assert render("Bearer {{ secret }}", SCOPE) == "Bearer sesame-open"
+    assert render(Secret("{{ no }}"), SCOPE) == Secret("{{ no }}")
+
+
+def test_an_error_never_shows_a_secret() -> None:
+    with pytest.raises(TemplateError, match=r"\*\*\*"):
+        render("{{ 1 + 'x' }} sesame-open", SCOPE)
+
+
+def test_a_large_value_is_refused() -> None:
+    with pytest.raises(TemplateError, match="longer than"):
+        render("{{ x }}", {"x": ["a" * LARGEST, "b"]})
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        ("{{ payload.yes }}\n", True),
+        ("{{ payload.none }}", False),
+        ("{{ payload.deep.count > 5 }}", False),
+        ("{{ payload.deep.count > 5 }} \n{# why #}", False),
+        ("{% if payload.yes %}true{% endif %}", True),
+        ("{{ [] }}", False),
+        (True, True),
+        (False, False),
+    ],
+)
+def test_a_condition_holds_or_not(value: Any, holds: bool) -> None:
+    assert condition(value, SCOPE) is holds
+
+
+def test_syntax_is_checked_without_data() -> None:
+    given = {"a": ["{{ ok }}", "{{ a b }}"], "c": "{% include 'x' %}", "d": "{{ 1 | nix }}", "e": 5}
+    assert expression_problems(given) == [
+        (("a", 1), "{{ a b }}: expected token 'end of print statement', got 'b'"),
+        (("c",), "a template cannot use other files"),
+        (("d",), "{{ 1 | nix }}: No filter named 'nix'."),
+    ]
+
+
+def test_names_used_are_the_ones_asked_of_the_scope() -> None:
+    given = [
+        "{{ steps.files.n + payload['a'].b }}",
+        {"x": "{% for f in steps.x %}{{ f.name }}{% endfor %}"},
+        "steps.no",
+    ]
+    assert names_used(given) == {"steps.files.n", "payload.a.b", "steps.x"}
+
+
+def test_own_filters_can_be_added() -> None:
+    assert environment({"twice": lambda x: x * 2}).render("{{ 2 | twice }}", {}) == 4
+
+
+def test_many_threads_can_render_at_once() -> None:
+    results: list[Any] = []
+
+    def work() -> None:
+        results.extend(render(f"{{{{ x + {n} }}}}", {"x": 1}) for n in range(50))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == sorted(list(range(1, 51)) * 8)
