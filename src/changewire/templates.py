@@ -23,11 +23,11 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from .clock import from_text
-from .durations import parse_duration
-from .errors import ChangewireError, nearest
-from .secret import Secret, mask
-from .values import Json
+from changewire.clock import from_text
+from changewire.durations import parse_duration
+from changewire.errors import ChangewireError, nearest
+from changewire.secret import Secret, mask
+from changewire.values import Json
 
 LARGEST = 1 << 20  # characters a rendered value may have in all
 _COMPILED = 4096  # compiled templates that are kept
