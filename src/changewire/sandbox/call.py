@@ -1,0 +1,146 @@
+"""One API call as its handler sees it, and checks that handlers share."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+from changewire.sandbox.errors import JSON, ApiError, no_meeting, no_user, no_webinar, validation
+from changewire.sandbox.limits import RateLimiter
+from changewire.sandbox.model import Event, Instance
+from changewire.sandbox.paging import Pager
+from changewire.sandbox.schedule import expired
+from changewire.sandbox.templates import ZOOM_ACCOUNT_ID
+from changewire.sandbox.views import Views
+from changewire.sandbox.world import World
+
+Reply = tuple[int, JSON | None]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass
+class Call:
+    """A request that passed the gateway.
+
+    ``args`` are the path's variable parts still percent-encoded, ``shift`` moves the page asked for.
+    """
+
+    world: World
+    views: Views
+    pager: Pager
+    limiter: RateLimiter
+    label: str
+    path: str
+    args: dict[str, str]
+    query: dict[str, str]
+    body: JSON
+    shift: int = 0
+
+    @property
+    def plan(self) -> str:
+        """The account's plan."""
+        return self.world.switches.plan
+
+    def user(self) -> JSON:
+        """Return the user named in the path or raise the 404."""
+        # A bare plus sign means a space in what the real gateway decodes.
+        ref = unquote(self.args["userId"].replace("+", " "))
+        if ref == "me" and self.world.switches.me == "error":
+            raise no_user(ref)
+        user = self.world.find_user(ref)
+        if user is None:
+            raise no_user(ref)
+        return user
+
+    def meeting(self) -> Event:
+        """Return the meeting of the number in the path or raise the fitting error."""
+        text = unquote(self.args["meetingId"])
+        if not text.isdigit():
+            raise validation("meetingId")
+        event = self.world.events.get(int(text))
+        if event is None or event.deleted or expired(event, self.world.now()):
+            raise no_meeting(text)
+        if event.kind == "webinar":
+            raise ApiError(400, 3000, "Cannot access webinar info.")
+        return event
+
+    def webinar(self) -> Event:
+        """Return the webinar of the number or UUID in the path or raise the fitting error."""
+        text = self.uuid_or_number("webinarId")
+        event = self.world.events.get(int(text)) if text.isdigit() else self._by_uuid(text)
+        if event is None or event.deleted or event.kind != "webinar" or expired(event, self.world.now()):
+            raise no_webinar(text)
+        return event
+
+    def uuid_or_number(self, name: str) -> str:
+        """Decode a session reference; wrongly encoded UUIDs become text that names nothing."""
+        once = unquote(self.args[name])
+        if "%" not in once:
+            return "" if needs_double(once) else once
+        twice = unquote(once)
+        accepted = needs_double(twice) or self.world.switches.double_encoding == "accept"
+        return twice if accepted else once
+
+    def past_session(self, kind: str, limit_days: int | None = 365) -> Instance:
+        """Return the ended session named in the path (a number means the latest) or raise."""
+        text = self.uuid_or_number(f"{kind}Id")
+        session = self.world.find_session(text, kind, ended=True)
+        if session is None or session.end is None:
+            raise no_meeting(text) if kind == "meeting" else no_webinar(text)
+        if limit_days is not None and session.end < self.world.now() - timedelta(days=limit_days):
+            raise ApiError(400, 12702, "Can not access a meeting a year ago.")
+        return session
+
+    def need_paid(self, text: str = f"Only available for paid account: {ZOOM_ACCOUNT_ID}.") -> None:
+        """Raise the "paid only" error on a free plan."""
+        if self.plan == "free":
+            raise ApiError(self.world.switches.paid_error_form, 200, text)
+
+    def need_webinars(self) -> None:
+        """Raise the error of accounts that have no webinar plan."""
+        if self.plan == "free" or not self.world.switches.webinar_plan:
+            raise ApiError(400, 200, "Webinar plan is missing. You must subscribe to the webinar plan and "
+                           "enable webinars for this user in order to perform this action.")  # fmt: skip
+
+    def listing(self, key: str, rows: list[JSON], most: int = 300, by: str = "") -> Reply:
+        """Answer one page of ``rows`` under ``key``; ``by`` names the field of a row's identity."""
+
+        def identity(row: JSON) -> str:
+            return str(row.get(by)) + str(row.get("start_time"))
+
+        page, fields = self.pager.page(self.path, self.query, rows, most, self.shift, identity)
+        return 200, {**fields, key: page}
+
+    def day(self, name: str, default: datetime) -> datetime:
+        """Return a query's day at 00:00 UTC; a date-time counts as its day."""
+        text = self.query.get(name, "")
+        if not text:
+            return datetime(default.year, default.month, default.day, tzinfo=UTC)
+        found = _DAY.match(text)
+        try:
+            return datetime.strptime(found.group() if found else "", "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            raise validation(name) from None
+
+    def choice(self, name: str, default: str, *others: str) -> str:
+        """Return a query value out of the allowed ones or raise the validation error."""
+        value = self.query.get(name, default)
+        if value not in (default, *others):
+            raise validation(name)
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Whether a query value is ``true``."""
+        return self.query.get(name, "").lower() == "true"
+
+    def _by_uuid(self, uuid: str) -> Event | None:
+        session = self.world.find_session(uuid, "webinar")
+        known = (e for e in self.world.events.values() if e.data["uuid"] == uuid)
+        return session.event if session else next(known, None)
+
+
+def needs_double(uuid: str) -> bool:
+    """Whether a UUID has to be percent-encoded twice in a path."""
+    return uuid.startswith("/") or "//" in uuid

@@ -1,0 +1,165 @@
+"""What stands in front of the endpoints: faults, sign-in, scopes, rate limits, the request log."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter, deque
+from typing import Any
+from urllib.parse import parse_qsl
+
+from changewire.sandbox.call import Call
+from changewire.sandbox.downloads import Downloads
+from changewire.sandbox.errors import JSON, ApiError, unknown_path
+from changewire.sandbox.fault_answers import answer_early, spoil
+from changewire.sandbox.faults import Fault, FaultBoard
+from changewire.sandbox.ids import IdMaker
+from changewire.sandbox.limits import RateLimiter
+from changewire.sandbox.oauth import SignInError, TokenOffice, need_scope
+from changewire.sandbox.paging import Pager
+from changewire.sandbox.routes import Route, find_route
+from changewire.sandbox.views import Views
+from changewire.sandbox.wire import Request, Response, json_response
+from changewire.sandbox.world import World
+
+_LOGGED = 5000
+Found = tuple[Route, dict[str, str]] | None
+
+
+class Gateway:
+    """Answers every request but those to the control API. ``site`` is the sandbox's own URL."""
+
+    def __init__(self, world: World, seed: int, scopes: list[str]) -> None:
+        self.site = ""
+        self._world = world
+        self._seed = seed
+        self._scopes = scopes
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget tokens, pages, faults, counters and the log."""
+        world, ids = self._world, IdMaker(self._seed + 1000)
+        self.office = TokenOffice(world.clock, world.switches, ids, self._scopes)
+        self.limiter = RateLimiter(world.clock, world.switches)
+        self.faults = FaultBoard()
+        self.log: deque[JSON] = deque(maxlen=_LOGGED)
+        self._pager = Pager(world.clock, world.switches, ids)
+        self._downloads = Downloads(world, self.office, ids)
+        self._counts: Counter[str] = Counter()
+        self._statuses: Counter[int] = Counter()
+        self._in_flight = 0
+        self._most_in_flight = 0
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request and log it."""
+        started = time.perf_counter()
+        found = find_route(request.method, request.path[3:]) if request.path.startswith("/v2/") else None
+        self._enter(found)
+        try:
+            response = self._answer(request, found)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+        self._note(request, response, found, time.perf_counter() - started)
+        return response
+
+    def stats(self) -> JSON:
+        """Return counts by label, endpoint and status since the last reset."""
+        with self._lock:
+            return {
+                "requests": sum(self._statuses.values()),
+                "by_label": self.limiter.stats(),
+                "by_route": dict(self._counts),
+                "by_status": {str(status): n for status, n in sorted(self._statuses.items())},
+                "most_in_flight": self._most_in_flight,
+                "faults": self.faults.listing(),
+            }
+
+    def _answer(self, request: Request, found: Found) -> Response:
+        fault = self.faults.pick(f"{request.method} {request.target}")
+        if fault is not None:
+            if fault.kind == "delay":
+                time.sleep(float(fault.params["delay_s"]))
+            elif fault.kind == "expire_tokens":
+                self.office.expire_all()
+            label = found[0].label if found else "Medium"
+            early = answer_early(fault, self.limiter, label)
+            if early is not None:
+                return early
+        try:
+            response = self._serve(request, found, fault)
+        except ApiError as error:
+            response = json_response(error.status, error.body(), error.headers)
+        return response if fault is None else spoil(fault, request, response)
+
+    def _serve(self, request: Request, found: Found, fault: Fault | None) -> Response:
+        if request.path == "/oauth/token" and request.method == "POST":
+            return self._sign_in(request)
+        if request.path.startswith(("/rec/download/", "/rec/hop/")) and request.method == "GET":
+            return self._downloads.get(request, self.site)
+        if not request.path.startswith("/v2/"):
+            raise unknown_path()
+        token = self.office.check(request.authorization)
+        if found is None:
+            raise unknown_path()
+        route, args = found
+        headers = self.limiter.admit(route.label)
+        try:
+            need_scope(token, route.classic, route.granular)
+            shift = int(fault.params["shift"]) if fault is not None and fault.kind == "page_shift" else 0
+            status, answer = self._run(route, args, request, shift)
+        except ApiError as error:
+            error.headers = headers | error.headers
+            raise
+        return json_response(status, answer, headers)
+
+    def _run(self, route: Route, args: dict[str, str], request: Request, shift: int) -> tuple[int, Any]:
+        world = self._world
+        body = _json_body(request) if request.method in ("POST", "PATCH", "PUT") else {}
+        with world.acting("api"):
+            world.settle()
+            call = Call(
+                world, Views(world, self.site), self._pager, self.limiter, route.label,
+                request.path, args, request.query, body, shift,
+            )  # fmt: skip
+            return route.handler(call)
+
+    def _sign_in(self, request: Request) -> Response:
+        form = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+        try:
+            answer = self.office.sign_in(request.authorization, request.query | form, self.site)
+        except SignInError as error:
+            return json_response(400, error.body)
+        return json_response(200, answer)
+
+    def _enter(self, found: Found) -> None:
+        if found is not None:
+            self.limiter.observe(found[0].label)
+        with self._lock:
+            self._in_flight += 1
+            self._most_in_flight = max(self._most_in_flight, self._in_flight)
+
+    def _note(self, request: Request, response: Response, found: Found, seconds: float) -> None:
+        route = f"{request.method} {found[0].template if found else request.path}"
+        with self._lock:
+            self._counts[route] += 1
+            self._statuses[response.status] += 1
+            self.log.append({
+                "time": self._world.clock.now().isoformat(timespec="milliseconds"),
+                "method": request.method, "path": request.path,
+                "query": request.target.partition("?")[2], "status": response.status,
+                "ending": response.ending, "label": found[0].label if found else None,
+                "ms": round(seconds * 1000, 3),
+            })  # fmt: skip
+
+
+def _json_body(request: Request) -> JSON:
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ApiError(400, 300, "Request Body should be a valid JSON object.")
+    return body
