@@ -1,7 +1,7 @@
-"""What a store promises. Every method may be called from any thread; all raise StateError when the store fails.
+"""What a store promises. Methods may be called from any thread; all raise StateError when the store fails.
 
-A *claim* says who works on a trigger or a run. Each claim has a number that is never given again. Whatever is written
-under a claim is written only while the claim still stands ("fenced"), and the answer says whether it was.
+A *claim* says who works on a trigger or a run. Each claim has a number that is never given again. Whatever is
+written under a claim is written only while the claim stands ("fenced"); the answer says whether it was.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ class Store(Protocol):
     # triggers
 
     def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime) -> None:
-        """Make the triggers those that the config wants. Memory of known ids is kept; others become inactive.
+        """Make the triggers those that the config wants. Known ids keep their memory; others become inactive.
 
-        Where anything of the config changed, the generation goes up, a claim on it ends, and ``next_due`` of the record
-        (unless None) replaces the stored one. A record that is ``unavailable`` makes its row so, with its error.
+        Where anything of the config changed, the generation goes up, a claim on it ends, and ``next_due`` of
+        the record (unless None) replaces the stored one. A record that is ``unavailable`` makes its row so,
+        with its error, and leaves the rest of it as it was.
         """
 
     def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
@@ -54,7 +55,7 @@ class Store(Protocol):
         """Triggers by workflow and name. ``active`` None: those out of the config as well."""
 
     def forget(self, trigger_id: str, now: datetime) -> int:
-        """Forget all that a trigger has seen (its next poll is a first poll); an inactive one goes altogether.
+        """Forget all that a trigger has seen (its next poll is a first one); an inactive one goes altogether.
 
         Events and runs stay. Returns how many items were forgotten.
         """
@@ -68,15 +69,15 @@ class Store(Protocol):
         """The next due time later than ``now`` of a trigger that could be claimed; None: there is none."""
 
     def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
-        """Claim up to ``limit`` due triggers for ``lease``, earliest first: active, unclaimed, not unavailable."""
+        """Claim up to ``limit`` due triggers, earliest first: active, unclaimed, not unavailable."""
 
     def load_poll_state(
         self, trigger_id: str, keys: Collection[str] | None = None
     ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
-        """A trigger and its items by key, as of one moment. ``keys`` None: all items. Unknown id: StateError."""
+        """A trigger and its items by key, at one moment. ``keys`` None: all items. Unknown id: StateError."""
 
     def commit_poll(self, commit: PollCommit) -> bool:
-        """Store a poll as a whole and end its claim. An event that is stored already is left out with its runs.
+        """Store a poll as a whole and end its claim. An event already stored is left out with its runs.
 
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
@@ -101,9 +102,9 @@ class Store(Protocol):
     def start_attempt(
         self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None
     ) -> bool:
-        """Store that an attempt begins, before anything is sent. ``lease_until`` None: the lease stays as it is.
+        """Store that an attempt begins, before anything is sent. False where fenced.
 
-        An attempt of this address and number is replaced. False where fenced.
+        An attempt of this address and number is replaced. ``lease_until`` None: the lease stays as it is.
         """
 
     def commit_step(
@@ -119,7 +120,8 @@ class Store(Protocol):
     ) -> bool:
         """Store an attempt's end and where its run stands after it, in one transaction. False where fenced.
 
-        Any ``state`` but ``running`` ends the claim; ``pending`` and ``waiting`` go on at ``due_at``.
+        Any ``state`` but ``running`` ends the claim. ``due_at`` belongs to ``pending`` and ``waiting``,
+        ``finished_at`` to the states that are finished: ValueError where they are missing or too many.
         """
 
     def finish_run(
@@ -132,7 +134,7 @@ class Store(Protocol):
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
     ) -> bool:
-        """End the claim on a run without a step. False where fenced."""
+        """End the claim on a run without a step; arguments as for `commit_step`. False where fenced."""
 
     # workflow texts
 
@@ -163,10 +165,10 @@ class Store(Protocol):
         """Runs created at or after ``since``, with their attempts. ``states`` None: all."""
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """``{"triggers": {state: n}, "runs": {state: n}, "events": {"stored": n}}``; triggers: the active ones."""
+        """``{"triggers": {state: n}, "runs": {state: n}, "events": {"stored": n}}``, active triggers."""
 
-    def stats(self) -> dict[str, int]:
-        """Figures about the store itself, by name; bytes and counts."""
+    def stats(self) -> dict[str, float]:
+        """Figures about the store itself, by name."""
 
     # daemon and housekeeping
 
@@ -177,4 +179,4 @@ class Store(Protocol):
         """What the last heartbeat told, with its moment as ``"at"``; None: there never was a daemon."""
 
     def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
-        """Delete finished runs, and events without runs, that are older than this: how many of each. Never items."""
+        """Delete finished runs, and events without runs, older than this: how many of each. Never items."""

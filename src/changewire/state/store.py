@@ -1,7 +1,304 @@
-"""The store that everything builds on: the promise (`Store`) and the one in an SQLite file (`SqliteStore`)."""
+"""The promise that everything builds on (`Store`), and the store in an SQLite file (`SqliteStore`)."""
 
 from __future__ import annotations
 
-from changewire.state.protocol import Store
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
 
-__all__ = ["Store"]
+from changewire.clock import Clock, from_text, to_text
+from changewire.errors import StateError
+from changewire.state import history, polls, rows, runs
+from changewire.state.database import Readers, connect, explain, make_private
+from changewire.state.protocol import Store
+from changewire.state.queries import sql
+from changewire.state.records import (
+    AttemptRecord,
+    Claimed,
+    EventRecord,
+    ItemRecord,
+    PollCommit,
+    RunHistory,
+    RunRecord,
+    RunState,
+    TriggerRecord,
+)
+from changewire.state.schema import migrate
+from changewire.state.writer import OnWrite, Transaction, Writer
+from changewire.values import Json, dumps_text, loads
+
+__all__ = ["SqliteStore", "Store"]
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """`Store` in the file ``path``. What each method means is said there.
+
+    ``on_write`` is called around every write with the name of the point; tests break off the process in it.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock, on_write: OnWrite | None = None) -> None:
+        self.path = path
+        self._clock = clock
+        self._on_write = on_write
+        self._writer: Writer | None = None
+        self._readers: Readers | None = None
+
+    # beginning and end
+
+    def open(self, *, take_over: bool = True) -> None:
+        """See `Store.open`. Makes the file and its folder where there are none."""
+        if self._writer is not None:
+            return
+        try:
+            make_private(self.path)
+            connection = connect(self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise explain(self.path, error) from error
+        try:
+            migrate(connection, self.path)
+        except sqlite3.Error as error:
+            connection.close()
+            raise explain(self.path, error) from error
+        except BaseException:
+            connection.close()
+            raise
+        self._writer = Writer(self.path, connection, self._clock, self._on_write)
+        self._readers = Readers(self.path)
+        if take_over:
+            self._write(_free_all)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if self._readers is not None:
+            self._readers.close()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = self._readers = None
+
+    def __enter__(self) -> SqliteStore:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, unit: Callable[[Transaction], T]) -> T:
+        writer = self._writer
+        if writer is None:
+            raise StateError(f"The database {self.path} is not open.")
+        return writer.run(unit)
+
+    def _read(self, reading: Callable[[sqlite3.Connection], T]) -> T:
+        readers = self._readers
+        if readers is None:
+            raise StateError(f"The database {self.path} is not open.")
+        with readers.snapshot() as connection:
+            return reading(connection)
+
+    # triggers
+
+    def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime) -> None:
+        """See `Store.sync_triggers`."""
+        self._write(polls.sync(records, now))
+
+    def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
+        """See `Store.adopt`."""
+        return self._write(polls.adopt(orphan_id, record, now))
+
+    def triggers(self, *, active: bool | None = True, workflow: str | None = None) -> list[TriggerRecord]:
+        """See `Store.triggers`."""
+        return self._read(lambda connection: history.triggers(connection, active, workflow))
+
+    def forget(self, trigger_id: str, now: datetime) -> int:
+        """See `Store.forget`."""
+        return self._write(polls.forget(trigger_id, now))
+
+    # polls
+
+    def due(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:
+        """See `Store.due`."""
+        given = {"now": to_text(now), "limit": limit}
+        found = self._read(lambda connection: rows.read_all(connection, sql("due_triggers"), given))
+        return [(trigger_id, from_text(due)) for trigger_id, due in found]
+
+    def next_due_after(self, now: datetime) -> datetime | None:
+        """See `Store.next_due_after`."""
+        return self._next("next_trigger_due", now)
+
+    def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
+        """See `Store.claim_due`."""
+        if not self.due(now, 1):  # most looks find nothing, and a look should not cost a write to disk
+            return []
+        return self._write(polls.claim_due(now, limit, lease))
+
+    def load_poll_state(
+        self, trigger_id: str, keys: Collection[str] | None = None
+    ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
+        """See `Store.load_poll_state`."""
+        return self._read(lambda connection: polls.load_poll_state(connection, trigger_id, keys))
+
+    def commit_poll(self, commit: PollCommit) -> bool:
+        """See `Store.commit_poll`."""
+        return self._write(polls.commit_poll(commit))
+
+    def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
+        """See `Store.release`."""
+        return self._write(polls.release(trigger_id, claim, next_due))
+
+    def free_stale(self, now: datetime) -> tuple[int, int]:
+        """See `Store.free_stale`."""
+        given = {"now": to_text(now)}
+
+        def unit(transaction: Transaction) -> tuple[int, int]:
+            triggers = transaction.execute("free_stale.triggers", sql("free_stale_triggers"), given)
+            freed = transaction.execute("free_stale.runs", sql("free_stale_runs"), given)
+            return triggers.rowcount, freed.rowcount
+
+        return self._write(unit)
+
+    # runs
+
+    def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
+        """See `Store.claim_runs`."""
+        given = {"now": to_text(now)}
+        if not self._read(lambda connection: rows.read_all(connection, sql("any_due_run"), given)):
+            return []
+        return self._write(runs.claim_runs(now, limit, lease))
+
+    def next_run_after(self, now: datetime) -> datetime | None:
+        """See `Store.next_run_after`."""
+        return self._next("next_run_due", now)
+
+    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+        """See `Store.load_run`."""
+        return self._read(lambda connection: runs.load_run(connection, run_id))
+
+    def start_attempt(
+        self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None
+    ) -> bool:
+        """See `Store.start_attempt`."""
+        return self._write(runs.start_attempt(claim, attempt, lease_until))
+
+    def commit_step(
+        self,
+        claim: int,
+        attempt: AttemptRecord,
+        *,
+        state: RunState = RunState.RUNNING,
+        reason: str | None = None,
+        due_at: datetime | None = None,
+        finished_at: datetime | None = None,
+        lease_until: datetime | None = None,
+    ) -> bool:
+        """See `Store.commit_step`."""
+        if state is RunState.RUNNING:
+            return self._write(runs.start_attempt(claim, attempt, lease_until))
+        leave = runs.leave_run(attempt.run_id, claim, state, reason, due_at, finished_at)
+        return self._write(runs.commit_step(attempt, leave))
+
+    def finish_run(
+        self,
+        run_id: str,
+        claim: int,
+        state: RunState,
+        *,
+        reason: str | None = None,
+        due_at: datetime | None = None,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        """See `Store.finish_run`."""
+        return self._write(runs.leave_run(run_id, claim, state, reason, due_at, finished_at))
+
+    # workflow texts
+
+    def save_version(self, version: str, text: str) -> None:
+        """See `Store.save_version`."""
+        statement = "INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._write(lambda transaction: transaction.execute("save_version", statement, (version, text)))
+
+    def load_version(self, version: str) -> str:
+        """See `Store.load_version`."""
+        query = "SELECT text FROM versions WHERE version = ?"
+        found = self._read(lambda connection: rows.read_all(connection, query, (version,)))
+        if not found:
+            raise StateError(f"The text of workflow version {version} is not in the database.")
+        return str(found[0][0])
+
+    # reading for people
+
+    def events(
+        self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
+    ) -> list[EventRecord]:
+        """See `Store.events`."""
+        return self._read(lambda connection: history.events(connection, since, workflow, limit))
+
+    def event(self, event_id: str) -> EventRecord | None:
+        """See `Store.event`."""
+        return self._read(lambda connection: history.event(connection, event_id))
+
+    def runs(
+        self,
+        *,
+        since: datetime | None = None,
+        workflow: str | None = None,
+        states: Collection[RunState] | None = None,
+        limit: int | None = None,
+    ) -> list[RunHistory]:
+        """See `Store.runs`."""
+        return self._read(lambda connection: history.runs(connection, since, workflow, states, limit))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """See `Store.counts`."""
+        return self._read(history.counts)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, those not yet moved from the write-ahead log included."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def stats(self) -> dict[str, float]:
+        """``bytes`` on disk, units ``waiting``; since `open`: ``groups``, ``units``, ``largest``, ``slowest_ms``."""
+        writer = self._writer
+        if writer is None:
+            raise StateError(f"The database {self.path} is not open.")
+        done = {"groups": writer.groups, "units": writer.units, "largest": writer.largest}
+        return {"bytes": self.size, "waiting": writer.waiting, **done, "slowest_ms": writer.slowest_ms}
+
+    # daemon and housekeeping
+
+    def heartbeat(self, info: Json, now: datetime) -> None:
+        """See `Store.heartbeat`."""
+        given = {"at": to_text(now), "info": dumps_text(info)}
+        self._write(lambda transaction: transaction.execute("heartbeat", sql("put_daemon"), given))
+
+    def daemon_info(self) -> dict[str, Json] | None:
+        """See `Store.daemon_info`."""
+        found = self._read(lambda connection: rows.read_all(connection, "SELECT at, info FROM daemon"))
+        return {**loads(found[0][1]), "at": found[0][0]} if found else None
+
+    def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
+        """See `Store.prune`."""
+        return {
+            "runs": self._repeat(history.prune_runs(now - runs)),
+            "events": self._repeat(history.prune_events(now - events)),
+        }
+
+    def _repeat(self, unit: Callable[[Transaction], int]) -> int:
+        total = 0
+        while done := self._write(unit):
+            total += done
+        return total
+
+    def _next(self, query: str, now: datetime) -> datetime | None:
+        given = {"now": to_text(now)}
+        return rows.moment(self._read(lambda connection: rows.read_all(connection, sql(query), given))[0][0])
+
+
+def _free_all(transaction: Transaction) -> None:
+    transaction.execute("open.triggers", sql("free_all_triggers"))
+    transaction.execute("open.runs", sql("free_all_runs"))

@@ -1,0 +1,201 @@
+"""Triggers and their polls: each function is one unit of writing, or one reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from changewire.clock import from_text, to_text
+from changewire.errors import StateError
+from changewire.secret import mask
+from changewire.state import rows
+from changewire.state.queries import sql
+from changewire.state.records import Claimed, ItemRecord, PollCommit, TriggerRecord, TriggerState
+from changewire.state.writer import Transaction
+from changewire.values import dumps_text
+
+_CONFIG = ("workflow", "name", "type", "connection", "fingerprint", "interval_s", "schedule")
+
+
+def next_claim(transaction: Transaction) -> int:
+    """A claim number that was never given before."""
+    return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
+
+
+def claim_due(now: datetime, limit: int, lease: timedelta) -> Callable[[Transaction], list[Claimed]]:
+    """See `Store.claim_due`."""
+
+    def unit(transaction: Transaction) -> list[Claimed]:
+        claim = next_claim(transaction)
+        given = {"now": to_text(now), "limit": limit, "claim": claim, "lease_until": to_text(now + lease)}
+        claimed = transaction.execute("claim_due", sql("claim_triggers"), given).fetchall()
+        return [Claimed(row[2], from_text(row[0]), claim, row[3]) for row in sorted(claimed)]
+
+    return unit
+
+
+def release(trigger_id: str, claim: int, next_due: datetime | None) -> Callable[[Transaction], bool]:
+    """See `Store.release`."""
+    given = {"trigger_id": trigger_id, "claim": claim, "next_due": rows.text(next_due)}
+
+    def unit(transaction: Transaction) -> bool:
+        return transaction.execute("release", sql("release_trigger"), given).rowcount == 1
+
+    return unit
+
+
+def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
+    """See `Store.commit_poll`. ValueError where a failed poll wants to store more than its failure."""
+    memory = (commit.upserts, commit.touches, commit.deletes, commit.events, commit.runs)
+    if not commit.ok and (any(memory) or commit.baseline_at or commit.rules or commit.cursor is not None):
+        raise ValueError("a poll that failed cannot store items, events, runs or memory")
+    row = rows.commit_row(commit)
+    changes = _item_rows(commit)
+    events = [rows.event_row(event) for event in commit.events]
+    runs = [rows.run_row(run) for run in commit.runs]
+
+    def unit(transaction: Transaction) -> bool:
+        if transaction.execute("commit_poll.trigger", sql("commit_trigger"), row).rowcount != 1:
+            return False
+        for name, changed in changes:
+            transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
+        if events:
+            _put_events(transaction, commit.trigger_id, events, runs)
+        return True
+
+    return unit
+
+
+def _item_rows(commit: PollCommit) -> list[tuple[str, list[tuple[Any, ...]]]]:
+    trigger = commit.trigger_id
+    puts = [
+        (trigger, i.key, i.hash, i.body, i.revision, i.candidate, i.candidate_count, i.absences)
+        for i in commit.upserts
+    ]
+    touches = [(i.candidate, i.candidate_count, i.absences, trigger, i.key) for i in commit.touches]
+    deletes = [(trigger, key) for key in commit.deletes]
+    return [("delete_item", deletes), ("put_item", puts), ("touch_item", touches)]
+
+
+def _put_events(
+    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]]
+) -> None:
+    new = {
+        event[0]: event[8]
+        for event in events
+        if transaction.execute("commit_poll.event", sql("put_event"), event).rowcount == 1
+    }
+    transaction.execute_many("commit_poll.runs", sql("put_run"), [run for run in runs if run[3] in new])
+    if new:
+        given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
+        transaction.execute("commit_poll.counters", sql("count_events_of_trigger"), given)
+
+
+def load_poll_state(
+    connection: sqlite3.Connection, trigger_id: str, keys: Collection[str] | None
+) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
+    """See `Store.load_poll_state`."""
+    query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers WHERE id = ?"
+    found = connection.execute(query, (trigger_id,)).fetchone()
+    if found is None:
+        raise StateError(
+            f"There is no trigger {trigger_id} in the database: it was reset or left the config."
+        )
+    if keys is None:
+        items = connection.execute(sql("items"), {"trigger_id": trigger_id})
+    else:
+        given = {"trigger_id": trigger_id, "keys": dumps_text(list(keys))}
+        items = connection.execute(sql("items_of_keys"), given)
+    return rows.trigger_of(found), {row[0]: ItemRecord(*row) for row in items}
+
+
+def sync(records: Sequence[TriggerRecord], now: datetime) -> Callable[[Transaction], None]:
+    """See `Store.sync_triggers`."""
+
+    def unit(transaction: Transaction) -> None:
+        query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers"
+        stored = {row[0]: rows.trigger_of(row) for row in rows.read_all(transaction.connection, query)}
+        for record in records:
+            known = stored.get(record.id)
+            if known is None:
+                insert(transaction, record, now)
+            elif _changed(known, record):
+                transaction.execute("sync.change", sql("change_trigger"), _change(known, record, now))
+        given = {"now": to_text(now), "ids": dumps_text([record.id for record in records])}
+        transaction.execute("sync.leave", sql("leave_triggers"), given)
+
+    return unit
+
+
+def insert(transaction: Transaction, record: TriggerRecord, now: datetime) -> None:
+    """A trigger that was never seen before."""
+    row = rows.trigger_row(record, now)
+    names = ", ".join(row)
+    marks = ", ".join(f":{name}" for name in row)
+    transaction.execute("sync.insert", f"INSERT INTO triggers ({names}) VALUES ({marks})", row)
+
+
+def _changed(known: TriggerRecord, record: TriggerRecord) -> bool:
+    unavailable = TriggerState.UNAVAILABLE
+    if not known.active or (known.state is unavailable) != (record.state is unavailable):
+        return True
+    if record.state is unavailable:
+        return known.error != rows.shown(record.error)
+    return any(getattr(known, name) != getattr(record, name) for name in _CONFIG)
+
+
+def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[str, Any]:
+    """The row after a change. An unreadable workflow says nothing of its trigger: what was known stays."""
+    unavailable = record.state is TriggerState.UNAVAILABLE
+    source = known if unavailable else record
+    row: dict[str, Any] = {name: getattr(source, name) for name in _CONFIG}
+    state, error, error_class = known.state, known.error, known.error_class
+    if unavailable:
+        state, error, error_class = record.state, record.error, record.error_class
+    elif known.state is TriggerState.UNAVAILABLE:
+        state = TriggerState.OK if known.baseline_at else TriggerState.BASELINE_PENDING
+        error = error_class = None
+    row |= {
+        "id": source.id,
+        "stored_id": known.id,
+        "next_due": rows.text(record.next_due),
+        "now": to_text(now),
+    }
+    return row | {"state": str(state), "error": error and mask(error), "error_class": error_class}
+
+
+def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Transaction], bool]:
+    """See `Store.adopt`."""
+
+    def unit(transaction: Transaction) -> bool:
+        query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers WHERE id IN (?, ?)"
+        found = map(rows.trigger_of, rows.read_all(transaction.connection, query, (orphan_id, record.id)))
+        stored = {trigger.id: trigger for trigger in found}
+        orphan, present = stored.get(orphan_id), stored.get(record.id)
+        if orphan is None or orphan.active or orphan.fingerprint != record.fingerprint:
+            return False
+        if present is not None and (present.baseline_at is not None or present.polls):
+            return False
+        transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (record.id,))
+        transaction.execute("adopt.trigger", sql("change_trigger"), _change(orphan, record, now))
+        for table in ("items", "events"):
+            moved = f"UPDATE {table} SET trigger_id = ? WHERE trigger_id = ?"
+            transaction.execute(f"adopt.{table}", moved, (record.id, orphan_id))
+        return True
+
+    return unit
+
+
+def forget(trigger_id: str, now: datetime) -> Callable[[Transaction], int]:
+    """See `Store.forget`."""
+
+    def unit(transaction: Transaction) -> int:
+        deleted = transaction.execute("forget.items", "DELETE FROM items WHERE trigger_id = ?", (trigger_id,))
+        given = {"trigger_id": trigger_id, "now": to_text(now)}
+        if transaction.execute("forget.trigger", sql("forget_trigger"), given).rowcount == 0:
+            transaction.execute("forget.leave", "DELETE FROM triggers WHERE id = ?", (trigger_id,))
+        return deleted.rowcount
+
+    return unit

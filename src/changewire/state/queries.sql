@@ -1,0 +1,169 @@
+-- The statements of the store. Each begins with its name; `queries.sql("name")` gives its text.
+
+-- name: next_claim
+UPDATE claims SET last = last + 1 RETURNING last
+
+-- name: free_all_triggers
+UPDATE triggers SET claim = 0, lease_until = NULL WHERE claim <> 0
+
+-- name: free_all_runs
+UPDATE runs SET claim = 0, lease_until = NULL WHERE claim <> 0
+
+-- name: free_stale_triggers
+UPDATE triggers SET claim = 0, lease_until = NULL WHERE claim <> 0 AND lease_until <= :now
+
+-- name: free_stale_runs
+UPDATE runs SET claim = 0, lease_until = NULL WHERE claim <> 0 AND lease_until <= :now
+
+-- name: due_triggers
+SELECT id, next_due FROM triggers
+WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
+ORDER BY next_due, seq LIMIT :limit
+
+-- name: next_trigger_due
+SELECT min(next_due) FROM triggers
+WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due > :now
+
+-- name: claim_triggers
+UPDATE triggers SET claim = :claim, lease_until = :lease_until
+WHERE seq IN (
+    SELECT seq FROM triggers
+    WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
+    ORDER BY next_due, seq LIMIT :limit
+)
+RETURNING next_due, seq, id, generation
+
+-- name: release_trigger
+UPDATE triggers SET claim = 0, lease_until = NULL, next_due = :next_due
+WHERE id = :trigger_id AND claim = :claim AND claim <> 0
+
+-- name: commit_trigger
+UPDATE triggers SET
+    claim = 0,
+    lease_until = NULL,
+    state = :state,
+    next_due = :next_due,
+    last_poll = :now,
+    last_ok = iif(:ok, :now, last_ok),
+    failures = :failures,
+    error = :error,
+    error_class = :error_class,
+    baseline_at = coalesce(:baseline_at, baseline_at),
+    rules = coalesce(:rules, rules),
+    body_hash = iif(:ok, :body_hash, body_hash),
+    cursor = coalesce(:cursor, cursor),
+    polls = polls + 1,
+    lag_ms = coalesce(:lag_ms, lag_ms),
+    lag_p99_ms = coalesce(:lag_p99_ms, lag_p99_ms)
+WHERE id = :trigger_id AND claim = :claim AND claim <> 0 AND generation = :generation
+
+-- name: count_events_of_trigger
+UPDATE triggers SET events = events + :inserted, last_event = max(coalesce(last_event, ''), :last_event)
+WHERE id = :trigger_id
+
+-- name: put_item
+INSERT OR REPLACE INTO items
+    (trigger_id, key, hash, body, revision, candidate, candidate_count, absences)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: touch_item
+UPDATE items SET candidate = ?, candidate_count = ?, absences = ? WHERE trigger_id = ? AND key = ?
+
+-- name: delete_item
+DELETE FROM items WHERE trigger_id = ? AND key = ?
+
+-- name: items
+SELECT key, hash, body, revision, candidate, candidate_count, absences FROM items
+WHERE trigger_id = :trigger_id
+
+-- name: items_of_keys
+SELECT key, hash, body, revision, candidate, candidate_count, absences FROM items
+WHERE trigger_id = :trigger_id AND key IN (SELECT value FROM json_each(:keys))
+
+-- name: change_trigger
+UPDATE triggers SET
+    id = :id, workflow = :workflow, name = :name, type = :type, connection = :connection,
+    fingerprint = :fingerprint, interval_s = :interval_s, schedule = :schedule,
+    next_due = coalesce(:next_due, next_due), state = :state, error = :error, error_class = :error_class,
+    active = 1, generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
+WHERE id = :stored_id
+
+-- name: leave_triggers
+UPDATE triggers SET active = 0, generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
+WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
+
+-- name: forget_trigger
+UPDATE triggers SET
+    state = iif(state = 'unavailable', state, 'baseline_pending'),
+    next_due = iif(next_due IS NULL, NULL, :now), baseline_at = NULL, rules = NULL, body_hash = NULL,
+    cursor = '{}', failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
+    generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
+WHERE id = :trigger_id AND active = 1
+
+-- name: put_event
+INSERT INTO events
+    (id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING
+
+-- name: put_run
+INSERT INTO runs (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (event_id, workflow) DO NOTHING
+
+-- name: any_due_run
+SELECT 1 FROM runs
+WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND due_at <= :now LIMIT 1
+
+-- name: next_run_due
+SELECT min(due_at) FROM runs
+WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND due_at > :now
+
+-- name: claim_runs
+UPDATE runs SET
+    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now)
+WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND due_at <= :now
+    ORDER BY due_at, seq LIMIT :limit
+)
+RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
+    due_at, claim
+
+-- name: hold_run
+UPDATE runs SET lease_until = coalesce(:lease_until, lease_until)
+WHERE id = :run_id AND claim = :claim AND claim <> 0
+
+-- name: leave_run
+UPDATE runs SET
+    state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL
+WHERE id = :run_id AND claim = :claim AND claim <> 0
+
+-- name: put_attempt
+INSERT OR REPLACE INTO attempts
+    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE run_id IN (
+    SELECT id FROM runs
+    WHERE finished_at < :before AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
+    ORDER BY finished_at LIMIT :limit
+)
+
+-- name: prune_runs
+DELETE FROM runs WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE finished_at < :before AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
+    ORDER BY finished_at LIMIT :limit
+)
+
+-- name: prune_events
+DELETE FROM events WHERE seq IN (
+    SELECT seq FROM events
+    WHERE detected_at < :before AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
+    ORDER BY detected_at LIMIT :limit
+)
+
+-- name: put_daemon
+INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)

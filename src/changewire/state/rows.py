@@ -1,0 +1,181 @@
+"""Between records and rows. What people can read later (events, outputs, errors) is masked on its way in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from changewire.clock import from_text, to_text
+from changewire.secret import mask, mask_data
+from changewire.state.records import (
+    AttemptRecord,
+    AttemptState,
+    EventRecord,
+    PollCommit,
+    RunRecord,
+    RunState,
+    TriggerRecord,
+    TriggerState,
+)
+from changewire.values import Json, dumps_text, loads
+
+TRIGGER_COLUMNS = (
+    "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
+    "last_event, failures, error, error_class, baseline_at, rules, body_hash, cursor, polls, events, lag_ms, "
+    "lag_p99_ms, active, generation, schedule"
+)
+EVENT_COLUMNS = (
+    'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, '
+    "backfill"
+)
+RUN_COLUMNS = (
+    "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim"
+)
+ATTEMPT_COLUMNS = (
+    "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
+)
+
+Row = Iterable[Any]
+
+
+def moment(text: str | None) -> datetime | None:
+    """A stored moment."""
+    return None if text is None else from_text(text)
+
+
+def text(value: datetime | None) -> str | None:
+    """A moment as it is stored."""
+    return None if value is None else to_text(value)
+
+
+def shown(words: str | None) -> str | None:
+    """Words as they may be stored and shown."""
+    return None if words is None else mask(words)
+
+
+def _json(data: Json) -> str:
+    return dumps_text(mask_data(data))
+
+
+def trigger_of(row: Row) -> TriggerRecord:
+    """A trigger from `TRIGGER_COLUMNS`."""
+    record = TriggerRecord(*row)
+    record.state = TriggerState(record.state)
+    for name in ("next_due", "last_ok", "last_poll", "last_event", "baseline_at"):
+        value = getattr(record, name)
+        if value is not None:
+            setattr(record, name, from_text(value))
+    record.cursor = loads(record.cursor)
+    record.active = bool(record.active)
+    return record
+
+
+def trigger_row(record: TriggerRecord, now: datetime) -> dict[str, Any]:
+    """All columns of a trigger's row by name."""
+    row = {name: getattr(record, name) for name in TRIGGER_COLUMNS.split(", ")}
+    for name in ("next_due", "last_ok", "last_poll", "last_event", "baseline_at"):
+        row[name] = text(row[name])
+    row["state"] = str(record.state)
+    row["error"] = shown(record.error)
+    row["cursor"] = dumps_text(record.cursor)
+    return {**row, "changed_at": to_text(now)}
+
+
+def event_of(row: Row) -> EventRecord:
+    """An event from `EVENT_COLUMNS`."""
+    record = EventRecord(*row)
+    record.detected_at = from_text(str(record.detected_at))
+    record.payload = loads(record.payload)
+    record.changes = loads(str(record.changes))
+    record.backfill = bool(record.backfill)
+    return record
+
+
+def event_row(record: EventRecord) -> tuple[Any, ...]:
+    """An event for ``put_event``."""
+    head = (record.id, record.trigger_id, record.trigger, record.workflow, record.type, record.kind)
+    what = (record.event_type, mask(record.key), to_text(record.detected_at))
+    return (*head, *what, _json(record.payload), _json(record.changes), int(record.backfill))
+
+
+def run_of(row: Row) -> RunRecord:
+    """A run from `RUN_COLUMNS`."""
+    record = RunRecord(*row)
+    record.created_at = from_text(str(record.created_at))
+    record.state = RunState(record.state)
+    for name in ("started_at", "finished_at", "due_at"):
+        setattr(record, name, moment(getattr(record, name)))
+    return record
+
+
+def run_row(record: RunRecord) -> tuple[Any, ...]:
+    """A run for ``put_run``: a pending one without a due time is due at once."""
+    due = record.due_at
+    if due is None and record.state is RunState.PENDING:
+        due = record.created_at
+    head = (record.id, record.workflow, record.version, record.event_id, to_text(record.created_at))
+    times = (text(record.started_at), text(record.finished_at), text(due))
+    return (*head, str(record.state), shown(record.reason), *times)
+
+
+def attempt_of(row: Row) -> AttemptRecord:
+    """An attempt from `ATTEMPT_COLUMNS`."""
+    record = AttemptRecord(*row)
+    record.state = AttemptState(record.state)
+    record.output = loads(record.output)
+    for name in ("started_at", "finished_at", "retry_at"):
+        setattr(record, name, moment(getattr(record, name)))
+    return record
+
+
+def attempt_row(record: AttemptRecord) -> tuple[Any, ...]:
+    """An attempt for ``put_attempt``."""
+    head = (
+        record.run_id,
+        record.address,
+        record.attempt,
+        record.use,
+        str(record.state),
+        _json(record.output),
+    )
+    times = (text(record.started_at), text(record.finished_at), text(record.retry_at))
+    return (*head, shown(record.error), record.error_class, *times)
+
+
+def commit_row(commit: PollCommit) -> dict[str, Any]:
+    """What ``commit_trigger`` writes of a poll."""
+    return {
+        "trigger_id": commit.trigger_id,
+        "claim": commit.claim,
+        "generation": commit.generation,
+        "now": to_text(commit.now),
+        "next_due": text(commit.next_due),
+        "ok": int(commit.ok),
+        "state": str(commit.state),
+        "error": shown(commit.error),
+        "error_class": commit.error_class,
+        "failures": commit.failures,
+        "baseline_at": text(commit.baseline_at),
+        "rules": commit.rules,
+        "body_hash": commit.body_hash,
+        "cursor": None if commit.cursor is None else dumps_text(commit.cursor),
+        "lag_ms": commit.lag_ms,
+        "lag_p99_ms": commit.lag_p99_ms,
+    }
+
+
+def address_order(address: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts addresses as a reader expects: ``2`` before ``10``, the steps before ``on_failure``."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in address.split("/"))
+
+
+def read_all(connection: sqlite3.Connection, query: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+    """All rows of a query."""
+    return connection.execute(query, parameters).fetchall()
+
+
+def in_address_order(attempts: Iterable[AttemptRecord]) -> list[AttemptRecord]:
+    """Attempts by address, then by number."""
+    return sorted(attempts, key=lambda attempt: (address_order(attempt.address), attempt.attempt))

@@ -1,0 +1,101 @@
+"""Runs and their attempts: each function is one unit of writing, or one reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from changewire.clock import to_text
+from changewire.errors import StateError
+from changewire.state import rows
+from changewire.state.polls import next_claim
+from changewire.state.queries import sql
+from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
+from changewire.state.writer import Transaction
+
+
+def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transaction], list[RunRecord]]:
+    """See `Store.claim_runs`."""
+
+    def unit(transaction: Transaction) -> list[RunRecord]:
+        claim = next_claim(transaction)
+        given = {"now": to_text(now), "limit": limit, "claim": claim, "lease_until": to_text(now + lease)}
+        claimed = transaction.execute("claim_runs", sql("claim_runs"), given).fetchall()
+        return [rows.run_of(row[2:]) for row in sorted(claimed, key=lambda row: row[:2])]
+
+    return unit
+
+
+def start_attempt(
+    claim: int, attempt: AttemptRecord, lease_until: datetime | None
+) -> Callable[[Transaction], bool]:
+    """See `Store.start_attempt`."""
+    row = rows.attempt_row(attempt)
+    hold = {"run_id": attempt.run_id, "claim": claim, "lease_until": rows.text(lease_until)}
+
+    def unit(transaction: Transaction) -> bool:
+        if transaction.execute("start_attempt.run", sql("hold_run"), hold).rowcount != 1:
+            return False
+        transaction.execute("start_attempt.attempt", sql("put_attempt"), row)
+        return True
+
+    return unit
+
+
+def commit_step(
+    attempt: AttemptRecord, leave: Callable[[Transaction], bool]
+) -> Callable[[Transaction], bool]:
+    """See `Store.commit_step`; ``leave`` writes the run's row, and says whether the claim still stood."""
+    row = rows.attempt_row(attempt)
+
+    def unit(transaction: Transaction) -> bool:
+        if not leave(transaction):
+            return False
+        transaction.execute("commit_step.attempt", sql("put_attempt"), row)
+        return True
+
+    return unit
+
+
+def leave_run(
+    run_id: str,
+    claim: int,
+    state: RunState,
+    reason: str | None,
+    due_at: datetime | None,
+    finished_at: datetime | None,
+) -> Callable[[Transaction], bool]:
+    """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none."""
+    if (state in {RunState.PENDING, RunState.WAITING}) != (due_at is not None):
+        raise ValueError(f"a run that is {state} {'takes no' if due_at else 'needs a'} due_at")
+    if state.finished != (finished_at is not None):
+        raise ValueError(f"a run that is {state} {'takes no' if finished_at else 'needs a'} finished_at")
+    given: dict[str, Any] = {
+        "run_id": run_id,
+        "claim": claim,
+        "state": str(state),
+        "reason": rows.shown(reason),
+    }
+    given |= {"due_at": rows.text(due_at), "finished_at": rows.text(finished_at)}
+
+    def unit(transaction: Transaction) -> bool:
+        return transaction.execute("leave_run", sql("leave_run"), given).rowcount == 1
+
+    return unit
+
+
+def load_run(
+    connection: sqlite3.Connection, run_id: str
+) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+    """See `Store.load_run`."""
+    found = rows.read_all(connection, f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE id = ?", (run_id,))
+    if not found:
+        raise StateError(f"There is no run {run_id} in the database.")
+    run = rows.run_of(found[0])
+    query = f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE id = ?"
+    event = rows.event_of(rows.read_all(connection, query, (run.event_id,))[0])
+    query = f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE run_id = ?"
+    attempts = [rows.attempt_of(row) for row in rows.read_all(connection, query, (run_id,))]
+    return run, event, rows.in_address_order(attempts)

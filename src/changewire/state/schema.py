@@ -1,0 +1,68 @@
+"""Brings a database to the present schema: a ``.sql`` file for each step, applied with its record."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from changewire.errors import StateError
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one; ``executescript`` would commit before the first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def known() -> dict[str, str]:
+    """The scripts of this version by name, in order."""
+    folder = files(__package__).joinpath("migrations")
+    scripts = {entry.name: entry.read_text(encoding="utf-8") for entry in folder.iterdir() if entry.is_file()}
+    return {name.removesuffix(".sql"): scripts[name] for name in sorted(scripts) if name.endswith(".sql")}
+
+
+def migrate(connection: sqlite3.Connection, path: Path, scripts: Mapping[str, str] | None = None) -> None:
+    """Apply what is missing, all or nothing. StateError where a newer version has been here.
+
+    ``scripts`` None: those of this version.
+    """
+    scripts = known() if scripts is None else scripts
+    migrations = Migrations("changewire")
+    for name, script in scripts.items():
+        _add(migrations, name, script)
+    database = Database(connection, execute_plugins=False)
+    newer = sorted({migration.name for migration in migrations.applied(database)} - set(scripts))
+    if newer:
+        raise StateError(
+            f"The database {path} was written by a newer Changewire (it has {newer[-1]}): "
+            "install that version or a later one, or put an older backup in its place."
+        )
+    if migrations.pending(database):
+        _apply(migrations, database, connection)
+
+
+def _add(migrations: Migrations, name: str, script: str) -> None:
+    @migrations(name=name)
+    def apply(db: Database) -> None:
+        for statement in statements(script):
+            db.execute(statement)
+
+
+def _apply(migrations: Migrations, database: Database, connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # two processes may both have found something missing
+    try:
+        migrations.apply(database)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
