@@ -1,0 +1,234 @@
+"""The request budget of one connection: how often each rate label may be used, and until when it may not."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
+
+from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.storage import MovingWindowSupport, Storage
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+
+from changewire.clock import Clock, to_text
+from changewire.connectors.definition import Connector, Limits
+from changewire.errors import DelayedError
+
+PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
+_ITEMS: dict[int, type[RateLimitItem]] = {1: RateLimitItemPerSecond, 60: RateLimitItemPerMinute}
+
+
+class ClockedStorage(Storage, MovingWindowSupport):
+    """The memory of the limiters, told the time by our clock instead of the system's."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._counts: dict[str, tuple[int, float]] = {}  # key → (count, when it is forgotten)
+        self._moments: dict[str, deque[float]] = {}
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """What this storage may raise by itself."""
+        return ValueError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count ``amount`` more; the count is forgotten ``expiry`` seconds after its first use."""
+        now = self._clock.monotonic()
+        if key not in self._counts:
+            self._counts = {k: kept for k, kept in self._counts.items() if kept[1] > now}
+        count, until = self._counts.get(key, (0, now + expiry))
+        self._counts[key] = (count + amount, until)
+        return count + amount
+
+    def get(self, key: str) -> int:
+        """The count so far."""
+        return self._counts.get(key, (0, 0.0))[0]
+
+    def get_expiry(self, key: str) -> float:
+        """When the count is forgotten, by `Clock.monotonic`."""
+        return self._counts.get(key, (0, self._clock.monotonic()))[1]
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Note ``amount`` uses unless that would be more than ``limit`` in the last ``expiry`` seconds."""
+        moments = self._moments.setdefault(key, deque())
+        now = self._clock.monotonic()
+        while moments and moments[0] <= now - expiry:
+            moments.popleft()
+        if len(moments) + amount > limit:
+            return False
+        moments.extend([now] * amount)
+        return True
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
+        """The first use that still counts, by `Clock.monotonic`, and how many there are."""
+        now = self._clock.monotonic()
+        alive = [moment for moment in self._moments.get(key, ()) if moment > now - expiry]
+        return (alive[0] if alive else now), len(alive)
+
+    def check(self) -> bool:
+        """It always works."""
+        return True
+
+    def reset(self) -> int:
+        """Forget everything; returns how many keys there were."""
+        size = len(self._counts) + len(self._moments)
+        self._counts.clear()
+        self._moments.clear()
+        return size
+
+    def clear(self, key: str) -> None:
+        """Forget one key."""
+        self._counts.pop(key, None)
+        self._moments.pop(key, None)
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """One limit that one request uses up."""
+
+    item: RateLimitItem
+    keys: tuple[str, ...]
+    words: str
+
+
+class Budget:
+    """What one connection may still ask; thread-safe, shared by all polls and steps of the connection.
+
+    ``plan`` None means the connector's default. ``share``, above 0 and up to 1, is the part of every limit that
+    is used; one request is always allowed. Raises UsageError for an unknown plan.
+    """
+
+    def __init__(self, connector: Connector, name: str, plan: str | None, share: float, clock: Clock) -> None:
+        self._connector, self._name, self._plan, self._share = connector, name, plan, share
+        self._limits = connector.limits(plan)
+        self._lock = threading.Lock()
+        storage = ClockedStorage(clock)
+        self._moving, self._fixed = MovingWindowRateLimiter(storage), FixedWindowRateLimiter(storage)
+        self._clock = clock
+        self._short = {label: self._short_counters(label, limits) for label, limits in self._limits.items()}
+        self._forbidden: dict[str, datetime] = {}
+        self._promised: dict[str, datetime] = {}  # by label: the last moment that a delayed request was told
+        self._user_caps = tuple((cap, re.compile(cap.path)) for cap in connector.user_caps)
+        self.limited = bool(self._limits)  # False: nothing is counted
+
+    def take(
+        self, label: str | None, now: datetime, *, user: str | None = None, call: tuple[str, str] = ("", "")
+    ) -> float:
+        """Take one request: 0.0 when it may go now, else the seconds after which to ask again.
+
+        ``call`` is (method, path), for the daily limits per user; ``user`` None: the path may name one.
+        Raises DelayedError where the wait would be longer than `PATIENCE_S`.
+        """
+        if not self.limited and not self._forbidden:
+            return 0.0
+        with self._lock:
+            daily = [*self._daily(label, now), *self._per_user(user, call, now)]
+            self._heed_days(daily, now)
+            wait = self._wait(label, now)
+            if wait > PATIENCE_S:
+                raise self._delayed(label, now, wait)
+            if wait == 0.0:
+                for counter in self._short.get(label or "", ()):
+                    self._moving.hit(counter.item, *counter.keys)
+                for counter in daily:
+                    self._fixed.hit(counter.item, *counter.keys)
+            return wait
+
+    def delayed(self, label: str | None, now: datetime, wait: float) -> DelayedError:
+        """The error for a request that gives up waiting; one after the other is told a later moment."""
+        with self._lock:
+            return self._delayed(label, now, wait)
+
+    def forbid(self, label: str | None, until: datetime, *, daily: bool = False) -> None:
+        """Nothing of ``label`` before ``until``, the API said; ``daily``: nor of labels in its daily pool."""
+        with self._lock:
+            for one in self._pool(label) if daily else (label,):
+                key = one or ""
+                self._forbidden[key] = max(until, self._forbidden.get(key, until))
+
+    def forbid_user(self, user: str | None, call: tuple[str, str], until: datetime) -> None:
+        """Nothing more of this kind for this user before ``until``."""
+        with self._lock:
+            for counter in self._per_user(user, call, until):
+                self._forbidden["/".join(counter.keys[:2])] = until
+
+    def span(self, label: str | None) -> float:
+        """Seconds after which a short limit of ``label`` is free again for sure: 1 or 60."""
+        limits = self._limits.get(label or "")
+        return 60.0 if limits is not None and limits.minute is not None else 1.0
+
+    def _short_counters(self, label: str, limits: Limits) -> tuple[_Counter, ...]:
+        return tuple(
+            _Counter(_ITEMS[span](self._shared(count)), (label,), f"{count} {label} requests per {span} s")
+            for count, span in limits.spans
+        )
+
+    def _shared(self, count: int) -> int:
+        return max(1, int(count * self._share))
+
+    def _pool(self, label: str | None) -> tuple[str | None, ...]:
+        limits = self._limits.get(label or "")
+        if limits is None or limits.day_pool is None:
+            return (label,)
+        return tuple(name for name, other in self._limits.items() if other.day_pool == limits.day_pool)
+
+    def _daily(self, label: str | None, now: datetime) -> Iterator[_Counter]:
+        limits = self._limits.get(label or "")
+        if limits is not None and limits.day is not None:
+            day, pool = self._shared(limits.day), limits.day_pool or f"label {label}"
+            words = f"today's {day} {label} requests of connection {self._name!r} are used up"
+            yield _Counter(RateLimitItemPerDay(day), (pool, str(now.date())), words)
+
+    def _per_user(self, user: str | None, call: tuple[str, str], now: datetime) -> Iterator[_Counter]:
+        method, path = call
+        for cap, pattern in self._user_caps:
+            found = pattern.search(path) if method in cap.methods else None
+            if found is not None and (whose := user or found.groupdict().get("user")):
+                whose = unquote(whose)
+                words = f"today's {cap.day} {cap.name} ({whose}) are used up"
+                yield _Counter(RateLimitItemPerDay(cap.day), (cap.name, whose, str(now.date())), words)
+
+    def _heed_days(self, daily: list[_Counter], now: datetime) -> None:
+        for counter in daily:
+            until = self._forbidden.get("/".join(counter.keys[:2]))
+            if until is not None and until > now:
+                raise DelayedError(f"{counter.words}: it goes on at {to_text(until)}", until)
+            if not self._fixed.test(counter.item, *counter.keys):
+                until = next_midnight(now)
+                raise DelayedError(f"{counter.words}: it goes on at {to_text(until)}", until)
+
+    def _wait(self, label: str | None, now: datetime) -> float:
+        """Seconds until the next request of ``label`` fits into all short limits and is not forbidden."""
+        waits = [0.0]
+        until = self._forbidden.get(label or "")
+        if until is not None:
+            waits.append((until - now).total_seconds())
+            if until <= now:
+                del self._forbidden[label or ""]
+        for counter in self._short.get(label or "", ()):
+            if not self._moving.test(counter.item, *counter.keys):
+                free_at = self._moving.get_window_stats(counter.item, *counter.keys).reset_time
+                waits.append(max(0.001, free_at - self._clock.monotonic()))
+        return max(waits)
+
+    def _delayed(self, label: str | None, now: datetime, wait: float) -> DelayedError:
+        apart = max((c.item.get_expiry() / c.item.amount for c in self._short.get(label or "", ())), default=0.0)
+        until = max(now + timedelta(seconds=wait), self._promised.get(label or "", now))
+        self._promised[label or ""] = until + timedelta(seconds=apart)
+        what = f"{label} requests" if label else "requests"
+        plan = f" of plan {self._plan or self._connector.default_plan!r}" if self.limited else ""
+        message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {to_text(until)}"
+        return DelayedError(message, until)
+
+
+def next_midnight(now: datetime) -> datetime:
+    """The moment at which the next day begins in UTC, when daily allowances come back."""
+    day = now.astimezone(UTC).date() + timedelta(days=1)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -1,0 +1,258 @@
+"""One client per connection: budget, sign-in, sending, and errors in words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+from changewire import __version__
+from changewire.clock import Clock
+from changewire.connectors.auth import Auth, Credentials, make_auth
+from changewire.connectors.budget import PATIENCE_S, Budget
+from changewire.connectors.definition import Connector, load_connector
+from changewire.connectors.downloads import DownloadInfo, host_allowed, save
+from changewire.connectors.failures import Failure, judge, retry_at
+from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
+from changewire.connectors.messages import Answer, Request, encode_query
+from changewire.connectors.routes import split_url
+from changewire.connectors.shared import SharedAnswers
+from changewire.errors import ApiError, FailureClass, UsageError, nearest
+
+if TYPE_CHECKING:
+    from changewire.config.connections import Connection
+    from changewire.config.settings import HttpSettings, Settings
+
+__all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
+
+MAX_BYTES = 64 * 1024 * 1024
+_HEADERS = {
+    "User-Agent": f"changewire/{__version__}",
+    "Accept": "application/json, */*;q=0.5",
+    "Accept-Encoding": "gzip, deflate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What all requests with the same credentials have in common."""
+
+    credentials: Credentials
+    origin: str  # "" when neither connection nor connector name a host
+    path: str  # prefix of every path
+    headers: Mapping[str, str]
+
+
+class Client:
+    """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
+
+    ``budget`` None: a new one. Raises UsageError when the connection does not fit its connector.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, http: HttpSettings, budget: Budget | None = None) -> None:
+        self.connection, self.name = connection, connection.name
+        self.connector: Connector = load_connector(connection.connector)
+        self.budget = budget or Budget(self.connector, self.name, connection.plan, connection.share, clock)
+        self._clock = clock
+        timeout = connection.timeout or http.timeout
+        private = connection.allow_private or http.allow_private
+        self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private)
+        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock)
+        self._home = split_url(connection.base_url)[0] if connection.base_url else None
+        self._shared = SharedAnswers(clock)
+        self._base_now: _Base | None = None
+
+    def send(self, request: Request, *, deadline: float | None = None, max_bytes: int | None = None) -> Answer:
+        """The good answer to ``request``.
+
+        ``deadline`` is a moment of the clock's `monotonic`, None: some minutes; ``max_bytes`` None: 64 MiB.
+        Waits up to five seconds for the budget. Raises DelayedError when that is used up for longer, ApiError for
+        every other failure.
+        """
+        credentials, reply = self._exchange(request, deadline, max_bytes)
+        failure = judge(self.connector, request, reply.status, reply.body)
+        if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
+            credentials, reply = self._exchange(request, deadline, max_bytes)
+            failure = judge(self.connector, request, reply.status, reply.body)
+        if failure is not None:
+            raise self._error(request, failure, reply.headers)
+        return Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+
+    def send_shared(
+        self, request: Request, *, fresh_s: float, deadline: float | None = None, max_bytes: int | None = None
+    ) -> Answer:
+        """As `send`, but an equal GET asked for right now or at most ``fresh_s`` seconds ago answers this too."""
+        if request.method != "GET":
+            return self.send(request, deadline=deadline, max_bytes=max_bytes)
+        patience = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+        try:
+            return self._shared.get(
+                request, fresh_s, lambda: self.send(request, deadline=deadline, max_bytes=max_bytes), patience
+            )
+        except TimeoutError as error:
+            message = f"{self.connector.title} ({self.name}) did not answer in time: it is tried again"
+            raise ApiError(message, FailureClass.TRANSIENT) from error
+
+    def download(
+        self,
+        url: str,
+        target: BinaryIO,
+        *,
+        deadline: float | None = None,
+        max_bytes: int | None = None,
+        allow_html: bool = False,
+    ) -> DownloadInfo:
+        """Write what ``url`` holds to ``target``; None means no deadline, and any size.
+
+        Credentials go to the connection's own host and the connector's download hosts only, also over redirects.
+        Raises ApiError; when it does, ``target`` may hold a part. A web page in place of a file is an error.
+        """
+        origin, path = split_url(url)
+        if self.connector.download_hosts and not self._trusted(origin):
+            hosts = " or ".join(self.connector.download_hosts)
+            message = f"files of {self.connector.title} come from {hosts}, not from {origin}: check the address"
+            raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
+        request = Request("GET", origin + path, guard=True)
+        credentials, outcome, headers = self._download(request, target, deadline, max_bytes, allow_html)
+        if isinstance(outcome, Failure) and outcome.reason == "token" and self._auth.refused(credentials):
+            credentials, outcome, headers = self._download(request, target, deadline, max_bytes, allow_html)
+        if isinstance(outcome, Failure):
+            raise self._error(request, outcome, headers)
+        return outcome
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._fetcher.close()
+
+    def _exchange(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Credentials, Reply]:
+        self._reserve(request, deadline)
+        credentials = self._auth.get(deadline)
+        out = self._outgoing(request, self._base(credentials))
+        return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
+
+    def _download(
+        self, request: Request, target: BinaryIO, deadline: float | None, max_bytes: int | None, allow_html: bool
+    ) -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
+        self._reserve(request, deadline)
+        credentials = self._auth.get(deadline)
+        out = self._outgoing(request, self._base(credentials))
+        with self._fetcher.open(out, deadline=deadline, max_bytes=max_bytes) as stream:
+            outcome = save(self.connector, request, stream, target, allow_html=allow_html)
+        return credentials, outcome, stream.headers
+
+    def _reserve(self, request: Request, deadline: float | None) -> None:
+        """Take one request from the budget, waiting for it where that is short."""
+        waited, call = 0.0, (request.method, request.path)
+        while wait := self.budget.take(request.label, self._clock.now(), user=request.user, call=call):
+            too_late = deadline is not None and self._clock.monotonic() + wait > deadline
+            if waited + wait > PATIENCE_S or too_late:
+                raise self.budget.delayed(request.label, self._clock.now(), wait)
+            self._clock.wait(wait)
+            waited += wait
+
+    def _base(self, credentials: Credentials) -> _Base:
+        base = self._base_now
+        if base is None or base.credentials is not credentials:
+            host = self.connection.base_url or credentials.region or self.connector.base_url
+            origin, path = split_url(host + self.connector.api_prefix) if host else ("", "")
+            headers = {**_HEADERS, **credentials.headers}
+            base = self._base_now = _Base(credentials, origin, path.rstrip("/"), headers)
+        return base
+
+    def _outgoing(self, request: Request, base: _Base) -> Outgoing:
+        if request.path.startswith("/") and base.origin:
+            origin, target, ours = base.origin, base.path + request.path, True
+        else:
+            origin, target = self._absolute(request.path)
+            ours = origin == base.origin or self._trusted(origin)
+        query = request.query + base.credentials.query if ours else request.query
+        if query:
+            target += ("&" if "?" in target else "?") + encode_query(query)
+        headers = base.headers if ours else _HEADERS
+        away = _HEADERS
+        if request.headers:
+            headers = {**headers, **dict(request.headers)}
+        return Outgoing(
+            request.method,
+            origin,
+            target,
+            headers,
+            request.body,
+            away,
+            self._trusted,
+            request.guard,
+            self._home,
+        )
+
+    def _absolute(self, path: str) -> tuple[str, str]:
+        if path.startswith("/"):
+            message = f"connection {self.name!r} has no base_url: add one in connections.yaml, or give a full URL"
+            raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
+        return split_url(path)
+
+    def _trusted(self, origin: str) -> bool:
+        """True for origins that may see the credentials."""
+        return origin == self._home or host_allowed(origin, self.connector.download_hosts)
+
+    def _error(self, request: Request, failure: Failure, headers: Mapping[str, str]) -> ApiError:
+        now = self._clock.now()
+        until = retry_at(failure, headers, now, self.budget.span(request.label))
+        if failure.failure is FailureClass.RATE and until is not None:
+            if failure.reason == "user_daily":
+                self.budget.forbid_user(request.user, (request.method, request.path), until)
+            else:
+                self.budget.forbid(request.label, until, daily=failure.reason == "daily")
+        return failure.error(self.connector, self.name, request.path, until)
+
+
+class Clients:
+    """The clients of all connections, made when first asked for."""
+
+    def __init__(self, connections: Mapping[str, Connection], clock: Clock, settings: Settings) -> None:
+        self._connections, self._clock, self._settings = dict(connections), clock, settings
+        self._lock = threading.Lock()
+        self._clients: dict[str, Client] = {}
+
+    def get(self, name: str) -> Client:
+        """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
+        client = self._clients.get(name)
+        return client if client is not None else self._make(name)
+
+    def replace(self, connections: Mapping[str, Connection]) -> None:
+        """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget."""
+        with self._lock:
+            old = self._clients
+            self._connections = dict(connections)
+            self._clients = {}
+            for name, client in old.items():
+                connection = self._connections.get(name)
+                if connection == client.connection:
+                    self._clients[name] = client
+                    continue
+                client.close()
+                if connection is not None and _same_limits(connection, client.connection):
+                    self._clients[name] = Client(connection, self._clock, self._settings.http, client.budget)
+
+    def close(self) -> None:
+        """Close all connections to servers."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients = {}
+
+    def _make(self, name: str) -> Client:
+        with self._lock:
+            if name in self._clients:
+                return self._clients[name]
+            connection = self._connections.get(name)
+            if connection is None:
+                near = nearest(name, self._connections)
+                hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
+                raise UsageError(f"there is no connection {name!r}{hint}")
+            client = self._clients[name] = Client(connection, self._clock, self._settings.http)
+            return client
+
+
+def _same_limits(one: Connection, other: Connection) -> bool:
+    return (one.connector, one.plan, one.share) == (other.connector, other.plan, other.share)
