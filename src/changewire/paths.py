@@ -45,7 +45,9 @@ def parse_path(text: str) -> Tokens:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None or (found["name"] and bool(found["dot"]) is not bool(tokens)):
-            raise ValueError(f"{text!r} is not a path: it goes wrong at {text[at:]!r}; write a.b, list[*].c or a[\"b.c\"]")
+            raise ValueError(
+                f'{text!r} is not a path: it goes wrong at {text[at:]!r}; write a.b, list[*].c or a["b.c"]'
+            )
         tokens.append(found["each"] or found["name"] or re.sub(r"\\(.)", r"\1", found["quoted"]))
         at = found.end()
     return tuple(tokens)

@@ -1,4 +1,4 @@
-"""What counts in an item: the rules of a trigger type together with the ``ignore`` of a workflow, made ready for use."""
+"""What counts in an item: the rules of a trigger type and the ``ignore`` of a workflow, made ready for use."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Rules:
 
     root: Rule
     only: tuple[Tokens, ...]  # compare nothing but these; empty: everything
+    secret: Rule  # only the fields that are not to be remembered
     may_vanish: frozenset[Tokens]  # fields that may go away without being a change
     known: frozenset[Tokens]  # fields that the type knows: one of these appearing or going is a change
     new_fields: Literal["quiet", "count"]
@@ -45,8 +46,10 @@ class Rules:
 def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
     """The rules of ``kind`` with the paths in ``ignore`` left out as well."""
     compare = kind.compare
-    root = Rule()
-    for entry in (*compare.volatile, *ignore):
+    root, secret = Rule(), Rule()
+    for path in compare.secret:
+        _place(secret, parse_path(path)).volatile = True
+    for entry in (*compare.volatile, *compare.secret, *ignore):
         path, when = (entry, None) if isinstance(entry, str) else (entry.path, entry.when)
         place = _place(root, parse_path(path))
         place.volatile, place.volatile_when = when is None, when
@@ -59,6 +62,7 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         _place(root, parse_path(path)).without_query = True
     return Rules(
         root=root,
+        secret=secret,
         only=tuple(parse_path(path) for path in compare.only),
         may_vanish=frozenset(parse_path(path) for path in compare.may_vanish),
         known=frozenset(all_paths(kind.sample)) | frozenset(parse_path(path) for path in compare.known),
@@ -70,11 +74,7 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
 def unknown_paths(kind: TriggerType, paths: Iterable[str]) -> list[str]:
     """Those of ``paths`` that lead nowhere in the type's sample: most likely misspelt."""
     known = frozenset(parse_path(path) for path in kind.compare.known)
-    return [
-        path
-        for path in paths
-        if not exists(kind.sample, parse_path(path)) and parse_path(path) not in known
-    ]
+    return [path for path in paths if not exists(kind.sample, parse_path(path)) and parse_path(path) not in known]
 
 
 def _place_lists(root: Rule, compare: Compare) -> None:

@@ -1,0 +1,53 @@
+"""A trigger type together with the parameters of one workflow: what is watched, ready to be polled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from changewire.paths import parse_path
+from changewire.triggers.definition import TriggerType, shaped
+from changewire.triggers.noticing import Watch
+from changewire.triggers.rules import make_rules
+from changewire.values import Json, digest, dumps
+
+
+def bind(kind: TriggerType, parameters: Mapping[str, Json]) -> TriggerType:
+    """The type with the parts worked out that parameters decide. Raises ValueError or TemplateError."""
+    if not kind.shape:
+        return kind
+    return TriggerType.model_validate(shaped(kind.model_dump(), kind.shape, dict(parameters)))
+
+
+def watch_for(kind: TriggerType, ignore: tuple[str, ...], settle: int) -> Watch:
+    """How a trigger of the bound type ``kind`` decides."""
+    for path in ignore:
+        parse_path(path)
+    return Watch(kind, make_rules(kind, ignore), settle)
+
+
+def fingerprint(kind: TriggerType, parameters: Mapping[str, Json]) -> str:
+    """Follows from what is watched: the type and all parameters but those that only tune how."""
+    watched = {
+        name: value
+        for name, value in parameters.items()
+        if value is not None and not (name in kind.parameters and kind.parameters[name].tuning)
+    }
+    return digest(dumps([kind.type, watched]), 16)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is needed to ask: the bound type and its parameters."""
+
+    kind: TriggerType
+    parameters: Mapping[str, Json]
+
+    def scope(self, now: datetime) -> dict[str, Json]:
+        """The names that every template of the type may use."""
+        return {
+            "parameters": dict(self.parameters),
+            "now": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lookup": {},
+        }

@@ -1,0 +1,285 @@
+"""What is new: all novelty is decided here, from the items of one complete reading and what is remembered.
+
+Pure functions: nothing is read, written or asked for. What they return is stored in one transaction or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from changewire.clock import from_text
+from changewire.errors import PollError
+from changewire.paths import MISSING, get, parse_path
+from changewire.state.records import ItemRecord
+from changewire.triggers.comparing import (
+    Scope,
+    additions,
+    canonical,
+    changes_between,
+    content_hash,
+    remembered,
+)
+from changewire.triggers.definition import TriggerType
+from changewire.triggers.expressions import EXPRESSIONS, Change
+from changewire.triggers.rules import Rules
+from changewire.values import Json, dumps, loads
+
+LATE = timedelta(minutes=15)
+"""An item made this long before the watch began may still be new: listings lag and clocks differ."""
+BRAKE_SHARE, BRAKE_COUNT, BRAKE_PATIENCE = 0.5, 10, 10
+"""More than half of the items, and more than ten, gone at once is held for ten times as many polls as one item is."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How one trigger decides."""
+
+    kind: TriggerType
+    rules: Rules
+    settle: int = 1  # polls in a row that must show the same before it counts
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of one trigger."""
+
+    items: Mapping[str, ItemRecord]
+    baseline_at: datetime | None  # None: nothing was ever read, this reading is the baseline
+    rules: str | None  # fingerprint of the rules that made the stored hashes
+    backfill: frozenset[str] | None = None  # keys that are to fire as backfill although they are not new
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """One change of one item: an event, once it is stored."""
+
+    key: str
+    item: Json
+    old: Json  # the item as it was; None for one that is new
+    changes: tuple[Change, ...]
+    discriminator: tuple[Json, ...]  # what tells this event from others of the same item
+    record: ItemRecord | None  # what is remembered once it has fired; None: forgotten
+    backfill: bool = False
+
+
+@dataclass
+class Notice:
+    """What a reading means."""
+
+    noticed: list[Noticed] = field(default_factory=list)
+    quiet: list[ItemRecord] = field(default_factory=list)  # to be remembered, without an event
+    verdicts: Counter[str] = field(default_factory=Counter)  # how many items fared how; the words `explain` uses
+
+
+def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
+    """The identity of an item as text. Raises PollError naming the field when the item has none."""
+    for parts in kind.key:
+        values = [_key_part(item, part, scope) for part in parts]
+        if all(value not in (MISSING, None, "") for value in values):
+            if any(isinstance(value, dict | list) for value in values):
+                raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
+            return ":".join(str(value).replace("%", "%25").replace(":", "%3A") for value in values)
+    wanted = " or ".join(" + ".join(parts) for parts in kind.key)
+    raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
+
+
+def _key_part(item: Json, part: str, scope: Scope) -> Any:
+    tokens = parse_path(part)
+    if tokens[:1] in {("lookup",), ("parameters",)} and tokens[0] in scope:
+        return get(scope[tokens[0]], tokens[1:])
+    return get(item, tokens)
+
+
+def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, now: datetime) -> Notice:
+    """Compare one complete reading with what is remembered.
+
+    ``items`` come with their scope (``parameters``, ``now``, ``lookup``). An item that a shifting page brought twice
+    counts once.
+    """
+    result, seen = Notice(), set[str]()
+    judge = _JUDGES[watch.kind.kind]
+    for item, scope in items:
+        key = item_key(item, watch.kind, scope)
+        if key not in seen:
+            seen.add(key)
+            judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
+    if watch.kind.kind == "deleted" and memory.baseline_at is not None:
+        _judge_absent([record for key, record in memory.items.items() if key not in seen], watch, memory, result)
+    if memory.rules not in (None, watch.rules.fingerprint):
+        _rehash_unseen(seen, watch, memory, result, now)
+    return result
+
+
+@dataclass(frozen=True)
+class _Case:
+    key: str
+    item: Json
+    scope: Scope
+    known: ItemRecord | None
+    watch: Watch
+    memory: Memory
+    now: datetime
+
+    def baseline(self) -> bool:
+        return self.memory.baseline_at is None
+
+    def pending(self) -> bool:
+        """Seen before only as a candidate that has not settled."""
+        return self.known is not None and self.known.revision == 0
+
+    def remembered(self, digest: str, *, revision: int = 1) -> ItemRecord:
+        body = None if self.watch.kind.kind == "created" else dumps(remembered(self.item, self.watch.rules))
+        return ItemRecord(self.key, digest, body, revision, None, 0, 0)
+
+
+def _judge_created(case: _Case, result: Notice) -> None:
+    wanted = case.memory.backfill is not None and case.key in case.memory.backfill
+    if case.known is not None and not case.pending() and not wanted:
+        result.verdicts["seen"] += 1
+        return
+    if not EXPRESSIONS.condition(case.watch.kind.ready, {**case.scope, "item": case.item}):
+        result.verdicts["not_ready"] += 1
+        return
+    record = case.remembered("")
+    if wanted:
+        _fire(Noticed(case.key, case.item, None, (), (), record, backfill=True), result)
+    elif case.baseline() or _older_than_watch(case):
+        result.quiet.append(record)
+        result.verdicts["baseline" if case.baseline() else "old"] += 1
+    elif _settled(case, content_hash(canonical(case.item, case.watch.rules, case.scope)), result):
+        _fire(Noticed(case.key, case.item, None, (), (), record), result)
+
+
+def _judge_updated(case: _Case, result: Notice) -> None:
+    digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
+    if case.known is None or case.pending():
+        _judge_unknown(case, digest, result)
+        return
+    known = case.known
+    if known.hash == digest and case.memory.rules == case.watch.rules.fingerprint:
+        _unchanged(known, result)
+        return
+    old = loads(known.body or b"null")
+    changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope))
+    if not changes:
+        result.quiet.append(replace(case.remembered(digest, revision=known.revision)))
+        result.verdicts["only_noise"] += 1
+    elif _settled(case, digest, result):
+        record = case.remembered(digest, revision=known.revision + 1)
+        _fire(Noticed(case.key, case.item, old, changes, (record.revision, digest), record), result)
+
+
+def _judge_status(case: _Case, result: Notice) -> None:
+    path = parse_path(case.watch.kind.status or "")
+    value = get(case.item, path)
+    if value is MISSING:
+        raise PollError(f"item {case.key} has no field {case.watch.kind.status!r}, which is the watched status")
+    digest = content_hash(value)
+    if case.known is None or case.pending():
+        _judge_unknown(case, digest, result)
+    elif case.known.hash == digest:
+        _unchanged(case.known, result)
+    elif _settled(case, digest, result):
+        record = case.remembered(digest, revision=case.known.revision + 1)
+        old = loads(case.known.body or b"null")
+        before = get(old, path)
+        change = Change(path, None if before is MISSING else before, value)
+        _fire(Noticed(case.key, case.item, old, (change,), (record.revision, digest), record), result)
+
+
+def _judge_present(case: _Case, result: Notice) -> None:
+    """Kind deleted: an item that is there. Its record stays as a tombstone after a deletion, so that the next one
+    is another event."""
+    revision = case.known.revision if case.known else 1
+    digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
+    if case.known is None or case.known.hash != digest or case.known.absences:
+        result.quiet.append(case.remembered(digest, revision=revision))
+    result.verdicts["present"] += 1
+
+
+def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> None:
+    gone = [record for record in gone if record.hash]
+    living = sum(1 for record in memory.items.values() if record.hash)
+    braked = len(gone) > BRAKE_COUNT and len(gone) > living * BRAKE_SHARE
+    needed = watch.kind.absences * (BRAKE_PATIENCE if braked else 1)
+    for record in gone:
+        if record.absences + 1 < needed:
+            result.quiet.append(replace(record, absences=record.absences + 1))
+            result.verdicts["held" if braked else "absent"] += 1
+            continue
+        item = loads(record.body or b"null")
+        tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
+        _fire(Noticed(record.key, item, item, (), (record.revision,), tombstone), result)
+
+
+def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
+    """An item of kind updated or status that was not there before."""
+    if not EXPRESSIONS.condition(case.watch.kind.ready, {**case.scope, "item": case.item}):
+        result.verdicts["not_ready"] += 1
+        return
+    record = case.remembered(digest)
+    if case.baseline() or case.watch.kind.new_items == "baseline" or _older_than_watch(case):
+        result.quiet.append(record)
+        result.verdicts["baseline"] += 1
+    elif _settled(case, digest, result):
+        changes = tuple(additions(case.item, case.watch.rules, case.scope))
+        _fire(Noticed(case.key, case.item, None, changes, (record.revision, digest), record), result)
+
+
+def _unchanged(known: ItemRecord, result: Notice) -> None:
+    if known.candidate is not None:  # it went back to what it was before it had settled
+        result.quiet.append(replace(known, candidate=None, candidate_count=0))
+    result.verdicts["unchanged"] += 1
+
+
+def _settled(case: _Case, digest: str, result: Notice) -> bool:
+    """Whether a difference has now been seen in enough polls in a row; if not, it is remembered as a candidate."""
+    if case.watch.settle <= 1:
+        return True
+    known = case.known or ItemRecord(case.key, "", None, 0, None, 0, 0)
+    count = known.candidate_count + 1 if known.candidate == digest else 1
+    if count >= case.watch.settle:
+        return True
+    result.quiet.append(replace(known, candidate=digest, candidate_count=count))
+    result.verdicts["settling"] += 1
+    return False
+
+
+def _older_than_watch(case: _Case) -> bool:
+    """An item made well before the watch began is not new: it slid into the listing, or was handed over."""
+    path, began = case.watch.kind.created_at, case.memory.baseline_at
+    made = get(case.item, parse_path(path)) if path else MISSING
+    if began is None or not isinstance(made, str):
+        return False
+    try:
+        return from_text(made) < began - LATE
+    except ValueError:
+        return False
+
+
+def _fire(noticed: Noticed, result: Notice) -> None:
+    result.noticed.append(noticed)
+    result.verdicts["fired"] += 1
+
+
+def _rehash_unseen(seen: set[str], watch: Watch, memory: Memory, result: Notice, now: datetime) -> None:
+    """Items that this reading did not hold are brought to the present rules too: their fingerprint is one for all."""
+    if watch.kind.kind != "updated":
+        return
+    scope = {"parameters": {}, "now": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "lookup": {}}
+    for key, record in memory.items.items():
+        if key not in seen and record.body is not None:
+            digest = content_hash(canonical(loads(record.body), watch.rules, scope))
+            result.quiet.append(replace(record, hash=digest))
+
+
+_JUDGES: dict[str, Callable[[_Case, Notice], None]] = {
+    "created": _judge_created,
+    "updated": _judge_updated,
+    "status": _judge_status,
+    "deleted": _judge_present,
+}

@@ -1,0 +1,281 @@
+"""One poll: a complete reading of what a trigger watches, all pages or nothing.
+
+Layers of one loop each: lookups around windows around pages around one request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from changewire.connectors.client import Answer, Request
+from changewire.connectors.definition import Paging
+from changewire.connectors.paths import encode_segment
+from changewire.errors import ApiError, PollError
+from changewire.paths import EACH, MISSING, get, parse_path
+from changewire.triggers.binding import Reader
+from changewire.triggers.comparing import Scope
+from changewire.triggers.definition import FailureMatch, RequestSpec
+from changewire.triggers.expressions import EXPRESSIONS
+from changewire.triggers.paging import Pages, merge_query, resolve_link
+from changewire.triggers.windows import spans
+from changewire.values import Json, digest
+
+RESTARTS = 2  # how often a listing is begun anew after its page token died
+DEAD_TOKEN = "dead_page_token"  # the reason that a connector gives such an error
+_TOO_MUCH = (
+    "the list does not end within the poll's allowance of {what}, so nothing was taken from it; "
+    "watch less or raise `poll: {name}` in config/changewire.yaml"
+)
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.]*)(:uuid)?\}")
+
+
+class Source(Protocol):
+    """What a poll needs of `changewire.connectors.client.Client`."""
+
+    base: str
+
+    def send_shared(
+        self, request: Request, *, fresh_s: float, deadline: float | None = None, max_bytes: int | None = None
+    ) -> Answer:
+        """Send a GET, or use the answer that an identical one got a moment ago."""
+
+
+@dataclass
+class Allowance:
+    """What one poll may use up; more is an error, never a shortened list."""
+
+    deadline: float  # monotonic seconds
+    monotonic: Callable[[], float]
+    pages: int = 200
+    items: int = 50_000
+    bytes: int = 64_000_000
+    fresh_s: float = 0.0  # an identical request's answer may be this old
+
+    def spend(self, answer: Answer) -> None:
+        """Count one page. Raises PollError when it was one too many."""
+        self.pages -= 1
+        self.bytes -= len(answer.body)
+        over = "pages" if self.pages < 0 else "bytes" if self.bytes < 0 else None
+        if over is None and self.monotonic() > self.deadline:
+            over = "time"
+        if over:
+            raise PollError(_TOO_MUCH.format(what=over, name=over))
+
+
+@dataclass
+class Reading:
+    """What one poll read."""
+
+    items: list[tuple[Json, Scope]] = field(default_factory=list)
+    requests: int = 0
+    pages: int = 0  # of the longest listing
+    body_hash: str | None = None  # of the only answer; None when there were several
+    unchanged: bool = False  # the only answer is, byte for byte, the one known before
+    answered_at: datetime | None = None  # the source's own clock at the first answer; None: it does not tell
+
+
+def read(
+    reader: Reader,
+    source: Source,
+    allowance: Allowance,
+    now: datetime,
+    *,
+    last_ok: datetime | None = None,
+    since: datetime | None = None,
+    known_hash: str | None = None,
+) -> Reading:
+    """Read everything. Raises ApiError or PollError; then nothing was read, for a part is worth nothing.
+
+    ``known_hash`` is the `Reading.body_hash` of the last good poll: an equal answer is not even decoded. ``last_ok``
+    and ``since`` widen date windows, see `windows.spans`.
+    """
+    reading = Reading()
+    windows = _windows(reader, now, last_ok, since)
+    known_hash = known_hash if len(windows) == 1 else None
+    try:
+        for scope in _lookups(reader, source, allowance, now, reading):
+            for window in windows:
+                _read_listing(reader, source, allowance, scope, window, reading, known_hash)
+    except ApiError as error:
+        if not _means_empty(error, reader.kind.empty_when):
+            raise
+        reading.items.clear()
+        reading.body_hash = None
+    return reading
+
+
+def fetch_detail(reader: Reader, source: Source, allowance: Allowance, scope: Scope, item: Json) -> Json:
+    """The answer to the follow-up request for one new item; the item itself where it is gone meanwhile."""
+    detail = reader.kind.detail
+    if detail is None:
+        return None
+    try:
+        return _send(source, build_request(detail, reader, {**scope, "item": item}), allowance).data
+    except ApiError as error:
+        if error.failure == "gone":
+            return item
+        raise
+
+
+def build_request(spec: RequestSpec, reader: Reader, scope: Scope, more: tuple[tuple[str, str], ...] = ()) -> Request:
+    """The request that ``spec`` describes. Raises PollError where the path asks for something that is not there."""
+    query = [(name, _query_text(value)) for name, value in EXPRESSIONS.render(spec.query, scope).items()]
+    headers = [(name, _query_text(value)) for name, value in EXPRESSIONS.render(spec.headers, scope).items()]
+    return Request(
+        method="GET",
+        path=_PLACEHOLDER.sub(lambda m: _segment(m[1], bool(m[2]), reader, scope), _rendered(spec.path, scope)),
+        query=merge_query(tuple((name, text) for name, text in query if text), more),
+        headers=tuple(headers),
+        label=spec.label,
+    )
+
+
+def _rendered(path: str, scope: Scope) -> str:
+    return str(EXPRESSIONS.render(path, scope)) if "{{" in path else path
+
+
+def _segment(name: str, uuid: bool, reader: Reader, scope: Scope) -> str:
+    head = name.partition(".")[0]
+    if head in {"lookup", "item"} and "." in name:
+        value = get(scope[head], parse_path(name.partition(".")[2]))
+    else:
+        value = reader.parameters.get(name)
+        uuid = uuid or reader.kind.parameters[name].uuid
+    if value in (MISSING, None, ""):
+        raise PollError(f"the request's path needs {name}, and there is none")
+    return encode_segment(str(value), uuid=uuid)
+
+
+def _query_text(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime, reading: Reading) -> Iterator[Scope]:
+    scope = reader.scope(now)
+    lookup = reader.kind.lookup
+    if lookup is None:
+        yield scope
+    elif not EXPRESSIONS.condition(lookup.when, scope):
+        yield {**scope, "lookup": EXPRESSIONS.render(dict(lookup.otherwise), scope)}
+    else:
+        reading.requests += 1
+        data = _send(source, build_request(lookup, reader, scope), allowance).data
+        records = _items_of(data, lookup.items)
+        if lookup.newest_by is not None:
+            path = parse_path(lookup.newest_by)
+            records = sorted(records, key=lambda record: str(get(record, path)), reverse=True)
+        for record in records[: lookup.take]:
+            yield {**scope, "lookup": record}
+
+
+def _windows(
+    reader: Reader, now: datetime, last_ok: datetime | None, since: datetime | None
+) -> list[tuple[tuple[str, str], ...]]:
+    if reader.kind.window is None:
+        return [()]
+    return [tuple(span) for span in spans(reader.kind.window, now, last_ok, since)]
+
+
+def _read_listing(
+    reader: Reader,
+    source: Source,
+    allowance: Allowance,
+    scope: Scope,
+    window: tuple[tuple[str, str], ...],
+    reading: Reading,
+    known_hash: str | None,
+) -> None:
+    request = build_request(reader.kind.request, reader, scope, window)
+    before = len(reading.items)
+    for attempt in range(RESTARTS + 1):
+        try:
+            _read_pages(reader, source, allowance, scope, request, reading, known_hash)
+            return
+        except ApiError as error:
+            if error.reason != DEAD_TOKEN or attempt == RESTARTS:
+                raise
+            del reading.items[before:]  # from the first page again, with a new token
+
+
+def _read_pages(
+    reader: Reader,
+    source: Source,
+    allowance: Allowance,
+    scope: Scope,
+    request: Request,
+    reading: Reading,
+    known_hash: str | None,
+) -> None:
+    pages = Pages(reader.kind.paging or Paging(kind="none"))
+    following: Request | None = request
+    while following is not None:
+        answer = _send(source, following, allowance)
+        reading.requests += 1
+        reading.pages = max(reading.pages, pages.page)
+        reading.body_hash = digest(answer.body) if reading.requests == 1 else None
+        reading.answered_at = reading.answered_at or answer.date
+        if known_hash is not None and reading.body_hash == known_hash:
+            reading.unchanged = True
+            return
+        data = answer.data
+        found = _items_of(data, reader.kind.items)
+        reading.items += [(item, scope) for item in found]
+        if len(reading.items) > allowance.items:
+            raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
+        more = pages.next_query(data, answer.headers, len(found))
+        following = _following(request, answer, source, more)
+
+
+def _following(
+    request: Request, answer: Answer, source: Source, more: tuple[tuple[str, str], ...] | str | None
+) -> Request | None:
+    if more is None:
+        return None
+    if isinstance(more, str):
+        return Request("GET", resolve_link(answer.url, more, source.base), headers=request.headers, label=request.label)
+    return Request("GET", request.path, merge_query(request.query, more), request.headers, label=request.label)
+
+
+def _send(source: Source, request: Request, allowance: Allowance) -> Answer:
+    answer = source.send_shared(
+        request, fresh_s=allowance.fresh_s, deadline=allowance.deadline, max_bytes=allowance.bytes
+    )
+    allowance.spend(answer)
+    return answer
+
+
+def _items_of(data: Json, path: str) -> list[Json]:
+    """The items in an answer. A list that is missing is an error and never an empty list: else the next good poll
+    would find everything new."""
+    if not path:
+        return [data]
+    found = data if path == EACH else get(data, parse_path(path))
+    if found is MISSING:
+        raise PollError(f"the answer has no {path!r}, where the list should be; it has {_names(data)}")
+    if not isinstance(found, list):
+        raise PollError(f"{path!r} in the answer is not a list; `items` names where the list is")
+    return found
+
+
+def _names(data: Json) -> str:
+    return ", ".join(list(data)[:8]) or "nothing" if isinstance(data, dict) else f"a {type(data).__name__}"
+
+
+def _means_empty(error: ApiError, matches: tuple[FailureMatch, ...]) -> bool:
+    return any(
+        error.status == match.status
+        and (match.code is None or error.code == str(match.code))
+        and (match.message is None or match.message.lower() in str(error).lower())
+        for match in matches
+    )
+
+
+def names_in_path(path: str) -> Mapping[str, bool]:
+    """The placeholders of a path, and whether each is written as a UUID."""
+    return {m[1]: bool(m[2]) for m in _PLACEHOLDER.finditer(path)}

@@ -1,0 +1,81 @@
+"""When a trigger is due: pure arithmetic on moments, so that a restart changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+
+from changewire.errors import FailureClass
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST_RETRY = timedelta(seconds=30)  # after a failed poll, where the interval is not shorter still
+LONGEST_RETRY = timedelta(hours=1)
+SPREAD_RATE = 200.0  # first polls a second when many triggers are new at once
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Either every so often at a phase of its own, or a cron expression in a time zone."""
+
+    every: timedelta | None
+    phase: float = 0.0  # part of the interval, 0 up to 1
+    cron: str | None = None
+    timezone: str = "UTC"
+
+    def next_after(self, moment: datetime) -> datetime:
+        """The first due time after ``moment``. What was missed before is missed: one poll sees it all."""
+        if self.every is None:
+            return self._next_cron(moment)
+        interval = self.every.total_seconds()
+        passed = (moment - EPOCH).total_seconds() - self.phase * interval
+        return EPOCH + timedelta(seconds=(passed // interval + 1 + self.phase) * interval)
+
+    def interval(self, moment: datetime) -> timedelta:
+        """How far apart two polls are around ``moment``; cron: the next gap."""
+        if self.every is not None:
+            return self.every
+        first = self._next_cron(moment)
+        return self._next_cron(first) - first
+
+    def _next_cron(self, moment: datetime) -> datetime:
+        zone = ZoneInfo(self.timezone)
+        trigger = CronTrigger.from_crontab(self.cron or "", timezone=zone)
+        found = trigger.get_next_fire_time(None, moment.astimezone(zone) + timedelta(microseconds=1))
+        return found.astimezone(UTC) if found else moment + timedelta(days=365)
+
+
+def phase_of(*parts: str) -> float:
+    """A steady place within the interval, 0 up to 1, that follows from what is watched.
+
+    Triggers that watch the same thing get the same phase, so that one request can serve them all.
+    """
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def retry_delay(failures: int, interval: timedelta, failure: FailureClass) -> timedelta:
+    """How long to wait after the ``failures``-th failed poll in a row (from 1).
+
+    Doubling from half a minute (or the interval, where that is shorter) up to a ceiling between one minute and one
+    hour; what cannot mend itself starts at the ceiling.
+    """
+    ceiling = min(LONGEST_RETRY, max(timedelta(minutes=1), 12 * interval))
+    if failure.permanent:
+        return ceiling
+    return min(ceiling, min(interval, FIRST_RETRY) * float(2 ** min(failures - 1, 20)))
+
+
+def first_due(now: datetime, place: int, count: int) -> datetime:
+    """When the ``place``-th of ``count`` new triggers is polled for the first time: soon, but not all at once."""
+    return now + timedelta(seconds=place / SPREAD_RATE) if count > SPREAD_RATE else now
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that ``share`` of ``values`` do not exceed; 0 for none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
