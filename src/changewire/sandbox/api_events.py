@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from changewire.sandbox.call import Call, Reply
 from changewire.sandbox.clock import iso, months_before, parse_iso
 from changewire.sandbox.errors import JSON, ApiError, ControlError, validation
 from changewire.sandbox.model import Event, Instance
-from changewire.sandbox.recurrence import zone
+from changewire.sandbox.recurrence import occurrence_starts, zone
 from changewire.sandbox.schedule import RECURRING, expired, to_utc, upcoming
 
 _TYPES = {"meeting": (1, 2, 3, 8, 10), "webinar": (5, 6, 9)}
@@ -17,6 +17,7 @@ _WINDOW_MONTHS = 6
 _NOT_FOR_BODIES = (
     "id", "uuid", "user_id", "meeting_id", "webinar_id", "occurrence_id", "host_id", "created_at", "self"
 )  # fmt: skip
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 Row = tuple[Event, JSON]
 
 
@@ -206,9 +207,10 @@ def _delete(call: Call, event: Event) -> Reply:
 def _check(call: Call, body: JSON, kind: str) -> None:
     """Raise the validation error naming every unfit field of a body."""
     wrong = [k for k, most in _TEXTS.items() if k in body and not _text(body[k], most)]
-    for key in ("settings", "recurrence"):
-        if key in body and not isinstance(body[key], dict):
-            wrong.append(key)
+    if not isinstance(body.get("settings", {}), dict):
+        wrong.append("settings")
+    if not _recurs(body.get("recurrence", {})):
+        wrong.append("recurrence")
     if "type" in body and body["type"] not in _TYPES[kind]:
         wrong.append("type")
     duration = body.get("duration", 1)
@@ -226,6 +228,13 @@ def _check(call: Call, body: JSON, kind: str) -> None:
         raise validation(*wrong)
     for key in _NOT_FOR_BODIES:
         body.pop(key, None)
+
+
+def _recurs(recurrence: object) -> bool:
+    try:
+        return isinstance(recurrence, dict) and occurrence_starts(_SOME_DAY, "UTC", recurrence) is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def _text(value: object, most: int) -> bool:

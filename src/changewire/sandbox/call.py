@@ -75,13 +75,13 @@ class Call:
         return event
 
     def uuid_or_number(self, name: str) -> str:
-        """Decode a session reference; wrongly encoded UUIDs become text that names nothing."""
+        """Decode a session reference; a UUID encoded against the rule raises the 404."""
         once = unquote(self.args[name])
-        if "%" not in once:
-            return "" if needs_double(once) else once
-        twice = unquote(once)
-        accepted = needs_double(twice) or self.world.switches.double_encoding == "accept"
-        return twice if accepted else once
+        text = unquote(once)
+        lenient = self.world.switches.double_encoding == "accept"
+        if needs_double(text) == (text != once) or (text != once and lenient):
+            return text
+        raise no_webinar(once) if name == "webinarId" else no_meeting(once)
 
     def past_session(self, kind: str, limit_days: int | None = 365) -> Instance:
         """Return the ended session named in the path (a number means the latest) or raise."""

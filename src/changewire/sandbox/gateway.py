@@ -92,6 +92,8 @@ class Gateway:
             response = self._serve(request, found, fault)
         except ApiError as error:
             response = json_response(error.status, error.body(), error.headers)
+        except Exception as error:  # a fault of the sandbox must be seen, not look like a hang-up
+            response = json_response(500, {"code": 500, "message": f"Sandbox: {error!r}"})
         return response if fault is None else spoil(fault, request, response)
 
     def _serve(self, request: Request, found: Found, fault: Fault | None) -> Response:

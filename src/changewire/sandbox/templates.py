@@ -33,7 +33,12 @@ def meeting_settings() -> JSON:
         "meeting_invitees": [], "participant_focused_meeting": False, "resources": [],
         "push_change_to_calendar": False, "email_in_attendee_report": False,
         "auto_start_meeting_summary": False, "auto_start_ai_companion_questions": False,
-        "question_and_answer": {"enable": False},
+        "question_and_answer": {"enable": False}, "language_interpretation": {"enable": False},
+        "registration_type": 1, "show_join_info": True, "disable_participant_video": False,
+        "allow_host_control_participant_mute_state": False, "who_will_receive_summary": 1,
+        "who_can_ask_questions": 1, "contact_name": "Dana Host",
+        "contact_email": "dana.host@example.com", "additional_data_center_regions": [],
+        "custom_keys": [], "audio_conference_info": "",
         "global_dial_in_countries": ["DE"], "global_dial_in_numbers": [dict(n) for n in _DIAL_IN],
     }  # fmt: skip
 
@@ -59,7 +64,10 @@ def webinar_settings() -> JSON:
         "attendees_and_panelists_reminder_email_notification": {"enable": False, "type": 0},
         "follow_up_attendees_email_notification": {"enable": False, "type": 0},
         "follow_up_absentees_email_notification": {"enable": False, "type": 0},
-        "enable_session_branding": False, "request_permission_to_unmute_participants": False,
+        "enable_session_branding": False, "show_join_info": True, "email_in_attendee_report": False,
+        "language_interpretation": {"enable": False}, "additional_data_center_regions": [],
+        "audio_conference_info": "", "allow_host_control_participant_mute_state": False,
+        "request_permission_to_unmute_participants": False,
         "global_dial_in_countries": ["DE"], "global_dial_in_numbers": [dict(n) for n in _DIAL_IN],
     }  # fmt: skip
 

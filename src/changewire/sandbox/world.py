@@ -8,11 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 from changewire.sandbox.base import action
-from changewire.sandbox.clock import iso
+from changewire.sandbox.clock import iso, parse_iso
 from changewire.sandbox.errors import JSON, ControlError
 from changewire.sandbox.model import Instance
 from changewire.sandbox.recordings import RecordingActions
 from changewire.sandbox.schedule import ScheduleActions
+
+_TIMES = {
+    "join_time", "leave_time", "recording_start", "recording_end", "meeting_start_time",
+    "meeting_end_time", "summary_start_time", "summary_end_time", "summary_created_time",
+    "summary_last_modified_time",
+}  # fmt: skip
 
 
 class World(RecordingActions, ScheduleActions):
@@ -69,12 +75,16 @@ class World(RecordingActions, ScheduleActions):
     def backdate_session(self, uuid: str, days: float) -> JSON:
         """Move an ended session ``days`` into the past, recording and participants included."""
         session = self.need_session(None, uuid)
+        if session.end is None:
+            raise ControlError(f"session {uuid} is running")
         shift = timedelta(days=days)
-        session.start -= shift
-        if session.end is not None:
-            session.end -= shift
+        session.start, session.end = session.start - shift, session.end - shift
+        rows = [person.data for person in session.participants] + [session.summary or {}]
         if session.recording is not None:
             session.recording.started -= shift
+            rows += [file.data for file in session.recording.files + session.recording.audio]
+        for row in rows:
+            row.update({key: _earlier(row[key], shift) for key in row.keys() & _TIMES if row[key]})
         session.event.instances.sort(key=lambda other: other.start)
         self.record("session_backdated", **self._ids(session), days=days)
         return self._ids(session)
@@ -133,6 +143,10 @@ class World(RecordingActions, ScheduleActions):
             for name, method in inspect.getmembers(type(self), inspect.isfunction)
             if getattr(method, "is_action", False)
         }
+
+
+def _earlier(text: str, shift: timedelta) -> str:
+    return iso(parse_iso(text) - shift)
 
 
 def _session_state(session: Instance) -> JSON:
