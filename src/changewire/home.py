@@ -1,0 +1,314 @@
+"""A home as it stands: settings, connections, catalog and workflows read together and checked against each other.
+
+Reading never talks to an API and never opens the database, so `validate` and a reload are safe at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from changewire.actions.definition import check_parameters
+from changewire.catalog import Catalog, load_catalog
+from changewire.config.connections import Connection, load_connections
+from changewire.config.environment import Environment
+from changewire.config.settings import Settings, load_settings
+from changewire.config.workflows import Step, TriggerConfig, Workflow, WorkflowFile, load_workflows
+from changewire.connectors.definition import load_connector
+from changewire.errors import ChangewireError, ConfigError, Problem, UsageError, nearest
+from changewire.parameters import check_values
+from changewire.paths import parse_path
+from changewire.templates import Templates
+from changewire.triggers.binding import Reader, bind, fingerprint, watch_for
+from changewire.triggers.definition import TriggerType
+from changewire.triggers.noticing import Watch
+from changewire.triggers.rules import unknown_paths
+from changewire.triggers.schedule import Schedule, phase_of
+from changewire.values import Json, make_id
+
+_STEP_TEMPLATES = Templates()
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One trigger of one workflow, ready to be polled."""
+
+    id: str
+    workflow: Workflow
+    version: str  # of the workflow's text: runs keep the one that they began with
+    config: TriggerConfig
+    reader: Reader
+    watch: Watch
+    connection: str
+    fingerprint: str
+    schedule: Schedule
+
+    @property
+    def shown(self) -> str:
+        """How the trigger is named to people: ``workflow/trigger``."""
+        return f"{self.workflow.name}/{self.config.name}"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A workflow that cannot be used as it is written. The rest are not concerned."""
+
+    name: str
+    file: str
+    problems: tuple[Problem, ...]
+
+
+@dataclass
+class Home:
+    """Everything that a home says."""
+
+    path: Path
+    environment: Environment
+    settings: Settings
+    connections: Mapping[str, Connection]
+    catalog: Catalog
+    workflows: dict[str, WorkflowFile] = field(default_factory=dict)  # by name; the usable ones
+    triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
+    broken: list[Broken] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
+
+    def workflow(self, name: str) -> WorkflowFile:
+        """The usable workflow of that name or file. Raises UsageError with the nearest name."""
+        for known, file in self.workflows.items():
+            if name in (known, file.path.stem, file.path.name, str(file.path)):
+                return file
+        for broken in self.broken:
+            if name in (broken.name, broken.file, Path(broken.file).name):
+                raise ConfigError(broken.problems)
+        near = nearest(name, self.workflows)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise UsageError(f"there is no workflow {name!r} in {self.path / 'config' / 'workflows'}{hint}")
+
+
+def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: Home | None = None) -> Home:
+    """Read a home. Raises ConfigError where nothing at all can be done: settings or environment are broken.
+
+    ``variables`` None: those of this process. With ``previous``, a workflow whose file broke since stays as it was.
+    """
+    environment = Environment.of_home(path, variables)
+    connections, wrong_connections, problems = load_connections(path, environment)
+    home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
+    files, unread = load_workflows(path, environment)
+    home.problems += [*home.catalog.problems, *problems, *(p for each in wrong_connections.values() for p in each)]
+    home.problems += unread
+    for file in files:
+        _add_workflow(home, file, wrong_connections)
+    if previous is not None:
+        _keep_last_good(home, previous)
+    return home
+
+
+def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> None:
+    problems = list(file.problems)
+    triggers: list[Trigger] = []
+    if file.workflow is not None and not problems:
+        check = _Check(home, file, file.workflow, wrong_connections)
+        triggers = check.run()
+        problems = check.problems
+    home.problems += [p for p in problems if p not in home.problems]
+    if problems or file.workflow is None:
+        name = file.workflow.name if file.workflow else file.path.stem
+        home.broken.append(Broken(name, file.document.shown if file.document else str(file.path), tuple(problems)))
+    else:
+        home.workflows[file.workflow.name] = file
+        home.triggers |= {trigger.id: trigger for trigger in triggers}
+
+
+def _keep_last_good(home: Home, previous: Home) -> None:
+    broken = {Path(each.file).name for each in home.broken}
+    for name, file in previous.workflows.items():
+        if file.path.name in broken and name not in home.workflows:
+            home.workflows[name] = file
+            kept = {t.id: t for t in previous.triggers.values() if t.workflow.name == name}
+            home.triggers |= {i: t for i, t in kept.items() if t.connection in home.connections}
+
+
+@dataclass
+class _Check:
+    """One workflow held against connections and catalog."""
+
+    home: Home
+    file: WorkflowFile
+    workflow: Workflow
+    wrong_connections: Mapping[str, Sequence[Problem]]
+    problems: list[Problem] = field(default_factory=list)
+
+    def run(self) -> list[Trigger]:
+        single = isinstance((self.file.document.data or {}).get("trigger"), dict) if self.file.document else True
+        triggers = []
+        for index, config in enumerate(self.workflow.triggers):
+            at: tuple[str | int, ...] = ("trigger",) if single else ("trigger", index)
+            trigger = self._trigger(config, at)
+            if trigger is not None:
+                triggers.append(trigger)
+        for name, steps in (("steps", self.workflow.steps), ("on_failure", self.workflow.on_failure)):
+            for index, step in enumerate(steps):
+                self._step(step, (name, index))
+        if self.workflow.when is not None:
+            self._templates(self.workflow.when, ("when",))
+        return triggers
+
+    def _say(
+        self, at: Sequence[str | int], code: str, message: str, suggestion: str | None = None, key: bool = False
+    ) -> None:
+        if self.file.document is not None:
+            self.problems.append(self.file.document.problem(at, code, message, suggestion, key))
+
+    def _trigger(self, config: TriggerConfig, at: tuple[str | int, ...]) -> Trigger | None:
+        known = self.home.catalog.triggers
+        kind = known.get(config.type)
+        if kind is None:
+            message = f"there is no trigger type {config.type!r}; `changewire catalog` lists them"
+            self._say((*at, "type"), "unknown_type", message, nearest(config.type, known))
+            return None
+        connection = self._connection(config.connection, kind.connector, at)
+        parameters = self._parameters(kind, config, at)
+        if connection is None or parameters is None:
+            return None
+        return self._bound(kind, config, parameters, connection, at)
+
+    def _parameters(
+        self, kind: TriggerType, config: TriggerConfig, at: tuple[str | int, ...]
+    ) -> dict[str, Json] | None:
+        values, problems = check_values(kind.parameters, config.parameters)
+        for problem in problems:
+            where = (*at, "with", *problem.path) if problem.code != "missing_parameter" else (*at, "with")
+            message = problem.message if problem.path else f"{kind.type}: {problem.message}"
+            self._say(where, problem.code, message, problem.suggestion, key=problem.code == "unknown_parameter")
+        for index, path in enumerate(config.ignore):
+            self._ignore(kind, path, (*at, "ignore", index))
+        return None if problems else values
+
+    def _ignore(self, kind: TriggerType, path: str, at: tuple[str | int, ...]) -> None:
+        try:
+            parse_path(path)
+        except ValueError as error:
+            self._say(at, "bad_path", str(error))
+            return
+        if kind.connector != "http" and unknown_paths(kind, [path]):
+            names = [p.rpartition(".")[2] for p in (path,)]
+            near = nearest(names[0], _names(kind.sample))
+            self._say(at, "unknown_path", f"{path} leads nowhere in what {kind.type} reads, so it would hide nothing", near)
+
+    def _bound(
+        self, kind: TriggerType, config: TriggerConfig, parameters: dict[str, Json], connection: str,
+        at: tuple[str | int, ...],
+    ) -> Trigger | None:
+        try:
+            bound = bind(kind, parameters)
+            watch = watch_for(bound, config.ignore, config.settle)
+        except (ValueError, ChangewireError) as error:
+            self._say((*at, "with"), "bad_parameter", _first_line(error))
+            return None
+        mark = fingerprint(kind, parameters)
+        return Trigger(
+            id=make_id("trg", self.workflow.name, config.name, connection, mark),
+            workflow=self.workflow,
+            version=self.file.version,
+            config=config,
+            reader=Reader(bound, _with_me(parameters, self.home.connections[connection])),
+            watch=watch,
+            connection=connection,
+            fingerprint=mark,
+            schedule=self._schedule(config, parameters, connection, mark),
+        )
+
+    def _schedule(
+        self, config: TriggerConfig, parameters: Mapping[str, Json], connection: str, mark: str
+    ) -> Schedule:
+        zone = config.timezone or self.home.settings.timezone
+        if config.cron is not None:
+            return Schedule(None, cron=config.cron, timezone=zone)
+        minutes = parameters.get("interval")
+        by_parameter = timedelta(minutes=float(minutes)) if minutes is not None else None
+        return Schedule(config.every or by_parameter or self.home.settings.every, phase_of(connection, mark))
+
+    def _connection(self, name: str | None, connector: str, at: tuple[str | int, ...]) -> str | None:
+        known = self.home.connections
+        if name is not None:
+            return self._named_connection(name, connector, (*at, "connection"))
+        fitting = [each.name for each in known.values() if each.connector == connector]
+        if len(fitting) == 1:
+            return fitting[0]
+        title = load_connector(connector).title
+        if fitting:
+            message = f"there are several connections for {title}: say which, `connection: {fitting[0]}`"
+            self._say(at, "ambiguous_connection", message)
+        elif self.wrong_connections:
+            self._say(at, "no_connection", f"the connection for {title} cannot be used; see its problems above")
+        else:
+            self._say(at, "no_connection", f"there is no connection for {title}: add one to config/connections.yaml")
+        return None
+
+    def _named_connection(self, name: str, connector: str, at: tuple[str | int, ...]) -> str | None:
+        known = self.home.connections
+        if name in self.wrong_connections:
+            self._say(at, "broken_connection", f"connection {name!r} cannot be used: {self.wrong_connections[name][0]}")
+        elif name not in known:
+            self._say(at, "unknown_connection", f"there is no connection {name!r}", nearest(name, known))
+        elif known[name].connector != connector:
+            message = f"connection {name!r} is for {known[name].connector}, but the type needs one for {connector}"
+            self._say(at, "wrong_connection", message)
+        else:
+            return name
+        return None
+
+    def _step(self, step: Step, at: tuple[str | int, ...]) -> None:
+        known = self.home.catalog.actions
+        action = known.get(step.use)
+        if action is None:
+            message = f"there is no action {step.use!r}; `changewire catalog` lists them"
+            self._say((*at, "use"), "unknown_action", message, nearest(step.use, known))
+            return
+        for problem in check_parameters(action, step.parameters):
+            where = (*at, "with", *problem.path) if problem.code != "missing_parameter" else (*at, "with")
+            self._say(where, problem.code, problem.message, problem.suggestion, key=problem.code == "unknown_parameter")
+        self._step_connection(step, action.connector, at)
+        self._templates(step.parameters, (*at, "with"))
+        if step.when is not None:
+            self._templates(step.when, (*at, "when"))
+
+    def _step_connection(self, step: Step, connector: str, at: tuple[str | int, ...]) -> None:
+        given = step.parameters.get("connection")
+        if isinstance(given, str) and "{{" not in given and "${" not in given:
+            self._named_connection(given, connector, (*at, "with", "connection"))
+        elif given is None and load_connector(connector).auth_types != ("none",) and connector != "http":
+            self._connection(None, connector, at) if not self._from_trigger(connector) else None
+
+    def _from_trigger(self, connector: str) -> bool:
+        """Whether the workflow's own trigger lends its connection to the step."""
+        known = self.home.catalog.triggers
+        return any(t.type in known and known[t.type].connector == connector for t in self.workflow.triggers)
+
+    def _templates(self, value: Json, at: tuple[str | int, ...]) -> None:
+        for path, message in _STEP_TEMPLATES.expression_problems(value):
+            self._say((*at, *path), "bad_expression", message)
+
+
+def _with_me(parameters: Mapping[str, Json], connection: Connection) -> dict[str, Json]:
+    """``me`` is the user that the connection names, where it names one: an app's token is not a user's everywhere."""
+    if connection.user is None:
+        return dict(parameters)
+    return {name: connection.user if name == "user_id" and value == "me" else value for name, value in parameters.items()}
+
+
+def _names(data: Json) -> Iterator[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield key
+            yield from _names(value)
+    elif isinstance(data, list):
+        for entry in data:
+            yield from _names(entry)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[min(2, len(lines) - 1)] if len(lines) > 2 else lines[0]

@@ -1,0 +1,116 @@
+"""Trigger types from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from changewire.config.yaml_files import Document, check, read_yaml
+from changewire.connectors.definition import connector_names
+from changewire.errors import ChangewireError, ConfigError, PollError, Problem, nearest
+from changewire.triggers.binding import Reader
+from changewire.triggers.comparing import Scope, additions
+from changewire.triggers.definition import TriggerType
+from changewire.triggers.expressions import EXPRESSIONS
+from changewire.triggers.noticing import Noticed, item_key
+from changewire.triggers.payloads import make_event
+from changewire.triggers.polling import names_in_path
+from changewire.triggers.rules import make_rules, unknown_paths
+
+SAMPLE_MOMENT = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def load_trigger_types(folders: Sequence[Path]) -> tuple[dict[str, TriggerType], list[Problem]]:
+    """All trigger types below ``folders``, by name, and what is wrong with files that cannot be used.
+
+    Where two folders have a type of one name, the earlier folder's counts; in one folder that is a problem.
+    Folders that do not exist are passed over.
+    """
+    found: dict[str, TriggerType] = {}
+    problems: list[Problem] = []
+    for folder in folders:
+        here: dict[str, str] = {}
+        for path in sorted(folder.rglob("*.yaml")):
+            shown = f"triggers/{path.relative_to(folder)}"
+            try:
+                document = read_yaml(path, shown)
+                kind = check(document, TriggerType)
+                wrong = list(_wrong(document, kind))
+            except ConfigError as error:
+                problems += error.problems
+                continue
+            if not wrong and kind.type in here:
+                wrong = [document.problem(("type",), "duplicate", f"{kind.type} stands in {here[kind.type]} as well")]
+            problems += wrong
+            if not wrong:
+                here[kind.type] = shown
+                found.setdefault(kind.type, kind)
+    return found, problems
+
+
+def sample_scope(kind: TriggerType) -> Scope:
+    """The names that a template of the type sees when it is tried on the sample."""
+    parameters = {name: parameter.default for name, parameter in kind.parameters.items()}
+    return {**Reader(kind, parameters).scope(SAMPLE_MOMENT), "lookup": kind.sample_lookup}
+
+
+def sample_event(kind: TriggerType, scope: Scope) -> Noticed:
+    """The change that the sample stands for: the item is new."""
+    changes = tuple(additions(kind.sample, make_rules(kind), scope))
+    old = None if kind.kind == "created" or kind.new_items == "fire" else kind.sample
+    return Noticed("sample", kind.sample, old, changes, (), None)
+
+
+def _wrong(document: Document, kind: TriggerType) -> Iterator[Problem]:
+    if kind.connector not in connector_names():
+        message = f"there is no connector {kind.connector!r}; known are {', '.join(connector_names())}"
+        at = ("connector",) if "connector" in document.data else ("type",)
+        yield document.problem(at, "unknown_connector", message, nearest(kind.connector, connector_names()))
+    yield from _wrong_places(document, kind)
+    yield from _wrong_paths(document, kind)
+    if not kind.shape:
+        yield from _wrong_on_sample(document, kind)
+
+
+def _wrong_places(document: Document, kind: TriggerType) -> Iterator[Problem]:
+    """Placeholders in request paths that nothing fills."""
+    for part, spec in (("lookup", kind.lookup), ("request", kind.request), ("detail", kind.detail)):
+        for name in names_in_path(spec.path) if spec else ():
+            if name not in kind.parameters and not name.startswith(("lookup.", "item.")):
+                message = f"the path asks for {{{name}}}, which is no parameter of this type"
+                yield document.problem((part, "path"), "unknown_parameter", message, nearest(name, kind.parameters))
+
+
+def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
+    """Paths of comparison rules that lead nowhere in the sample."""
+    compare = kind.compare
+    named: dict[str, list[str]] = {
+        "volatile": [entry if isinstance(entry, str) else entry.path for entry in compare.volatile],
+        "secret": list(compare.secret),
+        "only": list(compare.only),
+        "without_query": list(compare.without_query),
+        "text_sets": list(compare.text_sets),
+        "lists": list(compare.lists) if "lists" not in kind.shape.get("compare", {}) else [],
+    }
+    for key, paths in named.items():
+        for path in unknown_paths(kind, paths):
+            message = f"{path} is neither in the sample nor among `known`, so it would never fit anything"
+            yield document.problem(("compare", key), "unknown_path", message)
+
+
+def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]:
+    """The type tried on its own sample: key, readiness, event type and payload."""
+    scope = sample_scope(kind)
+    try:
+        item_key(kind.sample, kind, scope)
+    except PollError as error:
+        yield document.problem(("key",), "key_not_in_sample", f"tried on the sample: {error}")
+    try:
+        EXPRESSIONS.condition(kind.ready, {**scope, "item": kind.sample})
+        make_event(
+            sample_event(kind, scope), kind, scope, trigger_id="sample", trigger="sample", workflow="sample",
+            now=SAMPLE_MOMENT, detail=kind.sample_detail,
+        )
+    except ChangewireError as error:
+        yield document.problem(("payload",), "fails_on_sample", f"tried on the sample: {error}")
