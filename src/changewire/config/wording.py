@@ -62,13 +62,11 @@ def words(model: type[BaseModel], data: Json, detail: ErrorDetails) -> Words:
     path = _path(data, location, missing=kind == "missing")
     name = _name(path)
     if kind == "extra_forbidden":
-        return _unknown(path, _keys(model, location[:-1]))
+        return _unknown(path, _owners(model, location[:-1]))
     if kind in {"literal_error", "enum"}:
         return _wrong_word(path, detail["input"], re.findall(r"'([^']*)'", context["expected"]))
     if kind == "union_tag_invalid":
-        return _wrong_word(
-            (*path, "type"), context["tag"], re.findall(r"'([^']*)'", context["expected_tags"])
-        )
+        return _wrong_word((*path, "type"), context["tag"], re.findall(r"'([^']*)'", context["expected_tags"]))
     if kind == "union_tag_not_found":
         return Words(path, "missing", "'type' is missing")
     if kind == "string_type":
@@ -85,8 +83,11 @@ def one_of(known: list[str]) -> str:
     return known[0] if len(known) == 1 else f"{', '.join(known[:-1])} or {known[-1]}"
 
 
-def _unknown(path: tuple[str | int, ...], known: list[str]) -> Words:
+def _unknown(path: tuple[str | int, ...], owners: list[type[BaseModel]]) -> Words:
     key = str(path[-1])
+    if any(key in getattr(owner, "not_available", ()) for owner in owners):
+        return Words(path, "not_available", f"{key!r} is not available yet: leave it out", at_key=True)
+    known = list(dict.fromkeys(name for owner in owners for name in _fields(owner)))
     near = nearest(key, known)
     message = f"unknown key {key!r}" if near else f"unknown key {key!r}: possible are {', '.join(known)}"
     return Words(path, "unknown_key", message, near, at_key=True)
@@ -130,20 +131,24 @@ def _path(data: Json, location: tuple[str | int, ...], missing: bool) -> tuple[s
         if item or (isinstance(data, dict) and part in data):
             data = data[part]
             path.append(part)
+        elif isinstance(data, dict) and len(data) == 1:  # a short form such as {backfill: {max: 5}}
+            [(short, inner)] = data.items()
+            if isinstance(inner, dict) and part in inner:
+                data = inner[part]
+                path += [short, part]
     if missing:
         path.append(location[-1])
     return tuple(path)
 
 
-def _keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The keys that the model at ``location`` knows."""
+def _owners(model: type[BaseModel], location: tuple[str | int, ...]) -> list[type[BaseModel]]:
+    """The models that can be meant at ``location``."""
     owners = [model]
     for part in location:
-        if isinstance(part, int):
-            continue
-        inner = [m for owner in owners for m in _inner(owner, part)]
-        owners = inner or [m for m in owners if part in _tags(m)] or owners
-    return list(dict.fromkeys(key for owner in owners for key in _fields(owner)))
+        if isinstance(part, str):
+            inner = [found for owner in owners for found in _inner(owner, part)]
+            owners = inner or [owner for owner in owners if part in _tags(owner)] or owners
+    return owners
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:

@@ -51,9 +51,7 @@ class Document:
             mark = (name if key and depth == len(path) else node).start_mark
         return mark.line + 1, mark.column + 1
 
-    def problem(
-        self, path: At, code: str, message: str, suggestion: str | None = None, key: bool = False
-    ) -> Problem:
+    def problem(self, path: At, code: str, message: str, suggestion: str | None = None, key: bool = False) -> Problem:
         """A `Problem` at that value, or at its key. Secrets in the message are masked."""
         line, column = self.where(path, key)
         return Problem(self.shown, line, column, code, mask(message), suggestion)
@@ -67,6 +65,11 @@ class Document:
 def read_yaml(path: Path, shown: str | None = None) -> Document:
     """The data of one file. ``shown`` is its name in messages, None means ``path``. Raises ConfigError."""
     shown = shown or str(path)
+    return parse_yaml(read_text(path, shown), shown, path)
+
+
+def read_text(path: Path, shown: str) -> str:
+    """The text of a file of at most 1 MiB. Raises ConfigError."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -76,12 +79,11 @@ def read_yaml(path: Path, shown: str | None = None) -> Document:
     if len(raw) > MAX_BYTES:
         raise failed(shown, 0, 0, "too_large", "is larger than 1 MiB: split it")
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line, column = place_after(raw[: error.start].decode("utf-8"))
         message = "this is not UTF-8 text: save the file with the encoding UTF-8"
         raise failed(shown, line, column, "encoding", message) from None
-    return parse_yaml(text, shown, path)
 
 
 def parse_yaml(text: str, shown: str, path: Path | None = None) -> Document:

@@ -1,0 +1,155 @@
+"""``config/connections.yaml``: the accounts that triggers and actions work with."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from changewire.config.environment import Environment
+from changewire.config.fields import Duration, Strict, Text, refused
+from changewire.config.yaml_files import Document, check, read_yaml
+from changewire.errors import ConfigError, Problem
+from changewire.secret import Secret
+
+FILE = "config/connections.yaml"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _secret(value: Any) -> Secret:
+    if not isinstance(value, str):
+        raise refused("a secret must be text: write it in quotes, or as ${NAME}", code="wrong_type")
+    if not value.strip():
+        raise refused("this secret is empty")
+    return Secret(value)
+
+
+def _address(value: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(value)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or re.search(r"\s", value):
+        raise refused("this is not an address: write it like https://api.example.com/v1")
+    if parts.username is not None or parts.password is not None:
+        raise refused("credentials do not belong into an address: write them under 'auth'")
+    if parts.query or parts.fragment:
+        raise refused("an address ends before ? and #: queries belong to triggers and actions")
+    return value.rstrip("/")
+
+
+SecretText = Annotated[Secret, PlainValidator(_secret), WithJsonSchema({"type": "string"})]
+Address = Annotated[Text, AfterValidator(_address)]
+
+
+class _Auth(Strict):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+
+class NoAuth(_Auth):
+    """An API that asks for nothing."""
+
+    type: Literal["none"] = "none"
+
+
+class ServerToServerAuth(_Auth):
+    """Zoom's account credentials, exchanged for tokens of an hour."""
+
+    type: Literal["server_to_server"]
+    account_id: Text
+    client_id: Text
+    client_secret: SecretText
+
+
+class BearerAuth(_Auth):
+    """A token that is sent as it is."""
+
+    type: Literal["bearer"]
+    token: SecretText
+
+
+class BasicAuth(_Auth):
+    """User name and password with each request."""
+
+    type: Literal["basic"]
+    username: Text
+    password: SecretText
+
+
+class ApiKeyAuth(_Auth):
+    """A key in a header or in the query of each request."""
+
+    type: Literal["api_key"]
+    name: Text  # of the header or query parameter
+    value: SecretText
+    in_: Literal["header", "query"] = Field("header", alias="in")
+
+
+Auth = Annotated[NoAuth | ServerToServerAuth | BearerAuth | BasicAuth | ApiKeyAuth, Field(discriminator="type")]
+
+
+class ConnectionEntry(Strict):
+    """A connection as it is written, below its name."""
+
+    connector: Text
+    plan: Text | None = None  # None: the connector's default plan
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the account's request budget
+    base_url: Address | None = None  # without a slash at the end; None: the connector's own
+    user: Text | None = None  # what `me` means where the API cannot tell; None: ask the API
+    auth: Auth = NoAuth()
+    timeout: Annotated[Duration, Field(gt=timedelta(0))] | None = None  # None: http.timeout of the settings
+    allow_private: bool = False  # whether addresses that come from data may be in private networks
+
+
+class Connection(ConnectionEntry):
+    """One account at a connector."""
+
+    name: str
+
+
+def load_connections(
+    home: Path, environment: Environment
+) -> tuple[dict[str, Connection], dict[str, list[Problem]], list[Problem]]:
+    """The connections by name, the problems of each broken one, and all problems of the file together.
+
+    A file that is not there has no connections. Nothing is raised: what is broken is told in the problems.
+    """
+    path = home / FILE
+    if not path.exists():
+        return {}, {}, []
+    try:
+        document = read_yaml(path, FILE)
+    except ConfigError as error:
+        return {}, {}, list(error.problems)
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict):
+        message = "connections are a mapping: a name, a colon, and what belongs to it indented below"
+        return {}, {}, [document.problem((), "wrong_type", message)]
+    good: dict[str, Connection] = {}
+    broken: dict[str, list[Problem]] = {}
+    for name in data:
+        try:
+            good[name] = _connection(document, name, environment)
+        except ConfigError as error:
+            broken[name] = list(error.problems)
+    return good, broken, [problem for problems in broken.values() for problem in problems]
+
+
+def _connection(document: Document, name: str, environment: Environment) -> Connection:
+    if not _NAME.fullmatch(name):
+        message = f"{name!r} cannot name a connection: use letters, digits, '_', '-' and '.'"
+        raise ConfigError([document.problem([name], "wrong_value", message, key=True)])
+    data = document.data[name]
+    problems = [
+        document.problem([name, *at], "unset", str(error), error.suggestion) for at, error in environment.unset(data)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    entry = check(document, ConnectionEntry, [name], environment.expand_data(data, secret=False))
+    return Connection.model_construct(name=name, **dict(entry))

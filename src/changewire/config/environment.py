@@ -1,0 +1,165 @@
+"""``${NAME}`` in configuration: values from the environment, from ``config/.env`` and from files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from changewire.errors import ConfigError, Problem, nearest
+from changewire.secret import Secret, learn
+from changewire.values import Json
+
+# "$${" writes "${" itself; "${{" is a dollar sign in front of an expression
+_MARK = re.compile(r"\$\$\{|\$\{(?!\{)([^}]*)(\}?)")
+_VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+_SECRET_NAME = re.compile("SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|KEY", re.IGNORECASE)
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+_QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+class UnsetError(ValueError):
+    """A ``${…}`` has no value. The text says which one and how to give it one; ``suggestion`` is a name like it."""
+
+    def __init__(self, message: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where ``${NAME}``, ``${NAME:-default}`` and ``${file:PATH}`` get their values."""
+
+    variables: Mapping[str, str] = field(repr=False)
+    files_root: Path  # relative paths in ``${file:PATH}`` begin here
+
+    @classmethod
+    def of_home(cls, home: Path, variables: Mapping[str, str] | None = None) -> Environment:
+        """``variables`` (None: those of this process) over ``config/.env``. ConfigError when that is malformed."""
+        given = os.environ if variables is None else variables
+        return cls({**read_env_file(home / "config" / ".env", "config/.env"), **given}, home)
+
+    def expand(self, text: str) -> str:
+        """``text`` with all values filled in; ``$${`` becomes ``${``. Raises UnsetError.
+
+        A default counts where the variable is unset or empty. Values of secret files, and of variables with
+        names like ``…_TOKEN`` or ``…_PASSWORD``, are masked from now on.
+        """
+        return self._expand(text, learn_all=False)[0]
+
+    def expand_data(self, data: Json, *, secret: bool) -> Json:
+        """A copy of ``data`` with all its texts expanded. Raises UnsetError.
+
+        With ``secret`` each text that took a value from the environment or a file becomes a `Secret`;
+        one that only took defaults, which everybody can read in the file, stays text.
+        """
+        if isinstance(data, str):
+            text, taken = self._expand(data, learn_all=secret)
+            return Secret(text) if secret and taken else text
+        if isinstance(data, dict):
+            return {key: self.expand_data(value, secret=secret) for key, value in data.items()}
+        if isinstance(data, list | tuple):
+            return [self.expand_data(value, secret=secret) for value in data]
+        return data
+
+    def unset(self, data: Json) -> Iterator[tuple[tuple[str | int, ...], UnsetError]]:
+        """The path and error of each text in ``data`` that cannot be expanded."""
+        if isinstance(data, str):
+            try:
+                self.expand(data)
+            except UnsetError as error:
+                yield (), error
+        elif isinstance(data, dict | list):
+            for part, value in data.items() if isinstance(data, dict) else enumerate(data):
+                yield from (((part, *path), unset) for path, unset in self.unset(value))
+
+    def _expand(self, text: str, learn_all: bool) -> tuple[str, bool]:
+        """The expanded text, and whether any value came from outside of the text."""
+        if "${" not in text:
+            return text, False
+        parts, end, taken = [], 0, False
+        for found in _MARK.finditer(text):
+            parts.append(text[end : found.start()])
+            end = found.end()
+            if found[1] is None:
+                parts.append("${")
+                continue
+            value, from_outside, looks_secret = self._value(found[1], closed=bool(found[2]))
+            if from_outside and (learn_all or looks_secret):
+                learn(value)
+            taken |= from_outside
+            parts.append(value)
+        return "".join([*parts, text[end:]]), taken
+
+    def _value(self, inside: str, closed: bool) -> tuple[str, bool, bool]:
+        """The value, whether it came from outside of the text, and whether its name says that it is secret."""
+        if closed and inside.startswith("file:"):
+            return self._file(inside.removeprefix("file:").strip()), True, True
+        match = _VARIABLE.fullmatch(inside)
+        if not closed or not match:
+            raise UnsetError(f"${{{inside} is no variable: write ${{NAME}}, or $${{ for the characters themselves")
+        name, default = match[1], match[2]
+        value = self.variables.get(name)
+        if default is not None and not value:
+            return default, False, False
+        if value is None:
+            raise UnsetError(
+                f"the variable {name} is not set: export it, write {name}=… into config/.env, "
+                f"or give a default, ${{{name}:-…}}",
+                nearest(name, self.variables),
+            )
+        return value, True, bool(_SECRET_NAME.search(name))
+
+    def _file(self, path: str) -> str:
+        try:
+            return (self.files_root / path).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+        except ValueError:
+            reason = "it is not UTF-8 text"
+        raise UnsetError(f"the file of ${{file:{path}}} cannot be read: {reason}")
+
+
+def read_env_file(path: Path, shown: str) -> dict[str, str]:
+    """The variables of a file of ``NAME=value`` lines; none where there is no file. Raises ConfigError.
+
+    ``export`` in front, comments, and values in single quotes (as they are) or double quotes (with ``\\n``) are fine.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError([Problem(shown, 0, 0, "unreadable", f"cannot be read: {reason.lower()}")]) from None
+    variables: dict[str, str] = {}
+    problems = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _LINE.fullmatch(line)
+        value = _env_value(found[2].strip()) if found else None
+        if found is None or value is None:
+            message = "this is not NAME=value" if found is None else "the quotation is never closed"
+            problems.append(Problem(shown, number, 1, "env_line", message))
+        else:
+            variables[found[1]] = value
+    if problems:
+        raise ConfigError(problems)
+    return variables
+
+
+def _env_value(raw: str) -> str | None:
+    """The value written after the ``=``; None when its quotation does not end."""
+    if raw[:1] not in ("'", '"'):
+        return re.split(r"(?:^|\s+)#", raw, maxsplit=1)[0]
+    found = _QUOTED.match(raw)
+    rest = raw[found.end() :].strip() if found else "?"
+    if found is None or (rest and not rest.startswith("#")):
+        return None
+    if found[1] is not None:
+        return found[1]
+    return re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[1]), found[2])

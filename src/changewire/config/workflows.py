@@ -1,0 +1,240 @@
+"""``config/workflows/*.yaml``: what is watched, and what is done on each change."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from changewire.config.cron import cron_with_day_names
+from changewire.config.environment import Environment
+from changewire.config.fields import (
+    Duration,
+    Identifier,
+    Interval,
+    Moment,
+    Name,
+    Strict,
+    Text,
+    TimeZone,
+    TypeName,
+    Whole,
+    refused,
+)
+from changewire.config.yaml_files import Document, check, parse_yaml, read_text
+from changewire.errors import ConfigError, Problem
+from changewire.values import digest
+
+KINDS = ("if", "choose", "for_each", "repeat", "wait", "wait_until", "set", "stop", "call")  # of steps, to come
+
+
+def _long_first_poll(value: Any) -> Any:
+    """``baseline``, ``backfill`` and ``{backfill: {…}}`` in the long form."""
+    if isinstance(value, str):
+        return {"mode": value}
+    if isinstance(value, dict) and list(value) == ["backfill"]:
+        inner = {} if value["backfill"] is None else value["backfill"]
+        return {"mode": "backfill", **inner} if isinstance(inner, dict) else inner
+    return value
+
+
+class FirstPoll(Strict):
+    """What happens with the items that are there when a trigger polls for the first time."""
+
+    mode: Literal["baseline", "backfill"] = "baseline"  # remember them silently, or fire for each, marked
+    since: Moment | None = None  # backfill only: older items are remembered silently; None: no limit
+    max: Annotated[Whole, Field(ge=1)] = 200  # backfill only: more items than this are refused
+
+
+class TriggerConfig(Strict):
+    """One thing that a workflow watches."""
+
+    name: Name = "trigger"  # unique in the workflow
+    type: TypeName
+    connection: Text | None = None  # None: the only one of the type's connector
+    parameters: dict[str, Any] = Field(default_factory=dict, alias="with")
+    every: Interval | None = None  # None, and no cron: `every` of the settings
+    cron: Annotated[Text, AfterValidator(cron_with_day_names)] | None = None  # five fields, weekdays as names
+    timezone: TimeZone | None = None  # of `cron`; None: that of the settings
+    first_poll: Annotated[FirstPoll, BeforeValidator(_long_first_poll)] = FirstPoll()
+    ignore: tuple[Text, ...] = ()  # paths of fields whose changes are noise, on top of the type's own
+    settle: Annotated[Whole, Field(ge=1, le=20)] = 1  # polls that must agree before a change counts
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> TriggerConfig:
+        if self.every is not None and self.cron is not None:
+            raise refused("'every' and 'cron' exclude each other: keep one", code="conflict", at=("cron",))
+        if self.first_poll.mode == "baseline" and self.first_poll.since is not None:
+            message = "'since' needs a backfill: write first_poll: {backfill: {since: …}}"
+            raise refused(message, code="conflict", at=("first_poll",))
+        return self
+
+
+class Retry(Strict):
+    """How a step that failed is tried again."""
+
+    attempts: Annotated[Whole, Field(ge=1, le=100)] = 3  # with the first one
+    delay: Duration = timedelta(seconds=2)  # before the second attempt
+    backoff: Literal["exponential", "linear", "constant"] = "exponential"  # how the delay grows
+    max_delay: Duration = timedelta(hours=1)
+
+
+class Step(Strict):
+    """One action of a workflow."""
+
+    id: Identifier | None = None  # what expressions call it; None: by position only
+    use: TypeName
+    parameters: dict[str, Any] = Field(default_factory=dict, alias="with")
+    when: Text | None = None  # skipped unless this expression is true; None: never skipped
+    retry: Retry | None = None  # None: what suits the action
+    timeout: Interval | None = None  # of one attempt; None: the connection's
+    continue_on_error: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind(cls, data: Any) -> Any:
+        kind = next((kind for kind in KINDS if isinstance(data, dict) and kind in data), None)
+        if kind:
+            message = f"steps with {kind!r} are not available yet: use actions with 'when'"
+            raise refused(message, code="not_available", at=(kind,))
+        return data
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Workflow(Strict):
+    """What is watched, and what is done on each change."""
+
+    not_available: ClassVar = ("mode", "max", "order_by", "batch", "timeout")
+
+    name: Name
+    description: str = ""
+    triggers: Annotated[tuple[TriggerConfig, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        alias="trigger"
+    )
+    when: Text | None = None  # events for which this expression is false are filtered; None: none are
+    steps: tuple[Step, ...]
+    on_failure: tuple[Step, ...] = ()  # when a run failed, from what is stored of it
+
+    @model_validator(mode="after")
+    def _unique(self) -> Workflow:
+        names: set[str] = set()
+        for number, trigger in enumerate(self.triggers):
+            if trigger.name in names:
+                message = f"a trigger above is called {trigger.name!r}, too: give each a 'name' of its own"
+                raise refused(message, code="duplicate_name", at=("trigger", number, "name"))
+            names.add(trigger.name)
+        ids: set[str] = set()
+        for place, step in self.placed_steps():
+            if step.id in ids:
+                message = f"a step above has the id {step.id!r}, too"
+                raise refused(message, code="duplicate_name", at=(*place, "id"))
+            ids |= {step.id} if step.id else set()
+        return self
+
+    def placed_steps(self) -> Iterator[tuple[tuple[str, int], Step]]:
+        """All steps with their places in the file, those of ``on_failure`` last."""
+        yield from ((("steps", number), step) for number, step in enumerate(self.steps))
+        yield from ((("on_failure", number), step) for number, step in enumerate(self.on_failure))
+
+
+@dataclass(frozen=True)
+class WorkflowFile:
+    """One file of ``config/workflows``, good or not."""
+
+    path: Path
+    shown: str  # how the file is named in messages, from the home on
+    name: str  # the workflow's, as far as the file can be read; else the file's without its ending
+    document: Document | None  # None: no YAML
+    workflow: Workflow | None  # None: it has problems
+    problems: tuple[Problem, ...] = ()
+    text: str = field(default="", repr=False)
+    version: str = ""  # follows from the text
+
+
+def load_workflows(home: Path, environment: Environment | None = None) -> tuple[list[WorkflowFile], list[Problem]]:
+    """All workflow files by file name, and all their problems together. A bad file does not harm the others.
+
+    ``environment`` None means that of the home, which raises ConfigError where ``config/.env`` is malformed.
+    """
+    environment = environment or Environment.of_home(home)
+    folder = home / "config" / "workflows"
+    paths = sorted(
+        path for ending in ("*.yaml", "*.yml") for path in folder.glob(ending) if not path.name.startswith(".")
+    )
+    files = _refuse_shared_names([_load(path, f"config/workflows/{path.name}", environment) for path in paths])
+    return files, [problem for file in files for problem in file.problems]
+
+
+def workflow_from_text(text: str, environment: Environment, shown: str) -> Workflow:
+    """The workflow of a file's text, such as a stored version. ``shown`` is the file's name. Raises ConfigError."""
+    return _workflow(parse_yaml(text, shown), environment)
+
+
+def _load(path: Path, shown: str, environment: Environment) -> WorkflowFile:
+    file = WorkflowFile(path, shown, path.stem, None, None)
+    try:
+        text = read_text(path, shown)
+        file = replace(file, text=text, version=digest(text.encode()))
+        document = parse_yaml(text, shown, path)
+        file = replace(file, document=document, name=_written_name(document) or path.stem)
+        return replace(file, workflow=_workflow(document, environment))
+    except ConfigError as error:
+        return replace(file, problems=error.problems)
+
+
+def _written_name(document: Document) -> str | None:
+    name = document.data.get("name") if isinstance(document.data, dict) else None
+    return name.strip() if isinstance(name, str) else None
+
+
+def _workflow(document: Document, environment: Environment) -> Workflow:
+    data = document.data
+    if data is None:
+        raise ConfigError([document.problem((), "empty", "the file is empty: write 'trigger' and 'steps'")])
+    problems = []
+    if isinstance(data, dict):
+        parts = ("trigger", "steps", "on_failure")
+        unset = {part: list(environment.unset(data.get(part))) for part in parts} if "${" in document.text else {}
+        problems = [
+            document.problem([part, *at], "unset", str(error), error.suggestion)
+            for part, found in unset.items()
+            for at, error in found
+        ]
+        data = {"name": document.path.stem, **data}
+        if "trigger" in data and not unset.get("trigger"):
+            data["trigger"] = environment.expand_data(data["trigger"], secret=False)
+    try:
+        workflow = check(document, Workflow, data=data)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    return workflow
+
+
+def _refuse_shared_names(files: list[WorkflowFile]) -> list[WorkflowFile]:
+    """Files whose workflows bear one name are all refused: which of them is meant is not for us to guess."""
+    named: dict[str, list[WorkflowFile]] = defaultdict(list)
+    for file in files:
+        if file.workflow:
+            named[file.workflow.name].append(file)
+    return [
+        _shared(file, others)
+        if file.workflow and len(others := [o for o in named[file.workflow.name] if o is not file])
+        else file
+        for file in files
+    ]
+
+
+def _shared(file: WorkflowFile, others: list[WorkflowFile]) -> WorkflowFile:
+    assert file.document
+    message = f"the workflow {file.name!r} is in {', '.join(other.shown for other in others)}, too: rename one"
+    return replace(file, workflow=None, problems=(file.document.problem(["name"], "duplicate_name", message),))
