@@ -22,7 +22,7 @@ class HomeLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock. HomeLockedError names the process that has it; StateError: the file cannot be made."""
+        """Take the lock. HomeLockedError names the process that has it; StateError: it cannot be made."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

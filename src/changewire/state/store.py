@@ -262,7 +262,7 @@ class SqliteStore:
         return sum(file.stat().st_size for file in files if file.exists())
 
     def stats(self) -> dict[str, float]:
-        """``bytes`` on disk, units ``waiting``; since `open`: ``groups``, ``units``, ``largest``, ``slowest_ms``."""
+        """``bytes``, units ``waiting``; since `open` ``groups``, ``units``, ``largest``, ``slowest_ms``."""
         writer = self._writer
         if writer is None:
             raise StateError(f"The database {self.path} is not open.")

@@ -1,0 +1,173 @@
+"""What every store promises about runs, attempts and the past."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from changewire.errors import StateError
+from changewire.state.records import AttemptState, RunState
+from changewire.state.store import Store
+from tests.state.samples import DAY, MINUTE, NOW, attempt, event, run, trigger, with_events
+
+
+def test_due_runs_are_claimed_once_and_earliest_first(store: Store) -> None:
+    names = [("e1", "r1", NOW), ("e2", "r2", NOW - DAY), ("e3", "r3", NOW + DAY)]
+    with_events(store, [event(e) for e, _, _ in names], [run(r, e, due_at=due) for e, r, due in names])
+    claimed = store.claim_runs(NOW, 10, MINUTE)
+    assert [(r.id, r.state, r.started_at) for r in claimed] == [("r2", "running", NOW), ("r1", "running", NOW)]
+    assert store.claim_runs(NOW, 10, MINUTE) == []
+    assert store.next_run_after(NOW) == NOW + DAY
+
+
+def test_a_run_goes_through_its_steps(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
+    assert store.start_attempt(claim, attempt(state=AttemptState.RUNNING, started_at=NOW))
+    done = attempt(output={"id": 1}, started_at=NOW, finished_at=NOW)
+    assert store.commit_step(claim, done)
+    last = attempt("1", output=None, started_at=NOW, finished_at=NOW)
+    assert store.commit_step(claim, last, state=RunState.SUCCEEDED, finished_at=NOW)
+    found, of, attempts = store.load_run("r1")
+    assert (found.state, found.finished_at, found.due_at, found.claim) == ("succeeded", NOW, None, 0)
+    assert (of, attempts) == (event(), [done, last])
+    assert not store.commit_step(claim, attempt("2")), "the claim ended with the run"
+
+
+def test_a_waiting_run_is_claimed_again_when_it_is_due(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, DAY)[0].claim
+    failed = attempt(state=AttemptState.FAILED, error="503", error_class="transient", retry_at=NOW + MINUTE)
+    assert store.commit_step(claim, failed, state=RunState.WAITING, reason="503", due_at=NOW + MINUTE)
+    assert store.claim_runs(NOW, 1, MINUTE) == []
+    again = store.claim_runs(NOW + MINUTE, 1, MINUTE)[0]
+    assert (again.id, again.started_at, again.claim != claim) == ("r1", NOW, True)
+
+
+def test_a_paused_run_waits_for_a_person(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, DAY)[0].claim
+    assert store.finish_run("r1", claim, RunState.PAUSED, reason="credential: sign in again")
+    assert store.claim_runs(NOW + DAY, 1, MINUTE) == []
+    assert store.load_run("r1")[0].reason == "credential: sign in again"
+
+
+def test_a_fenced_run_stores_nothing(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
+    assert store.free_stale(NOW + MINUTE) == (0, 1)
+    assert not store.start_attempt(claim, attempt())
+    assert not store.commit_step(claim, attempt())
+    assert not store.commit_step(claim, attempt(), state=RunState.SUCCEEDED, finished_at=NOW)
+    assert not store.finish_run("r1", claim, RunState.FAILED, finished_at=NOW)
+    assert store.load_run("r1")[2] == []
+    assert [r.id for r in store.claim_runs(NOW + MINUTE, 1, MINUTE)] == ["r1"]
+
+
+def test_a_lease_can_be_made_longer(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
+    assert store.start_attempt(claim, attempt(), lease_until=NOW + DAY)
+    assert store.commit_step(claim, attempt())
+    assert store.free_stale(NOW + MINUTE) == (0, 0)
+    assert store.free_stale(NOW + DAY) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "words"),
+    [
+        (RunState.WAITING, {}, "a run that is waiting needs a due_at"),
+        (RunState.PAUSED, {"due_at": NOW}, "a run that is paused takes no due_at"),
+        (RunState.SUCCEEDED, {}, "a run that is succeeded needs a finished_at"),
+        (RunState.PAUSED, {"finished_at": NOW}, "a run that is paused takes no finished_at"),
+    ],
+)
+def test_a_run_cannot_be_left_where_nobody_finds_it(
+    store: Store, state: RunState, given: dict[str, datetime], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        store.finish_run("r1", 1, state, **given)
+
+
+def test_an_unknown_run_is_told(store: Store) -> None:
+    with pytest.raises(StateError, match=r"There is no run r9 in the database\."):
+        store.load_run("r9")
+
+
+def test_attempts_come_in_the_order_of_their_addresses(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
+    addresses = ["on_failure/0", "10", "2/do/11", "2/do/2", "2", "0"]
+    for address in addresses:
+        assert store.commit_step(claim, attempt(address, 2))
+        assert store.commit_step(claim, attempt(address, 1))
+    order = ["0", "2", "2/do/2", "2/do/11", "10", "on_failure/0"]
+    expected = [(address, number) for address in order for number in (1, 2)]
+    assert [(a.address, a.attempt) for a in store.runs()[0].attempts] == expected
+    assert [(a.address, a.attempt) for a in store.load_run("r1")[2]] == expected
+
+
+def test_a_version_is_stored_once(store: Store) -> None:
+    store.save_version("v1", "name: w\n")
+    store.save_version("v1", "something else")
+    assert store.load_version("v1") == "name: w\n"
+    with pytest.raises(StateError, match="The text of workflow version v9 is not in the database"):
+        store.load_version("v9")
+
+
+def test_events_and_runs_are_picked_by_age_workflow_state_and_number(store: Store) -> None:
+    times = [NOW + n * MINUTE for n in range(4)]
+    workflows = ["w", "v", "w", "v"]
+    every = list(zip(range(4), times, workflows, strict=True))
+    events = [event(f"e{n}", at=at, workflow=w) for n, at, w in every]
+    with_events(store, events[::-1], [run(f"r{n}", f"e{n}", at, workflow=w) for n, at, w in every])
+    store.claim_runs(times[0], 1, MINUTE)
+
+    def picked(**given: Any) -> tuple[list[str], list[str]]:
+        return [e.id[1:] for e in store.events(**given)], [h.run.id[1:] for h in store.runs(**given)]
+
+    assert picked() == (["0", "1", "2", "3"],) * 2
+    assert picked(since=times[2]) == (["2", "3"],) * 2
+    assert picked(workflow="w") == (["0", "2"],) * 2
+    assert picked(limit=3) == (["1", "2", "3"],) * 2
+    assert picked(since=times[1], workflow="v", limit=1) == (["3"],) * 2
+    assert [h.run.id for h in store.runs(states=[RunState.RUNNING])] == ["r0"]
+    assert [h.run.id for h in store.runs(states=[RunState.PENDING], workflow="w")] == ["r2"]
+    assert store.event("e1") == events[1]
+    assert store.event("e9") is None
+
+
+def test_counts_are_by_state(store: Store) -> None:
+    with_events(store, [event(), event("e2")], [run(), run("r2", "e2", due_at=NOW - MINUTE)])
+    store.sync_triggers([trigger(), trigger("t2")], NOW)
+    store.claim_runs(NOW, 1, MINUTE)
+    assert store.counts() == {
+        "triggers": {"ok": 1, "baseline_pending": 1},
+        "runs": {"pending": 1, "running": 1},
+        "events": {"stored": 2},
+    }
+
+
+def test_the_daemon_tells_of_itself(store: Store) -> None:
+    assert store.daemon_info() is None
+    store.heartbeat({"pid": 1}, NOW)
+    store.heartbeat({"pid": 2, "version": "1"}, NOW + MINUTE)
+    assert store.daemon_info() == {"pid": 2, "version": "1", "at": "2026-11-21T10:01:00.000000Z"}
+
+
+def test_pruning_deletes_the_finished_past_and_nothing_else(store: Store) -> None:
+    names = [str(n) for n in range(5)]
+    with_events(store, [event(f"e{n}") for n in names], [run(f"r{n}", f"e{n}") for n in names[:4]])
+    ends = {"r0": RunState.SUCCEEDED, "r1": RunState.PAUSED, "r2": RunState.FILTERED}
+    for claimed in store.claim_runs(NOW, 3, MINUTE):
+        store.start_attempt(claimed.claim, attempt(run_id=claimed.id))
+        end = ends[claimed.id]
+        finished = {"r0": NOW, "r2": NOW + DAY}.get(claimed.id)
+        store.finish_run(claimed.id, claimed.claim, end, finished_at=finished)
+    gone = store.prune(NOW + DAY, timedelta(0), timedelta(hours=1))
+    assert gone == {"runs": 1, "events": 2}
+    assert [h.run.id for h in store.runs()] == ["r1", "r2", "r3"]
+    assert [e.id for e in store.events()] == ["e1", "e2", "e3"]
+    assert len(store.triggers()) == 1
