@@ -153,7 +153,7 @@ def test_a_poll_that_cannot_be_stored_whole_is_not_stored_at_all(store: Store) -
 
 
 @pytest.mark.parametrize("wrong", [{"claim": 1_000}, {"claim": 0}, {"generation": 2}], ids=str)
-def test_a_poll_under_a_wrong_claim_stores_nothing(store: Store, wrong: dict[str, int]) -> None:
+def test_a_poll_under_a_wrong_claim_stores_nothing(store: Store, wrong: dict[str, Any]) -> None:
     store.sync_triggers([trigger()], NOW)
     commit = poll(claim(store), events=[event()], runs=[run()], upserts=[item("a")], cursor={"n": 1})
     assert not store.commit_poll(replace(commit, **wrong))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -85,7 +85,7 @@ def test_a_lease_can_be_made_longer(store: Store) -> None:
     ],
 )
 def test_a_run_cannot_be_left_where_nobody_finds_it(
-    store: Store, state: RunState, given: dict[str, datetime], words: str
+    store: Store, state: RunState, given: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
         store.finish_run("r1", 1, state, **given)

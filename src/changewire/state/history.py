@@ -21,16 +21,11 @@ PRUNED_AT_ONCE = 500  # rows in one transaction, so that polls need not wait lon
 def _where(**conditions: Any) -> tuple[str, dict[str, Any]]:
     """The WHERE clause of the conditions that are not None; keys are columns, ``since_x`` means at least."""
     given = {name: value for name, value in conditions.items() if value is not None}
-    parts = [
-        f"{name.removeprefix('since_')} {'>=' if name.startswith('since_') else '='} :{name}"
-        for name in given
-    ]
+    parts = [f"{name.removeprefix('since_')} {'>=' if name.startswith('since_') else '='} :{name}" for name in given]
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), given
 
 
-def triggers(
-    connection: sqlite3.Connection, active: bool | None, workflow: str | None
-) -> list[TriggerRecord]:
+def triggers(connection: sqlite3.Connection, active: bool | None, workflow: str | None) -> list[TriggerRecord]:
     """See `Store.triggers`."""
     where, given = _where(active=active, workflow=workflow)
     query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers {where} ORDER BY workflow, name, seq"
@@ -42,9 +37,7 @@ def events(
 ) -> list[EventRecord]:
     """See `Store.events`."""
     where, given = _where(since_detected_at=rows.text(since), workflow=workflow)
-    query = (
-        f"SELECT {rows.EVENT_COLUMNS} FROM events {where} ORDER BY detected_at DESC, seq DESC LIMIT :limit"
-    )
+    query = f"SELECT {rows.EVENT_COLUMNS} FROM events {where} ORDER BY detected_at DESC, seq DESC LIMIT :limit"
     found = rows.read_all(connection, query, {**given, "limit": -1 if limit is None else limit})
     return [rows.event_of(row) for row in reversed(found)]
 

@@ -71,8 +71,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
 def _item_rows(commit: PollCommit) -> list[tuple[str, list[tuple[Any, ...]]]]:
     trigger = commit.trigger_id
     puts = [
-        (trigger, i.key, i.hash, i.body, i.revision, i.candidate, i.candidate_count, i.absences)
-        for i in commit.upserts
+        (trigger, i.key, i.hash, i.body, i.revision, i.candidate, i.candidate_count, i.absences) for i in commit.upserts
     ]
     touches = [(i.candidate, i.candidate_count, i.absences, trigger, i.key) for i in commit.touches]
     deletes = [(trigger, key) for key in commit.deletes]
@@ -100,9 +99,7 @@ def load_poll_state(
     query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers WHERE id = ?"
     found = connection.execute(query, (trigger_id,)).fetchone()
     if found is None:
-        raise StateError(
-            f"There is no trigger {trigger_id} in the database: it was reset or left the config."
-        )
+        raise StateError(f"There is no trigger {trigger_id} in the database: it was reset or left the config.")
     if keys is None:
         items = connection.execute(sql("items"), {"trigger_id": trigger_id})
     else:

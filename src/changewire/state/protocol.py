@@ -99,9 +99,7 @@ class Store(Protocol):
     def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
         """A run, its event, and its attempts by address. Unknown id: StateError."""
 
-    def start_attempt(
-        self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None
-    ) -> bool:
+    def start_attempt(self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None) -> bool:
         """Store that an attempt begins, before anything is sent. False where fenced.
 
         An attempt of this address and number is replaced. ``lease_until`` None: the lease stays as it is.

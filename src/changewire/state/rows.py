@@ -27,15 +27,10 @@ TRIGGER_COLUMNS = (
     "lag_p99_ms, active, generation, schedule"
 )
 EVENT_COLUMNS = (
-    'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, '
-    "backfill"
+    'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill'
 )
-RUN_COLUMNS = (
-    "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim"
-)
-ATTEMPT_COLUMNS = (
-    "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
-)
+RUN_COLUMNS = "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim"
+ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
 
 Row = Iterable[Any]
 

@@ -28,9 +28,7 @@ def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transac
     return unit
 
 
-def start_attempt(
-    claim: int, attempt: AttemptRecord, lease_until: datetime | None
-) -> Callable[[Transaction], bool]:
+def start_attempt(claim: int, attempt: AttemptRecord, lease_until: datetime | None) -> Callable[[Transaction], bool]:
     """See `Store.start_attempt`."""
     row = rows.attempt_row(attempt)
     hold = {"run_id": attempt.run_id, "claim": claim, "lease_until": rows.text(lease_until)}
@@ -44,9 +42,7 @@ def start_attempt(
     return unit
 
 
-def commit_step(
-    attempt: AttemptRecord, leave: Callable[[Transaction], bool]
-) -> Callable[[Transaction], bool]:
+def commit_step(attempt: AttemptRecord, leave: Callable[[Transaction], bool]) -> Callable[[Transaction], bool]:
     """See `Store.commit_step`; ``leave`` writes the run's row, and says whether the claim still stood."""
     row = rows.attempt_row(attempt)
 
@@ -86,9 +82,7 @@ def leave_run(
     return unit
 
 
-def load_run(
-    connection: sqlite3.Connection, run_id: str
-) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+def load_run(connection: sqlite3.Connection, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
     """See `Store.load_run`."""
     found = rows.read_all(connection, f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE id = ?", (run_id,))
     if not found:

@@ -69,7 +69,14 @@ class SqliteStore:
         self._writer = Writer(self.path, connection, self._clock, self._on_write)
         self._readers = Readers(self.path)
         if take_over:
+            self._take_over()
+
+    def _take_over(self) -> None:
+        try:
             self._write(_free_all)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -177,9 +184,7 @@ class SqliteStore:
         """See `Store.load_run`."""
         return self._read(lambda connection: runs.load_run(connection, run_id))
 
-    def start_attempt(
-        self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None
-    ) -> bool:
+    def start_attempt(self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None) -> bool:
         """See `Store.start_attempt`."""
         return self._write(runs.start_attempt(claim, attempt, lease_until))
 

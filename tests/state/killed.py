@@ -1,0 +1,64 @@
+"""Run as a program: does the same work again and again, and is killed at one write point further each time.
+
+Arguments: a database to start from, a folder for the outcomes. Prints one line for each point: its number and name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from itertools import count
+from pathlib import Path
+
+from changewire.clock import SystemClock
+from changewire.state.records import AttemptState, ItemRecord, RunState
+from changewire.state.store import SqliteStore
+from tests.state.samples import DAY, NOW, attempt, claim, event, item, poll, run
+
+
+def work(store: SqliteStore) -> None:
+    """One poll that changes everything, and the run that follows from it."""
+    commit = poll(
+        claim(store), upserts=[item("a", "2"), item("c")], touches=[ItemRecord("b", "", absences=1)],
+        deletes=["d"], events=[event("e1"), event("e2")], runs=[run("r1", "e1"), run("r2", "e2")],
+        cursor={"n": 2}, body_hash="new",
+    )  # fmt: skip
+    assert store.commit_poll(commit)
+    claimed = store.claim_runs(NOW, 1, DAY)[0]
+    assert store.start_attempt(claimed.claim, attempt(state=AttemptState.RUNNING))
+    assert store.commit_step(claimed.claim, attempt(), state=RunState.SUCCEEDED, finished_at=NOW)
+
+
+def work_until(path: Path, last: int) -> None:
+    """Do the work, and die at the write point of this number."""
+    numbers = count()
+
+    def on_write(point: str) -> None:
+        if next(numbers) == last:
+            os.write(1, f"{last} {point}\n".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store = SqliteStore(path, clock=SystemClock(), on_write=on_write)
+    store.open()
+    work(store)
+    store.close()
+
+
+def main(template: Path, folder: Path) -> None:
+    """Fork a process for each point, until one comes to its end."""
+    for number in count():
+        path = folder / f"{number}.db"
+        shutil.copy(template, path)
+        child = os.fork()
+        if child == 0:
+            work_until(path, number)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            sys.exit(os.WEXITSTATUS(status))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,212 @@
+"""The SQLite file itself: private, and every way in which it fails told in one sentence."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from changewire.clock import SystemClock
+from changewire.errors import StateError
+from changewire.state import database
+from changewire.state.store import SqliteStore
+from tests.state.samples import DAY, MINUTE, NOW, claim, event, item, poll, run, trigger, with_events
+
+
+def store_at(path: Path) -> SqliteStore:
+    return SqliteStore(path, clock=SystemClock())
+
+
+def error_of_opening(path: Path) -> str:
+    with pytest.raises(StateError) as caught:
+        store_at(path).open()
+    return str(caught.value)
+
+
+def test_files_are_private_whatever_the_umask(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with store_at(path) as store:
+            store.heartbeat({}, NOW)
+            store.daemon_info()
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"changewire.db": 0o600, "changewire.db-wal": 0o600, "changewire.db-shm": 0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_that_others_could_read_is_made_private(path: Path) -> None:
+    with store_at(path):
+        pass
+    path.chmod(0o644)
+    with store_at(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_is_committed_is_flushed_to_disk(path: Path) -> None:
+    with store_at(path):
+        connection = database.connect(path)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        connection.close()
+
+
+def test_a_file_that_is_no_database_is_told(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"something else " * 1000)
+    assert error_of_opening(path) == (
+        f"The database {path} is damaged or no database: move it away and put a backup in its place "
+        "(file is not a database)."
+    )
+
+
+def test_a_damaged_page_is_told_when_it_is_read(path: Path) -> None:
+    with store_at(path) as store:
+        with_events(store, [event(f"e{n}", payload="x" * 3000) for n in range(50)], [])
+    half = path.stat().st_size // 2
+    with path.open("r+b") as file:
+        file.seek(half)
+        file.write(b"\xff" * half)
+    with store_at(path) as store, pytest.raises(StateError) as caught:
+        store.events()
+    words = "is damaged: move it away and put a backup in its place (database disk image is malformed)."
+    assert str(caught.value) == f"The database {path} {words}"
+
+
+def test_a_folder_in_its_place_is_told(path: Path) -> None:
+    path.mkdir(parents=True)
+    assert "cannot be opened: check its folder and who may write there" in error_of_opening(path)
+
+
+def test_a_file_in_the_place_of_its_folder_is_told(path: Path) -> None:
+    path.parent.write_text("")
+    assert "cannot be opened: check its folder and who may write there" in error_of_opening(path)
+
+
+def test_a_read_only_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "changewire.db"
+    with store_at(path):
+        pass
+    path.chmod(0o444)
+    tmp_path.chmod(0o755)
+    script = """
+import os, sys
+from pathlib import Path
+from changewire.clock import SystemClock
+from changewire.errors import StateError
+from changewire.state.store import SqliteStore
+if os.geteuid() == 0:  # root may write everything
+    os.setuid(65534)
+try:
+    SqliteStore(Path("changewire.db"), clock=SystemClock()).open()
+except StateError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == (
+        "The database changewire.db cannot be written: let this user write the file and its folder "
+        "([Errno 13] Permission denied: 'changewire.db').\n"
+    )
+
+
+def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(path: Path) -> None:
+    with store_at(path) as store:
+        store.sync_triggers([trigger(), trigger("t2", next_due=NOW + MINUTE)], NOW)
+        big = poll(claim(store), upserts=[item(f"{n}", "x" * 1000) for n in range(1000)], events=[event()])
+        small = poll(claim(store, NOW + MINUTE))
+        assert store._writer is not None
+        connection = store._writer._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages + 10}")
+        with pytest.raises(StateError) as caught:
+            store.commit_poll(big)
+        words = "cannot grow, the disk or quota is full: make room, nothing stored is lost"
+        assert str(caught.value) == f"The database {path} {words} (database or disk is full)."
+        assert store.load_poll_state("t1") == (trigger(), {})
+        assert store.events() == []
+        assert store.commit_poll(small)
+        connection.execute("PRAGMA max_page_count = 100000")
+        assert store.commit_poll(big)
+
+
+def test_a_database_that_another_program_holds_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    with store_at(path) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateError, match=r"has been locked by another program for 30 seconds: end it"):
+            store.heartbeat({}, NOW)
+        other.close()
+        store.heartbeat({}, NOW)
+
+
+def test_a_closed_store_says_so(path: Path) -> None:
+    store = store_at(path)
+    for use in (store.counts, store.stats, lambda: store.heartbeat({}, NOW)):
+        with pytest.raises(StateError, match="is not open"):
+            use()
+    store.open()
+    store.close()
+    store.close()
+    with pytest.raises(StateError, match="is not open"):
+        store.counts()
+
+
+def test_an_end_frees_nothing_but_the_next_beginning_does(path: Path) -> None:
+    with store_at(path) as store:
+        with_events(store, [event()], [run()])
+        claimed, (run_claimed,) = claim(store, NOW + MINUTE), store.claim_runs(NOW, 1, DAY)
+    beside = store_at(path)
+    beside.open(take_over=False)
+    assert (beside.claim_due(NOW + MINUTE, 1, DAY), beside.claim_runs(NOW, 1, DAY)) == ([], [])
+    beside.close()
+    with store_at(path) as store:
+        assert claim(store, NOW + MINUTE).claim > claimed.claim
+        again = store.claim_runs(NOW, 1, DAY)[0]
+        assert (again.id, again.claim > run_claimed.claim) == ("r1", True)
+        assert not store.commit_poll(poll(claimed))
+
+
+def test_units_of_many_threads_are_committed_in_groups(path: Path) -> None:
+    with store_at(path) as store:
+        store.sync_triggers([trigger(f"t{n}") for n in range(64)], NOW)
+        claimed = store.claim_due(NOW, 64, DAY)
+        barrier = threading.Barrier(64)
+        stored: list[bool] = []
+
+        def work(n: int) -> None:
+            barrier.wait()
+            stored.append(store.commit_poll(poll(claimed[n])))
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        stats = store.stats()
+        assert stored == [True] * 64
+        assert stats["largest"] > 1
+        assert stats["bytes"] == store.size > 0
+        assert stats["units"] > stats["groups"]
+
+
+def test_many_triggers_and_items_are_no_burden(path: Path) -> None:
+    clock = SystemClock()
+    with store_at(path) as store:
+        store.sync_triggers([trigger(f"t{n}") for n in range(2000)], NOW)
+        claimed = store.claim_due(NOW, 2000, DAY)
+        items = [item(f"{n:011d}", "x" * 300) for n in range(5000)]
+        assert store.commit_poll(poll(claimed[0], upserts=items))
+        store.load_poll_state(claimed[0].trigger_id)
+        began = clock.monotonic()
+        assert len(store.load_poll_state(claimed[0].trigger_id)[1]) == 5000
+        assert clock.monotonic() - began < 0.15, "ten times what it takes on a quiet machine"

@@ -1,0 +1,82 @@
+"""A process killed at any write leaves each transaction whole or absent, and the next one goes on from there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from changewire.clock import SystemClock
+from changewire.state.records import AttemptState, RunState
+from changewire.state.store import SqliteStore
+from tests.state.killed import work
+from tests.state.samples import DAY, NOW, attempt, claim, item, poll, trigger
+
+ROOT = Path(__file__).parents[2]
+
+
+def prepare(path: Path) -> None:
+    with SqliteStore(path, clock=SystemClock()) as store:
+        store.sync_triggers([trigger(cursor={"n": 1})], NOW)
+        first = poll(claim(store), next_due=NOW, body_hash="old", upserts=[item(key) for key in "abd"])
+        assert store.commit_poll(first)
+
+
+def seen(store: SqliteStore) -> dict[str, Any]:
+    record, items = store.load_poll_state("t1")
+    return {
+        "items": {key: (i.hash, i.absences) for key, i in items.items()},
+        "memory": (record.cursor, record.body_hash, record.polls, record.events, record.last_event),
+        "events": [e.id for e in store.events()],
+        "runs": [h.run.id for h in store.runs()],
+    }
+
+
+BEFORE: dict[str, Any] = {
+    "items": dict.fromkeys("abd", ("hash of 1", 0)),
+    "memory": ({"n": 1}, "old", 1, 0, None),
+    "events": [],
+    "runs": [],
+}
+AFTER: dict[str, Any] = {
+    "items": {"a": ("hash of 2", 0), "b": ("hash of 1", 1), "c": ("hash of 1", 0)},
+    "memory": ({"n": 2}, "new", 2, 2, NOW),
+    "events": ["e1", "e2"],
+    "runs": ["r1", "r2"],
+}
+
+
+def go_on(store: SqliteStore) -> None:
+    """What the next process does: whatever is still to do."""
+    if seen(store) == BEFORE:
+        work(store)
+        return
+    for claimed in store.claim_runs(NOW, 1, DAY):
+        if claimed.id == "r1":
+            store.start_attempt(claimed.claim, attempt(number=2, state=AttemptState.RUNNING))
+            done = attempt(number=2)
+            store.commit_step(claimed.claim, done, state=RunState.SUCCEEDED, finished_at=NOW)
+
+
+def test_killed_at_every_write_point(tmp_path: Path) -> None:
+    prepare(tmp_path / "template.db")
+    command = [sys.executable, "-m", "tests.state.killed", str(tmp_path / "template.db"), str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    points = [line.split()[1] for line in done.stdout.splitlines()]
+    assert {"commit:before", "commit_poll.put_item:after", "commit_poll.counters:before"} <= set(points)
+
+    found = []
+    for number, point in enumerate(points):
+        with SqliteStore(tmp_path / f"{number}.db", clock=SystemClock()) as store:
+            state = seen(store)
+            assert state in (BEFORE, AFTER), point
+            found.append(state == AFTER)
+            states = [(h.run.state, [a.state for a in h.attempts]) for h in store.runs()]
+            assert all((run == "succeeded") == (steps == ["succeeded"]) for run, steps in states), point
+            go_on(store)
+            assert seen(store) == AFTER, point
+            assert store.runs()[0].run.state is RunState.SUCCEEDED, point
+    turn = found.index(True)
+    assert found == [False] * turn + [True] * (len(found) - turn)
+    assert points[turn] == "commit:after"
