@@ -38,9 +38,7 @@ class Parameter(BaseModel):
     min: float | None = None  # smallest number, or fewest characters or entries; None: no limit
     max: float | None = None  # largest number, or most characters or entries; None: no limit
     description: str = ""
-    tuning: bool = (
-        False  # changes how something is read, not what: the memory of a trigger stays when it changes
-    )
+    tuning: bool = False  # changes how something is read, not what: the memory of a trigger stays when it changes
     uuid: bool = False  # a Zoom UUID, which is encoded in a path by rules of its own
     secret: bool = False  # never shown
 
@@ -93,9 +91,7 @@ def check_values(
         elif value is not None:
             found = _check(parameter, value)
             if isinstance(found, _Wrong):
-                problems.append(
-                    ParameterProblem((name,), found.code, f"{name} {found.message}", found.suggestion)
-                )
+                problems.append(ParameterProblem((name,), found.code, f"{name} {found.message}", found.suggestion))
             else:
                 values[name] = found
     return values, problems
@@ -125,9 +121,7 @@ def _check(parameter: Parameter, value: Json) -> Json | _Wrong:
         return _Wrong("wrong_type", f"must be {_WANTED[parameter.type]}, not {shown}{hint}")
     if parameter.enum is not None and found not in parameter.enum:
         words = [str(word) for word in parameter.enum]
-        return _Wrong(
-            "wrong_value", f"must be one of {', '.join(words)}, not {shown}", nearest(str(found), words)
-        )
+        return _Wrong("wrong_value", f"must be one of {', '.join(words)}, not {shown}", nearest(str(found), words))
     return _sized(parameter, found, shown)
 
 

@@ -66,9 +66,7 @@ class _Missing(StrictUndefined):
 
     __slots__ = ()
 
-    def __init__(
-        self, hint: Any = None, obj: Any = missing, name: Any = None, exc: Any = UndefinedError
-    ) -> None:
+    def __init__(self, hint: Any = None, obj: Any = missing, name: Any = None, exc: Any = UndefinedError) -> None:
         if exc is UndefinedError:
             exc = functools.partial(_MissingError, obj, str(name))
         super().__init__(hint, obj, name, exc)
@@ -102,9 +100,7 @@ def _plain(value: Any, left: list[int] | None = None) -> Json:
     left = left if left is not None else [LARGEST]
     left[0] -= len(value) + 1 if isinstance(value, str) else 1
     if left[0] < 0:
-        raise TemplateError(
-            f"the result is longer than {LARGEST} characters; take only the part that is needed"
-        )
+        raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part that is needed")
     if value is None or isinstance(value, bool | int | float | Secret):
         return value
     if isinstance(value, str):
@@ -115,9 +111,7 @@ def _plain(value: Any, left: list[int] | None = None) -> Json:
         return [_plain(v, left) for v in value]
     if isinstance(value, StrictUndefined):
         str(value)  # raises what the unknown name wants to say
-    raise TemplateError(
-        f"the result is a {type(value).__name__}, not plain data; is a pair of brackets missing?"
-    )
+    raise TemplateError(f"the result is a {type(value).__name__}, not plain data; is a pair of brackets missing?")
 
 
 def _key(key: Any) -> str:
@@ -151,9 +145,7 @@ def _moment(value: Any) -> datetime:
     try:
         return from_text(value)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{value!r} is not a moment: write 2026-11-21T10:00:00Z or seconds since 1970"
-        ) from None
+        raise ValueError(f"{value!r} is not a moment: write 2026-11-21T10:00:00Z or seconds since 1970") from None
 
 
 def _iso(moment: datetime) -> str:
@@ -184,9 +176,7 @@ def _number(text: str) -> bool:
 
 def _regex(pattern: str, text: Any) -> re.Pattern[str]:
     if len(pattern) > _LONGEST_PATTERN or len(str(text)) > _LONGEST_TEXT:
-        raise ValueError(
-            f"regular expressions: at most {_LONGEST_PATTERN} characters on {_LONGEST_TEXT} of text"
-        )
+        raise ValueError(f"regular expressions: at most {_LONGEST_PATTERN} characters on {_LONGEST_TEXT} of text")
     if _NESTED.search(pattern):
         raise ValueError(f"{pattern!r} repeats a group that repeats inside: this can take for ever")
     try:
@@ -275,11 +265,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         """Refuse what would fill the memory."""
         if operator == "*":
             for one, other in ((left, right), (right, left)):
-                if (
-                    isinstance(one, str | list | tuple)
-                    and isinstance(other, int)
-                    and len(one) * other > LARGEST
-                ):
+                if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > LARGEST:
                     raise SecurityError(f"a result longer than {LARGEST} characters")
         if operator == "**" and (abs(left) > 10**6 or abs(right) > 64):
             raise SecurityError("a power of such large numbers")
@@ -341,9 +327,7 @@ class _Compiled:
         for piece in pieces:
             left -= len(piece)
             if left < 0:
-                raise TemplateError(
-                    f"the result is longer than {LARGEST} characters; take only the part needed"
-                )
+                raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part needed")
             kept.append(piece)
         return "".join(kept)
 
@@ -437,11 +421,7 @@ def _dotted(node: nodes.Node) -> tuple[str, ...]:
         return (node.name,)
     if isinstance(node, nodes.Getattr) and (before := _dotted(node.node)):
         return (*before, node.attr)
-    if (
-        isinstance(node, nodes.Getitem)
-        and isinstance(node.arg, nodes.Const)
-        and (before := _dotted(node.node))
-    ):
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and (before := _dotted(node.node)):
         return (*before, str(node.arg.value))
     return ()
 

@@ -1,0 +1,120 @@
+"""Finding action types: the files below ``actions/`` and the code beside them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
+from changewire.config.yaml_files import Document, check, read_yaml
+from changewire.connectors.definition import connector_names
+from changewire.errors import ConfigError, Problem, nearest
+from changewire.templates import expression_problems
+from changewire.values import digest
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def load_actions(folders: Sequence[Path]) -> tuple[dict[str, ActionType], list[Problem]]:
+    """All action types below ``folders``, by name, and what is wrong with files that cannot be used.
+
+    Where two folders have an action of one name, the earlier folder's counts; in one folder that is a problem.
+    Folders that do not exist are passed over. Code beside the files is loaded, so only give trusted folders.
+    """
+    found: dict[str, ActionType] = {}
+    problems: list[Problem] = []
+    for folder in dict.fromkeys(path.resolve() for path in folders):
+        here: dict[str, ActionType] = {}
+        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
+            try:
+                document = read_yaml(path, f"{folder.name}/{path.relative_to(folder)}")
+                types, wrong = _read(document, here)
+            except ConfigError as error:
+                problems.extend(error.problems)
+                continue
+            here |= types
+            problems.extend(wrong)
+        found = here | found
+    return found, problems
+
+
+def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, ActionType], list[Problem]]:
+    file = check(document, ActionFile)
+    problem = _wrong_connector(document, file)
+    if problem is not None:
+        return {}, [problem]
+    module = _load_code(document, file)
+    types, problems = {}, []
+    for name, spec in file.actions.items():
+        full = f"{file.connector}.{name}"
+        wrong = list(_wrong(document, name, spec))
+        if full in known:
+            message = f"{full} is also in {known[full].file}: give one of the two another name"
+            wrong.append(document.problem(("actions", name), "duplicate_action", message, key=True))
+        code, missing = _function(document, name, spec, module)
+        wrong += [missing] if missing else []
+        problems += wrong
+        if not wrong:
+            types[full] = ActionType(full, file.connector, spec, document.shown, code)
+    return types, problems
+
+
+def _wrong_connector(document: Document, file: ActionFile) -> Problem | None:
+    known = connector_names()
+    if file.connector not in known:
+        message = f"there is no connector {file.connector!r}; known are {', '.join(known)}"
+        return document.problem(("connector",), "unknown_connector", message, nearest(file.connector, known))
+    if file.connector not in {document.path.stem, document.path.parent.name}:
+        message = f"actions of {file.connector} belong in {file.connector}.yaml or the folder {file.connector}/"
+        return document.problem(("connector",), "wrong_place", message)
+    return None
+
+
+def _wrong(document: Document, name: str, spec: ActionSpec) -> Iterator[Problem]:
+    """What is wrong with a request as it is written."""
+    request = spec.request
+    if request is None:
+        return
+    at = ("actions", name, "request")
+    for place in _PLACE.findall(request.path):
+        if place not in spec.parameters:
+            message = f"the path asks for {place!r}, which is no parameter of this action"
+            near = nearest(place, spec.parameters)
+            yield document.problem((*at, "path"), "unknown_parameter", message, near)
+    for part, value in (("query", request.query), ("body", request.body)):
+        for path, message in expression_problems(value):
+            yield document.problem((*at, part, *path), "template", message)
+
+
+def _function(
+    document: Document, name: str, spec: ActionSpec, module: ModuleType | None
+) -> tuple[Code | None, Problem | None]:
+    if spec.code is None:
+        return None, None
+    code = getattr(module, spec.code, None)
+    if callable(code):
+        return code, None
+    beside = document.path.with_suffix(".py").name
+    message = f"there is no function {spec.code!r} in {beside} beside this file"
+    near = nearest(spec.code, [n for n in vars(module) if not n.startswith("_")] if module else ())
+    return None, document.problem(("actions", name, "code"), "missing_code", message, near)
+
+
+def _load_code(document: Document, file: ActionFile) -> ModuleType | None:
+    """The .py beside an action file, under a name of its own; None where no action wants one or there is none."""
+    path = document.path.with_suffix(".py")
+    if not path.is_file() or all(spec.code is None for spec in file.actions.values()):
+        return None
+    spec = importlib.util.spec_from_file_location(f"changewire_code_{digest(str(path).encode())}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        words = f"{path.name} beside this file cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigError([document.problem((), "broken_code", words)]) from error
+    return module

@@ -1,0 +1,124 @@
+"""The runner: what every run needs to go on, and the way into it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from changewire.actions.calling import check_inputs, choose_connection
+from changewire.actions.context import ActionContext, Log
+from changewire.actions.inputs import resolve, revealed
+from changewire.actions.walk import Walk
+from changewire.clock import Clock
+from changewire.config.workflows import workflow_from_text
+from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
+from changewire.secret import mask
+from changewire.state.records import EventRecord, RunState
+from changewire.values import Json
+
+if TYPE_CHECKING:
+    from changewire.actions.definition import ActionType
+    from changewire.config.connections import Connection
+    from changewire.config.environment import Environment
+    from changewire.config.settings import Settings
+    from changewire.config.workflows import Step, Workflow
+    from changewire.connectors.client import Clients
+    from changewire.state.protocol import Store
+
+
+class Runner:
+    """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        actions: Mapping[str, ActionType],
+        clients: Clients,
+        connections: Mapping[str, Connection],
+        environment: Environment,
+        settings: Settings,
+        clock: Clock,
+        home: Path,
+        log: Log,
+    ) -> None:
+        self.store, self.clock, self.log = store, clock, log
+        self._actions, self._connections, self._clients = actions, connections, clients
+        self._environment, self._settings, self._home = environment, settings, home
+        self._workflow = functools.lru_cache(256)(self._read_workflow)
+
+    def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
+        """Carry a claimed run on until it is done, waits, or ``stopping`` says so between two steps.
+
+        Returns the state it was left in; None where the claim no longer stood, and then nothing more was stored. Raises
+        StateError when the store fails; the run goes on once its lease has passed.
+        """
+        run, event, attempts = self.store.load_run(run_id)
+        try:
+            try:
+                workflow = self._workflow(run.version, run.workflow)
+            except (ConfigError, StateError) as error:
+                reason = f"the workflow as it was stored cannot be used: {error}"
+                self.leave(run_id, claim, RunState.PAUSED, reason)
+                return RunState.PAUSED
+            state = Walk(self, run, event, attempts, workflow, claim).go(stopping)
+        except FencedError:
+            self.log("run_fenced", f"run {run_id} was taken over in the meantime", run=run_id)
+            return None
+        self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
+        return state
+
+    def _read_workflow(self, version: str, name: str) -> Workflow:
+        return workflow_from_text(self.store.load_version(version), self._environment, name)
+
+    def leave(self, run_id: str, claim: int, state: RunState, reason: str | None = None, *, due: bool = False) -> None:
+        """End the claim on a run outside any step. Raises FencedError."""
+        now = self.clock.now()
+        due_at, finished_at = now if due else None, now if state.finished else None
+        words = mask(reason) if reason else None
+        if not self.store.finish_run(run_id, claim, state, reason=words, due_at=due_at, finished_at=finished_at):
+            raise FencedError
+
+    def action(self, use: str) -> ActionType:
+        """The action type of that name. Raises UsageError with the nearest one."""
+        if use not in self._actions:
+            hint = f"; did you mean {near!r}?" if (near := nearest(use, self._actions)) else ""
+            raise UsageError(f"there is no action {use!r}{hint}")
+        return self._actions[use]
+
+    def usual_connection(self, workflow: Workflow, event: EventRecord) -> str | None:
+        """The connection of the trigger that an event came from; None where it cannot be told any more."""
+        name = event.trigger.rpartition("/")[2]
+        connector = event.type.partition(".")[0]
+        for trigger in workflow.triggers:
+            if trigger.name == name and trigger.connection is not None:
+                return trigger.connection
+        fitting = [one for one, made in self._connections.items() if made.connector == connector]
+        return fitting[0] if len(fitting) == 1 else None
+
+    def prepare(
+        self, step: Step, key: str, scope: Mapping[str, Any], usual: str | None
+    ) -> tuple[ActionType, dict[str, Json], ActionContext]:
+        """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had."""
+        action = self.action(step.use)
+        values = check_inputs(action, resolve(step.parameters, scope, self._environment))
+        named = revealed(values.get("connection"))
+        name = choose_connection(action, named, usual, self._connections)
+        context = ActionContext(
+            home=self._home,
+            client=None if name is None else self._clients.get(name),
+            clients=self._clients,
+            clock=self.clock,
+            deadline=self.clock.monotonic() + self.timeout(step).total_seconds(),
+            idempotency_key=key,
+            log=self.log,
+            settings=self._settings,
+        )
+        return action, values, context
+
+    def timeout(self, step: Step) -> timedelta:
+        """How long one attempt of a step may take: what it says, else what its action says."""
+        return step.timeout or self.action(step.use).spec.timeout
