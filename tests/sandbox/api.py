@@ -40,14 +40,14 @@ class Api:
         url = path if path.startswith("http") else f"{self.sandbox.url}/v2{path}"
         return self.session.request(method, url, headers=headers, timeout=10, **options)
 
-    def get(self, path: str, expected: int = 200, **query: Any) -> JSON:
+    def get(self, path: str, expected: int = 200, /, **query: Any) -> JSON:
         """GET, check the status, return the body."""
         answer = self.call("GET", path, params=query)
         assert answer.status_code == expected, answer.text
         body: JSON = answer.json()
         return body
 
-    def error(self, path: str, expected: int, code: int, **query: Any) -> str:
+    def error(self, path: str, expected: int, code: int, /, **query: Any) -> str:
         """GET what must fail; return the message."""
         body = self.get(path, expected, **query)
         assert body["code"] == code

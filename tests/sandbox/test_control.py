@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -59,6 +60,13 @@ def test_state_stats_requests_and_history_can_be_read(api: Api) -> None:
     assert requests.get(f"{api.sandbox.url}/sandbox/nothing", timeout=5).status_code == 404
 
 
+def test_the_control_api_explains_itself(sandbox: Sandbox) -> None:
+    about = requests.get(f"{sandbox.url}/sandbox", timeout=5).json()
+    assert about["actions"]["start_meeting"].startswith("(meeting_id: 'int | str')")
+    assert about["switches"]["plan"] == "business"
+    assert about["faults"]["delay"] == {"delay_s": 1.0}
+
+
 def test_a_reset_starts_anew(api: Api) -> None:
     before = api.get("/users/me/meetings")["meetings"]
     api.control("create_meeting", user_id="me")
@@ -97,5 +105,32 @@ def test_a_port_in_use_is_refused(sandbox: Sandbox) -> None:
         Sandbox(port=port)
 
 
-def test_the_clock_can_be_set(api: Api) -> None:
+def test_the_clock_can_be_set_and_answers_tell_it(api: Api) -> None:
     assert api.control("clock", set="2099-01-01T00:00:00Z")["now"] == "2099-01-01T00:00:00Z"
+    assert api.call("GET", "/users/me").headers["Date"].startswith("Thu, 01 Jan 2099 00:00:")
+
+
+def test_many_clients_at_once_are_served(api: Api) -> None:
+    def work(number: int) -> set[int]:
+        mine = Api(api.sandbox)
+        statuses = set()
+        for turn in range(8):
+            mine.control("create_meeting", user_id="me", topic=f"{number}.{turn}")
+            statuses.add(mine.call("GET", "/users/me/meetings").status_code)
+        mine.session.close()
+        return statuses
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set().union(*pool.map(work, range(12))) == {200}
+    assert api.get("/users/me/meetings")["total_records"] == 3 + 12 * 8
+    assert api.control("stats")["most_in_flight"] >= 1
+
+
+def test_closing_hangs_up(sandbox: Sandbox) -> None:
+    other = Sandbox()
+    other.start()
+    api = Api(other)
+    other.close()
+    with pytest.raises(requests.ConnectionError):
+        api.call("GET", "/users/me")
+    api.session.close()

@@ -64,6 +64,12 @@ def test_a_body_that_is_no_object_is_refused(api: Api) -> None:
         assert answer.json()["message"] == "Request Body should be a valid JSON object."
 
 
+def test_a_recurrence_alone_makes_a_meeting_recur(api: Api) -> None:
+    made = api.control("create_meeting", user_id=OWNER, recurrence={"type": 1, "end_times": 2})
+    detail = api.get(f"/meetings/{made['meeting_id']}")
+    assert (detail["type"], len(detail["occurrences"])) == (8, 2)
+
+
 def test_a_start_in_the_past_is_refused_on_update(api: Api) -> None:
     answer = api.call("PATCH", "/meetings/85512340001", json={"start_time": "2001-01-01T00:00:00Z"})
     assert answer.json()["errors"][0]["field"] == "start_time"

@@ -97,10 +97,7 @@ def _events(call: Call, user: JSON, kind: str) -> list[Event]:
     return [
         event
         for event in call.world.events.values()
-        if event.kind == kind
-        and event.data["host_id"] == user["id"]
-        and not event.deleted
-        and not expired(event, now)
+        if event.kind == kind and event.data["host_id"] == user["id"] and not event.deleted and not expired(event, now)
     ]
 
 

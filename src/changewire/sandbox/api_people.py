@@ -48,9 +48,7 @@ def daily_report(call: Call) -> Reply:
         raise validation("month")
     asked, oldest = (year, month), months_before(now, 5)
     if not (oldest.year, oldest.month) <= asked <= (now.year, now.month):
-        raise ApiError(
-            400, 300, "Daily report can only be provided for a month that falls within the recent 6 months."
-        )
+        raise ApiError(400, 300, "Daily report can only be provided for a month that falls within the recent 6 months.")
     dates = _dates(call, year, month, now)
     return 200, {"year": year, "month": month, "dates": dates, **call.world.grown.get("report", {})}
 

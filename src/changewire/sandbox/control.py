@@ -11,6 +11,7 @@ from typing import Any
 
 from changewire.sandbox.clock import iso, parse_iso
 from changewire.sandbox.errors import JSON, ControlError
+from changewire.sandbox.faults import KINDS
 from changewire.sandbox.gateway import Gateway
 from changewire.sandbox.limits import LABELS
 from changewire.sandbox.populate import populate
@@ -61,6 +62,8 @@ class Control:
     def _dispatch(self, request: Request) -> Any:
         name = request.path.removeprefix("/sandbox").strip("/")
         if request.method == "GET":
+            if not name:
+                return self.overview()
             if name == "faults":
                 return self._gateway.faults.listing()
             if name in ("state", "stats", "requests", "history"):
@@ -79,6 +82,15 @@ class Control:
         if not isinstance(arguments, dict):
             raise ControlError("the body must be a JSON object")
         return self.call(name, **arguments)
+
+    def overview(self) -> JSON:
+        """Return the actions with their arguments, the switches and the kinds of faults."""
+        calls = sorted(self._calls.items())
+        return {
+            "actions": {name: str(inspect.signature(method)) for name, method in calls},
+            "switches": self._world.switches.as_dict(),
+            "faults": KINDS,
+        }
 
     def clock(self, advance_s: float = 0, set: str | None = None) -> JSON:  # noqa: A002
         """Turn the clock on by seconds or to an ISO instant; returns the time."""

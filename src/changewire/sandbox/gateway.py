@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections import Counter, deque
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -62,6 +63,8 @@ class Gateway:
         finally:
             with self._lock:
                 self._in_flight -= 1
+        response.headers["Date"] = formatdate(self._world.clock.time(), usegmt=True)
+        response.headers["x-zm-trackingid"] = f"v=2.0;clid=us02;rid=WEB_{self._world.ids.nonce(16)}"
         self._note(request, response, found, time.perf_counter() - started)
         return response
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from changewire.sandbox.clock import SandboxClock
 from changewire.sandbox.errors import JSON, dead_page_token, validation
@@ -51,26 +51,27 @@ class Pager:
         """
         size = _number(query, "page_size", DEFAULT_SIZE, most)
         bound = (path, *(f"{k}={v}" for k, v in sorted(query.items()) if k != "next_page_token"))
-        token = query.get("next_page_token", "")
         with self._lock:
-            crawl = self._open(token, bound) if token else None
-            offset, order = 0, self._ids.nonce(8)
-            if crawl is not None:
-                offset, order = max(0, crawl.offset + shift), crawl.order
-                size = size if "page_size" in query else crawl.size
-            elif "page_number" in query:
-                offset = (_number(query, "page_number", 1, 10**6) - 1) * size
+            crawl = self._begin(query, bound, size)
             if self._switches.shuffle_lists:
-                items = sorted(items, key=lambda item: _rank(order, key(item)))
-            end = offset + size
-            following = self._issue(_Crawl(bound, end, size, self._clock.time(), order), end < len(items))
-        fields = {
-            "page_count": -(-len(items) // size),
-            "page_size": size,
+                items = sorted(items, key=lambda item: _rank(crawl.order, key(item)))
+            start = max(0, crawl.offset + (shift if query.get("next_page_token") else 0))
+            end = start + crawl.size
+            following = self._issue(replace(crawl, offset=end), end < len(items))
+        return items[start:end], {
+            "page_count": -(-len(items) // crawl.size),
+            "page_size": crawl.size,
             "total_records": len(items),
             "next_page_token": following,
         }
-        return items[offset:end], fields
+
+    def _begin(self, query: dict[str, str], bound: tuple[str, ...], size: int) -> _Crawl:
+        token = query.get("next_page_token", "")
+        if token:
+            crawl = self._open(token, bound)
+            return replace(crawl, size=size) if "page_size" in query else crawl
+        offset = (_number(query, "page_number", 1, 10**6) - 1) * size
+        return _Crawl(bound, offset, size, 0.0, self._ids.nonce(8))
 
     def _open(self, token: str, bound: tuple[str, ...]) -> _Crawl:
         crawl = self._crawls.get(token)
@@ -85,7 +86,7 @@ class Pager:
         if not more:
             return ""
         token = self._ids.nonce(33)
-        self._crawls[token] = crawl
+        self._crawls[token] = replace(crawl, issued=self._clock.time())
         if len(self._crawls) > _KEPT:
             del self._crawls[next(iter(self._crawls))]
         return token

@@ -33,9 +33,7 @@ def populate(world: World) -> None:
 
 def _schedule(world: World) -> None:
     soon = world.now() + timedelta(days=2)
-    world.create_meeting(
-        OWNER_EMAIL, id=85512340001, topic="Quarterly planning", start_time=iso(soon), duration=45
-    )
+    world.create_meeting(OWNER_EMAIL, id=85512340001, topic="Quarterly planning", start_time=iso(soon), duration=45)
     world.create_meeting(
         OWNER_EMAIL, id=85512340002, topic="Weekly standup", type=8, duration=45,
         agenda="Round of updates", start_time=iso(soon + timedelta(days=1)),

@@ -120,9 +120,7 @@ class RecordingActions(SessionActions):
         return {**self._ids(session), "file_ids": done}
 
     @action
-    def update_recording(
-        self, meeting_id: int | str | None = None, uuid: str | None = None, **fields: Any
-    ) -> JSON:
+    def update_recording(self, meeting_id: int | str | None = None, uuid: str | None = None, **fields: Any) -> JSON:
         """Replace keys of a recording's answer such as ``topic`` or ``auto_delete``."""
         session = self.need_session(meeting_id, uuid)
         self._recording(session).extra.update(fields)
@@ -193,9 +191,7 @@ class RecordingActions(SessionActions):
         self.record("recording_file_added", **self._ids(session), **facts)
         return file
 
-    def _make_file(
-        self, session: Instance, file_type: str, status: str, content: str | None
-    ) -> RecordingFile:
+    def _make_file(self, session: Instance, file_type: str, status: str, content: str | None) -> RecordingFile:
         if file_type and file_type not in FILE_KINDS:
             raise ControlError(f"no file type {file_type!r}", known=list(FILE_KINDS))
         extension, kind, _ = FILE_KINDS.get(file_type, ("", "", 0))

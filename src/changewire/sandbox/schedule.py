@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from changewire.sandbox.base import WorldBase, action
@@ -15,6 +17,7 @@ from changewire.sandbox.templates import hidden_password, merge, new_meeting, ne
 
 RECURRING = (8, 9)
 _NO_FIXED_TIME = (3, 6)
+_ONCE = {2: 8, 5: 9}  # the recurring type that goes with a type held once
 _DERIVED = ("uuid", "status", "start_url", "join_url", "occurrences", "host_email")
 
 
@@ -89,8 +92,8 @@ class ScheduleActions(WorldBase):
         if fields.get("start_time"):
             zone_name = str(fields.get("timezone") or event.data["timezone"])
             fields["start_time"] = to_utc(str(fields["start_time"]), zone_name)
-        if event.kind == "webinar" and event.data.get("type") == 5 and "recurrence" in fields:
-            fields.setdefault("type", 9)
+        if "recurrence" in fields and event.data["type"] in _ONCE:
+            fields.setdefault("type", _ONCE[event.data["type"]])
         merge(event.data, fields)
 
     def _update(self, kind: str, ref: int | str, occurrence_id: str | None, fields: JSON) -> JSON:
@@ -139,7 +142,7 @@ def occurrences(event: Event) -> list[JSON]:
     if data["type"] not in RECURRING or not data.get("recurrence"):
         return []
     rows = []
-    for start in occurrence_starts(parse_iso(data["start_time"]), data["timezone"], data["recurrence"]):
+    for start in _starts(data):
         key = str(int(start.timestamp() * 1000))
         row = {"occurrence_id": key, "start_time": iso(start), "duration": data["duration"]}
         row["status"] = "deleted" if key in event.cancelled else "available"
@@ -151,12 +154,19 @@ def occurrences(event: Event) -> list[JSON]:
     return rows
 
 
+def _starts(data: JSON) -> tuple[datetime, ...]:
+    return _known_starts(data["start_time"], data["timezone"], json.dumps(data["recurrence"]))
+
+
+@lru_cache(maxsize=4096)
+def _known_starts(first: str, zone_name: str, recurrence: str) -> tuple[datetime, ...]:
+    return tuple(occurrence_starts(parse_iso(first), zone_name, json.loads(recurrence)))
+
+
 def upcoming(event: Event, now: datetime) -> list[JSON]:
     """Return the occurrences that are not over at ``now``."""
     return [
-        row
-        for row in occurrences(event)
-        if parse_iso(row["start_time"]) + timedelta(minutes=row["duration"]) > now
+        row for row in occurrences(event) if parse_iso(row["start_time"]) + timedelta(minutes=row["duration"]) > now
     ]
 
 
@@ -165,7 +175,8 @@ def expired(event: Event, now: datetime) -> bool:
     uses = [parse_iso(event.data["created_at"]), *(i.end or now for i in event.instances)]
     if event.data.get("start_time"):
         uses.append(parse_iso(event.data["start_time"]))
-    uses += [parse_iso(row["start_time"]) for row in occurrences(event)[-1:]]
+    if event.data["type"] in RECURRING and event.data.get("recurrence"):
+        uses += _starts(event.data)[-1:]
     days = 365 if event.data["type"] in (*RECURRING, *_NO_FIXED_TIME) else 30
     return now > max(uses) + timedelta(days=days)
 

@@ -150,9 +150,7 @@ class Sandbox:
 
     def start(self) -> None:
         """Serve from a daemon thread until :meth:`close`."""
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="sandbox", daemon=True)
         self._thread.start()
 
     def serve_forever(self) -> None:

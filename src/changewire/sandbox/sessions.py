@@ -43,9 +43,7 @@ class SessionActions(PeopleActions):
         return self._join(self.need_session(meeting_id, uuid), fields)
 
     @action
-    def add_participant(
-        self, meeting_id: int | str | None = None, uuid: str | None = None, **fields: Any
-    ) -> JSON:
+    def add_participant(self, meeting_id: int | str | None = None, uuid: str | None = None, **fields: Any) -> JSON:
         """Add one participant; as :meth:`join`."""
         return self._join(self.need_session(meeting_id, uuid), fields)
 
@@ -124,9 +122,7 @@ class SessionActions(PeopleActions):
     def _appear(self, session: Instance, person: Participant) -> None:
         session.participants.append(person)
         row = person.data
-        self.record(
-            "participant_added", **self._ids(session), user_id=row["user_id"], id=row["id"], name=row["name"]
-        )
+        self.record("participant_added", **self._ids(session), user_id=row["user_id"], id=row["id"], name=row["name"])
 
     def _process(self, session: Instance) -> None:
         fresh = [person for person in session.participants if not person.processed]
