@@ -134,6 +134,13 @@ def test_an_event_that_exists_is_left_out_with_its_runs_and_the_rest_is_stored(s
     assert (record.events, record.last_event, list(items)) == (2, later, ["a"])
 
 
+def test_an_event_that_exists_without_a_run_starts_none_later(store: Store) -> None:
+    store.sync_triggers([trigger()], NOW)
+    assert store.commit_poll(poll(claim(store), next_due=NOW, events=[event()]))
+    assert store.commit_poll(poll(claim(store), events=[event()], runs=[run()]))
+    assert store.runs() == []
+
+
 def test_one_event_starts_one_run_for_each_workflow(store: Store) -> None:
     store.sync_triggers([trigger()], NOW)
     runs = [run("r1"), run("r2"), run("r3", workflow="other")]

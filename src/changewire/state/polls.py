@@ -9,7 +9,6 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.secret import mask
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import Claimed, ItemRecord, PollCommit, TriggerRecord, TriggerState
@@ -160,7 +159,7 @@ def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[
         "next_due": rows.text(record.next_due),
         "now": to_text(now),
     }
-    return row | {"state": str(state), "error": error and mask(error), "error_class": error_class}
+    return row | {"state": str(state), "error": rows.shown(error), "error_class": error_class}
 
 
 def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Transaction], bool]:
