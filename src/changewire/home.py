@@ -114,8 +114,7 @@ def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str
         problems = check.problems
     home.problems += [p for p in problems if p not in home.problems]
     if problems or file.workflow is None:
-        name = file.workflow.name if file.workflow else file.path.stem
-        home.broken.append(Broken(name, file.document.shown if file.document else str(file.path), tuple(problems)))
+        home.broken.append(Broken(file.name, file.shown, tuple(problems)))
     else:
         home.workflows[file.workflow.name] = file
         home.triggers |= {trigger.id: trigger for trigger in triggers}
@@ -184,7 +183,7 @@ class _Check:
             self._say(where, problem.code, message, problem.suggestion, key=problem.code == "unknown_parameter")
         for index, path in enumerate(config.ignore):
             self._ignore(kind, path, (*at, "ignore", index))
-        return None if problems else values
+        return None if problems else {name: values.get(name) for name in kind.parameters}
 
     def _ignore(self, kind: TriggerType, path: str, at: tuple[str | int, ...]) -> None:
         try:
@@ -195,10 +194,16 @@ class _Check:
         if kind.connector != "http" and unknown_paths(kind, [path]):
             names = [p.rpartition(".")[2] for p in (path,)]
             near = nearest(names[0], _names(kind.sample))
-            self._say(at, "unknown_path", f"{path} leads nowhere in what {kind.type} reads, so it would hide nothing", near)
+            self._say(
+                at, "unknown_path", f"{path} leads nowhere in what {kind.type} reads, so it would hide nothing", near
+            )
 
     def _bound(
-        self, kind: TriggerType, config: TriggerConfig, parameters: dict[str, Json], connection: str,
+        self,
+        kind: TriggerType,
+        config: TriggerConfig,
+        parameters: dict[str, Json],
+        connection: str,
         at: tuple[str | int, ...],
     ) -> Trigger | None:
         try:
@@ -220,9 +225,7 @@ class _Check:
             schedule=self._schedule(config, parameters, connection, mark),
         )
 
-    def _schedule(
-        self, config: TriggerConfig, parameters: Mapping[str, Json], connection: str, mark: str
-    ) -> Schedule:
+    def _schedule(self, config: TriggerConfig, parameters: Mapping[str, Json], connection: str, mark: str) -> Schedule:
         zone = config.timezone or self.home.settings.timezone
         if config.cron is not None:
             return Schedule(None, cron=config.cron, timezone=zone)
@@ -296,7 +299,9 @@ def _with_me(parameters: Mapping[str, Json], connection: Connection) -> dict[str
     """``me`` is the user that the connection names, where it names one: an app's token is not a user's everywhere."""
     if connection.user is None:
         return dict(parameters)
-    return {name: connection.user if name == "user_id" and value == "me" else value for name, value in parameters.items()}
+    return {
+        name: connection.user if name == "user_id" and value == "me" else value for name, value in parameters.items()
+    }
 
 
 def _names(data: Json) -> Iterator[str]:

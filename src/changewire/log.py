@@ -14,7 +14,7 @@ from changewire.values import Json, dumps_text
 class Log(Protocol):
     """Say that something happened: ``log("event_stored", "2 meetings are new", trigger="a/b", count=2)``."""
 
-    def __call__(self, event: str, message: str, **facts: Json) -> None:
+    def __call__(self, event: str, message: str, /, **facts: Json) -> None:
         """``event`` is the stable word, ``message`` the sentence, ``facts`` plain data."""
 
 
@@ -27,11 +27,12 @@ class ConsoleLog:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def __call__(self, event: str, message: str, **facts: Json) -> None:
+    def __call__(self, event: str, message: str, /, **facts: Json) -> None:
         """Write one line; a stream that is gone is no reason to stop working."""
         now = self._clock.now()
         if self._json:
-            line = dumps_text({"v": 1, "at": to_text(now), "action": event, "message": mask(message), **mask_data(facts)})
+            told = {"v": 1, "at": to_text(now), "action": event, "message": mask(message)}
+            line = dumps_text({**mask_data(facts), **told})
         else:
             line = f"{now.astimezone():%H:%M:%S}  {mask(message)}"
         with self._lock:
@@ -41,5 +42,5 @@ class ConsoleLog:
                 return
 
 
-def silent(event: str, message: str, **facts: Json) -> None:
+def silent(event: str, message: str, /, **facts: Json) -> None:
     """A log that says nothing."""

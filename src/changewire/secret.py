@@ -44,6 +44,7 @@ class Secret:
 
 STARS = "***"
 SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
+SHORTEST_ENCODED = 8  # characters; a shorter piece of base64 turns up in ordinary identifiers by chance
 _lock = threading.Lock()
 _forms: tuple[str, ...] = ()
 
@@ -53,10 +54,12 @@ def _derived(value: str) -> set[str]:
     forms = {value, value.strip(), urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)}
     forms |= {urllib.parse.quote(value), html.escape(value), json.dumps(value)[1:-1]}
     forms |= {json.dumps(value, ensure_ascii=False)[1:-1], raw.hex(), repr(value)[1:-1]}
+    encoded_forms = set()
     for offset in range(3):  # base64 of a text that contains the value depends on where it begins in it
         encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
         middle = encoded[-(-offset * 8 // 6) : len(raw) * 8 // 6 - 1 or None]
-        forms |= {middle, middle.replace("+", "-").replace("/", "_")}
+        encoded_forms |= {middle, middle.replace("+", "-").replace("/", "_")}
+    forms |= {form for form in encoded_forms if len(form) >= SHORTEST_ENCODED}
     return {form for form in forms if len(form) >= SHORTEST}
 
 

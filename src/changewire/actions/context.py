@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Log(Protocol):
     """Where something worth knowing is told: a stable word for it, a sentence, and facts by name."""
 
-    def __call__(self, event: str, message: str, **facts: Any) -> None:
+    def __call__(self, event: str, message: str, /, **facts: Any) -> None:
         """Tell it."""
 
 

@@ -184,6 +184,16 @@ def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Tra
     return unit
 
 
+def retry_failing(now: datetime) -> Callable[[Transaction], int]:
+    """See `Store.retry_failing`."""
+    changed = "UPDATE triggers SET next_due = :now WHERE active AND failures > 0 AND next_due > :now"
+
+    def unit(transaction: Transaction) -> int:
+        return transaction.execute("retry_failing", changed, {"now": to_text(now)}).rowcount
+
+    return unit
+
+
 def forget(trigger_id: str, now: datetime) -> Callable[[Transaction], int]:
     """See `Store.forget`."""
 

@@ -60,6 +60,9 @@ class Store(Protocol):
         Events and runs stay. Returns how many items were forgotten.
         """
 
+    def retry_failing(self, now: datetime) -> int:
+        """Make triggers due whose last poll failed: somebody may have mended it. How many there are."""
+
     # polls
 
     def due(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:

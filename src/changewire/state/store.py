@@ -124,6 +124,10 @@ class SqliteStore:
         """See `Store.forget`."""
         return self._write(polls.forget(trigger_id, now))
 
+    def retry_failing(self, now: datetime) -> int:
+        """See `Store.retry_failing`."""
+        return self._write(polls.retry_failing(now))
+
     # polls
 
     def due(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:

@@ -109,8 +109,14 @@ def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]
     try:
         EXPRESSIONS.condition(kind.ready, {**scope, "item": kind.sample})
         make_event(
-            sample_event(kind, scope), kind, scope, trigger_id="sample", trigger="sample", workflow="sample",
-            now=SAMPLE_MOMENT, detail=kind.sample_detail,
+            sample_event(kind, scope),
+            kind,
+            scope,
+            trigger_id="sample",
+            trigger="sample",
+            workflow="sample",
+            now=SAMPLE_MOMENT,
+            detail=kind.sample_detail,
         )
     except ChangewireError as error:
         yield document.problem(("payload",), "fails_on_sample", f"tried on the sample: {error}")

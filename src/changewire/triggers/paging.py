@@ -70,10 +70,10 @@ def merge_query(query: tuple[tuple[str, str], ...], more: tuple[tuple[str, str],
     return (*((name, value) for name, value in query if name not in names), *more)
 
 
-def resolve_link(url: str, target: str, base: str) -> str:
+def resolve_link(url: str, target: str) -> str:
     """The absolute URL of a next page. Raises PollError where it leads to another server: credentials go along."""
     absolute = urllib.parse.urljoin(url, target)
-    ours, theirs = urllib.parse.urlsplit(base), urllib.parse.urlsplit(absolute)
+    ours, theirs = urllib.parse.urlsplit(url), urllib.parse.urlsplit(absolute)
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise PollError(f"the next page is at {theirs.scheme}://{theirs.netloc}, not at {ours.netloc}: refused")
     return absolute

@@ -36,8 +36,6 @@ _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.]*)(:uuid)?\}")
 class Source(Protocol):
     """What a poll needs of `changewire.connectors.client.Client`."""
 
-    base: str
-
     def send_shared(
         self, request: Request, *, fresh_s: float, deadline: float | None = None, max_bytes: int | None = None
     ) -> Answer:
@@ -229,16 +227,14 @@ def _read_pages(
         if len(reading.items) > allowance.items:
             raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
         more = pages.next_query(data, answer.headers, len(found))
-        following = _following(request, answer, source, more)
+        following = _following(request, answer, more)
 
 
-def _following(
-    request: Request, answer: Answer, source: Source, more: tuple[tuple[str, str], ...] | str | None
-) -> Request | None:
+def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ...] | str | None) -> Request | None:
     if more is None:
         return None
     if isinstance(more, str):
-        return Request("GET", resolve_link(answer.url, more, source.base), headers=request.headers, label=request.label)
+        return Request("GET", resolve_link(answer.url, more), headers=request.headers, label=request.label)
     return Request("GET", request.path, merge_query(request.query, more), request.headers, label=request.label)
 
 

@@ -1,0 +1,281 @@
+"""The loop around the turn: what is due is claimed and handed out, again and again, until somebody says stop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from watchfiles import watch
+
+from changewire.actions.pipeline import Runner
+from changewire.clock import Clock, to_text
+from changewire.connectors.client import Clients
+from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
+from changewire.engine import Engine, Outcome, trigger_records
+from changewire.errors import ChangewireError, StateError
+from changewire.home import Home, load_home
+from changewire.log import Log
+from changewire.state.lock import HomeLock
+from changewire.state.protocol import Store
+from changewire.state.records import Claimed, RunRecord, TriggerRecord
+from changewire.state.store import SqliteStore
+from changewire.triggers.schedule import first_due
+
+DATABASE = Path("state") / "changewire.db"
+LOCK = Path("state") / "changewire.lock"
+LONGEST_NAP = 0.5  # seconds between two looks at the store at most
+SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
+POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
+RUN_LEASE = timedelta(minutes=2)
+HEARTBEAT_S, REAPER_S, RETENTION_S = 5, 30, 3600
+STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
+STALLED_AFTER = 3  # intervals
+
+
+class Daemon:
+    """Watches one home. Make it, `start` it, `loop` until `stop`; or take single `turn`s, as tests do."""
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        log: Log,
+        *,
+        store: Store | None = None,
+        dispatcher: Dispatcher | None = None,
+    ) -> None:
+        self.path = path
+        self.home: Home = load_home(path)
+        self.store: Store = store or SqliteStore(path / DATABASE, clock=clock)
+        self._clock = clock
+        self._log = log
+        self._lock = HomeLock(path / LOCK)
+        workers = self.home.settings.workers
+        self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, clock)
+        self._clients = Clients(self.home.connections, clock, self.home.settings)
+        self._engine = Engine(self.home, self.store, self._clients, clock, log)
+        self._runner = self._make_runner()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._housekeeping = BackgroundScheduler(timezone="UTC")
+        self._watcher: threading.Thread | None = None
+        self._started_at: datetime | None = None
+        self._stalled: set[str] = set()
+        self.polls = 0
+
+    # beginning and end
+
+    def start(self, *, watch_files: bool = True) -> None:
+        """Lock the home, open the store, take up what an earlier process left. Raises StateError, HomeLockedError."""
+        self._lock.acquire()
+        try:
+            self.store.open()
+            self._started_at = self._clock.now()
+            self._sync()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._dispatcher.start(Handlers(self._poll, self._run, self._worker_failed))
+        self._start_housekeeping()
+        if watch_files:
+            self._watcher = threading.Thread(target=self._watch, name="changewire-watch", daemon=True)
+            self._watcher.start()
+        count = len(self.home.triggers)
+        self._log("daemon_started", f"watching {count} trigger{'s' * (count != 1)} in {self.path}", pid=os.getpid())
+
+    def loop(self) -> None:
+        """Take turns until `stop` is called."""
+        while not self._stopping.is_set():
+            try:
+                nap = self.turn(self._clock.now())
+            except StateError as error:
+                self._log("state_failed", f"{error}; trying again in five seconds")
+                nap = 5.0
+            if self._clock.wait(nap, self._wake):
+                self._wake.clear()
+
+    def turn(self, now: datetime) -> float:
+        """Claim what is due at ``now`` and hand it out; how many seconds there are until the next look."""
+        free_polls, free_runs = self._dispatcher.free()
+        lease = self.home.settings.poll.time + POLL_LEASE_MARGIN
+        runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
+        for run in runs:
+            self._dispatcher.submit_run(run)
+        polls = self.store.claim_due(now, free_polls, lease) if free_polls else []
+        for claimed in polls:
+            self._dispatcher.submit_poll(claimed)
+        return self._nap(now)
+
+    def stop(self) -> None:
+        """Ask the loop to end; safe in a signal handler."""
+        self._stopping.set()
+        self._wake.set()
+
+    def close(self) -> bool:
+        """End everything in good order; False where some work did not end in time (it is taken up again next time)."""
+        self.stop()
+        if self._housekeeping.running:
+            self._housekeeping.shutdown(wait=False)
+        finished = self._dispatcher.stop(STOP_WITHIN_S)
+        if self._watcher is not None:
+            self._watcher.join(1.0)
+        self._clients.close()
+        self.store.close()
+        self._lock.release()
+        self._log("daemon_stopped", "stopped" if finished else "stopped; unfinished work goes on at the next start")
+        return finished
+
+    # the config
+
+    def reload(self) -> None:
+        """Take over what changed in the files; what is broken stays as it was."""
+        try:
+            home = load_home(self.path, previous=self.home)
+        except ChangewireError as error:
+            self._log("reload_failed", f"the files cannot be used, so nothing was taken over: {error}")
+            return
+        self._clients.replace(home.connections)
+        self.home = self._engine.home = home
+        self._runner = self._make_runner()
+        self._sync()
+        for problem in home.problems:
+            self._log("problem", str(problem), **problem.as_dict())
+        self._log(
+            "reloaded", f"took over the changed files: {len(home.triggers)} triggers", problems=len(home.problems)
+        )
+        self._wake.set()
+
+    def _sync(self) -> None:
+        now = self._clock.now()
+        for file in self.home.workflows.values():
+            self.store.save_version(file.version, file.text)
+        records = trigger_records(self.home, now)
+        known = {record.id for record in self.store.triggers(active=None)}
+        fresh = [record for record in records if record.id not in known]
+        for place, record in enumerate(records):
+            record.next_due = first_due(now, place, len(fresh)) if record.interval_s else None
+        self._adopt(records, fresh, now)
+        self.store.sync_triggers(records, now)
+        self.store.retry_failing(now)
+
+    def _adopt(self, records: list[TriggerRecord], fresh: list[TriggerRecord], now: datetime) -> None:
+        """A renamed workflow keeps its memory: it takes over from one that watched the same and is gone."""
+        wanted = {record.id for record in records}
+        orphans = [record for record in self.store.triggers(active=None) if record.id not in wanted]
+        if not fresh or not orphans:
+            return
+        self.store.sync_triggers([record for record in records if record not in fresh], now)
+        for record in fresh:
+            match = next((o for o in orphans if o.fingerprint and o.fingerprint == record.fingerprint), None)
+            if match is not None and self._may_adopt(match.connection, record.connection):
+                orphans.remove(match)
+                if self.store.adopt(match.id, record, now):
+                    self._log("trigger_adopted", f"{record.shown} goes on where {match.shown} was")
+
+    def _may_adopt(self, before: str | None, after: str | None) -> bool:
+        return before == after or before not in self.home.connections
+
+    def _make_runner(self) -> Runner:
+        return Runner(
+            store=self.store,
+            actions=self.home.catalog.actions,
+            clients=self._clients,
+            connections=self.home.connections,
+            environment=self.home.environment,
+            settings=self.home.settings,
+            clock=self._clock,
+            home=self.path,
+            log=self._log,
+        )
+
+    def _watch(self) -> None:
+        folders = [self.path / name for name in ("config", "triggers", "actions") if (self.path / name).is_dir()]
+        for changes in watch(*folders, stop_event=self._stopping, debounce=300, raise_interrupt=False):
+            if any(
+                Path(name).suffix in {".yaml", ".yml", ".env", ".py"} or name.endswith(".env") for _, name in changes
+            ):
+                self.reload()
+
+    # the work
+
+    def _poll(self, claimed: Claimed) -> None:
+        outcome = self._engine.poll(claimed)
+        self.polls += 1
+        if outcome is Outcome.STORED:
+            self._wake.set()
+
+    def _run(self, run: RunRecord) -> None:
+        self._runner.advance(run.id, run.claim, self._stopping.is_set)
+        self._wake.set()
+
+    def _worker_failed(self, error: BaseException) -> None:
+        self._log("worker_failed", f"{type(error).__name__}: {error}")
+
+    def _nap(self, now: datetime) -> float:
+        moments = [m for m in (self.store.next_due_after(now), self.store.next_run_after(now)) if m is not None]
+        until = min(moments) if moments else now + timedelta(seconds=LONGEST_NAP)
+        return min(LONGEST_NAP, max(SHORTEST_NAP, (until - now).total_seconds()))
+
+    # housekeeping
+
+    def _start_housekeeping(self) -> None:
+        """APScheduler is the clock of the chores. Its defaults would drop a chore that is a second late."""
+        jobs: list[tuple[Callable[[], None], int]] = [
+            (self._beat, HEARTBEAT_S),
+            (self._reap, REAPER_S),
+            (self._prune, RETENTION_S),
+        ]
+        for job, every in jobs:
+            self._housekeeping.add_job(
+                self._guarded(job),
+                "interval",
+                seconds=every,
+                misfire_grace_time=None,
+                coalesce=True,
+                max_instances=1,
+                next_run_time=self._clock.now()
+                if job == self._beat
+                else None or self._clock.now() + timedelta(seconds=every),
+            )
+        self._housekeeping.start()
+
+    def _guarded(self, job: Callable[[], None]) -> Callable[[], None]:
+        def chore() -> None:
+            try:
+                job()
+            except ChangewireError as error:
+                self._log("chore_failed", str(error))
+
+        return chore
+
+    def _beat(self) -> None:
+        info = {"pid": os.getpid(), "started_at": to_text(self._started_at or self._clock.now()), "polls": self.polls}
+        self.store.heartbeat(info, self._clock.now())
+
+    def _reap(self) -> None:
+        now = self._clock.now()
+        triggers, runs = self.store.free_stale(now)
+        if triggers or runs:
+            self._log("claims_freed", f"{triggers} polls and {runs} runs did not come to an end and are begun again")
+            self._wake.set()
+        self._look_for_stalled(now)
+
+    def _look_for_stalled(self, now: datetime) -> None:
+        """Silence is an alarm: said once for each trigger that is late by several intervals, and once when it is back."""
+        late = {
+            record.id: record
+            for record in self.store.triggers()
+            if record.next_due and now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
+        }
+        for trigger_id in late.keys() - self._stalled:
+            shown = late[trigger_id].shown
+            self._log("trigger_stalled", f"{shown} is late by more than {STALLED_AFTER} intervals", trigger=shown)
+        self._stalled = set(late)
+
+    def _prune(self) -> None:
+        retention = self.home.settings.retention
+        self.store.prune(self._clock.now(), retention.events, retention.runs)

@@ -1,0 +1,125 @@
+"""Who does the work. The daemon hands out claimed polls and runs; what they are is in the store, not in the message.
+
+`Dispatcher` is the seam: here is the one for this process, and another may hand the same work to other machines.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from changewire.clock import Clock
+from changewire.state.records import Claimed, RunRecord
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """What to do with the work that is handed out. Both may be called from many threads at once."""
+
+    poll: Callable[[Claimed], None]
+    run: Callable[[RunRecord], None]
+    failed: Callable[[BaseException], None]  # a handler raised: told here, the worker goes on
+
+
+class Dispatcher(Protocol):
+    """Hands claimed work to workers. A lost or doubled message costs time, never a run: the claim decides."""
+
+    def start(self, handlers: Handlers) -> None:
+        """Begin to work."""
+
+    def submit_poll(self, claimed: Claimed) -> None:
+        """Have a claimed trigger polled."""
+
+    def submit_run(self, run: RunRecord) -> None:
+        """Have a claimed run carried on."""
+
+    def free(self) -> tuple[int, int]:
+        """How many polls and runs can be taken now without waiting for a worker."""
+
+    def stop(self, timeout_s: float) -> bool:
+        """Take nothing more and wait for what is under way; False where some of it did not end in time."""
+
+
+class LocalDispatcher:
+    """Two pools of threads in this process: one for polls, one for runs, so that neither starves the other."""
+
+    def __init__(self, polls: int, runs: int, clock: Clock) -> None:
+        self._clock = clock
+        self._polls = _Pool("poll", polls)
+        self._runs = _Pool("run", runs)
+
+    def start(self, handlers: Handlers) -> None:
+        """Begin to work."""
+        self._polls.start(handlers.poll, handlers.failed)
+        self._runs.start(handlers.run, handlers.failed)
+
+    def submit_poll(self, claimed: Claimed) -> None:
+        """Have a claimed trigger polled."""
+        self._polls.put(claimed)
+
+    def submit_run(self, run: RunRecord) -> None:
+        """Have a claimed run carried on."""
+        self._runs.put(run)
+
+    def free(self) -> tuple[int, int]:
+        """How many polls and runs can be taken now; each worker may have one more waiting for it."""
+        return self._polls.free(), self._runs.free()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Take nothing more and wait; work that is waiting in line is dropped, its claim ends with the process."""
+        until = self._clock.monotonic() + timeout_s
+        for pool in (self._polls, self._runs):
+            pool.close()
+        left = [pool.join(max(0.0, until - self._clock.monotonic())) for pool in (self._polls, self._runs)]
+        return all(left)
+
+
+class _Pool:
+    def __init__(self, name: str, size: int) -> None:
+        self._name = name
+        self._size = size
+        self._waiting: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._closed = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self, handle: Callable[..., None], failed: Callable[[BaseException], None]) -> None:
+        for number in range(self._size):
+            name = f"changewire-{self._name}-{number}"
+            thread = threading.Thread(target=self._work, args=(handle, failed), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def put(self, work: object) -> None:
+        with self._lock:
+            self._taken += 1
+        self._waiting.put(work)
+
+    def free(self) -> int:
+        with self._lock:
+            return 0 if self._closed else max(0, 2 * self._size - self._taken)
+
+    def close(self) -> None:
+        self._closed = True
+        for _ in self._threads:
+            self._waiting.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        for thread in self._threads:
+            thread.join(timeout_s / max(1, len(self._threads)) if thread is not self._threads[-1] else timeout_s)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self, handle: Callable[..., None], failed: Callable[[BaseException], None]) -> None:
+        while (work := self._waiting.get()) is not None:
+            try:
+                if not self._closed:
+                    handle(work)
+            except Exception as error:
+                failed(error)
+            finally:
+                with self._lock:
+                    self._taken -= 1

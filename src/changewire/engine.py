@@ -1,0 +1,387 @@
+"""The work itself: one poll from claim to commit. What is due and who does it is decided elsewhere."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from changewire.clock import Clock, from_text
+from changewire.connectors.client import Clients
+from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
+from changewire.home import Home, Trigger
+from changewire.log import Log
+from changewire.paths import MISSING, get, parse_path
+from changewire.secret import mask
+from changewire.state.protocol import Store
+from changewire.state.records import (
+    Claimed,
+    EventRecord,
+    PollCommit,
+    RunRecord,
+    TriggerRecord,
+    TriggerState,
+)
+from changewire.triggers.comparing import Scope
+from changewire.triggers.noticing import Memory, Notice, Noticed, item_key, notice
+from changewire.triggers.payloads import make_event
+from changewire.triggers.polling import Allowance, Reading, fetch_detail, read
+from changewire.triggers.schedule import percentile, retry_delay
+from changewire.values import Json, make_id
+
+DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
+LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
+UNSETTLED = frozenset({"settling", "absent", "held", "not_ready"})
+"""Verdicts after which an equal answer still has to be looked at."""
+FRESH_SHARE, FRESH_MOST = 0.1, 5.0
+"""One answer serves several triggers for a tenth of the interval, for five seconds at most."""
+
+
+class Outcome(StrEnum):
+    """How a poll ended."""
+
+    UNCHANGED = "unchanged"
+    STORED = "stored"
+    FAILED = "failed"  # nothing was changed but the trigger's condition
+    DELAYED = "delayed"  # the request budget says later; nothing was asked
+    FENCED = "fenced"  # the trigger was changed meanwhile; nothing was stored
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a good poll brought."""
+
+    reading: Reading
+    notice: Notice
+    events: list[EventRecord]
+    cursor: dict[str, Json]
+    baseline_at: datetime
+
+
+class Engine:
+    """Polls triggers of one home. Thread-safe; a reload puts a new `home` in its place."""
+
+    def __init__(self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log) -> None:
+        self.home = home
+        self._store = store
+        self._clients = clients
+        self._clock = clock
+        self._log = log
+        self._lags: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LAGS))
+        self._lock = threading.Lock()
+
+    def poll(self, claimed: Claimed) -> Outcome:
+        """Poll one claimed trigger and store the outcome. Raises StateError only; then the claim simply ends."""
+        trigger = self.home.triggers.get(claimed.trigger_id)
+        now = self._clock.now()
+        if trigger is None:
+            self._store.release(claimed.trigger_id, claimed.claim, None)
+            return Outcome.FENCED
+        record, _ = self._store.load_poll_state(trigger.id, ())
+        try:
+            found = self._find(trigger, record, now)
+        except DelayedError as error:
+            until = max(error.until, now + timedelta(milliseconds=100))
+            self._store.release(trigger.id, claimed.claim, until)
+            self._log("poll_delayed", f"{trigger.shown}: {error}", trigger=trigger.shown)
+            return Outcome.DELAYED
+        except StateError:
+            raise
+        except Exception as error:
+            return self._failed(trigger, record, claimed, now, error)
+        return self._commit(trigger, record, claimed, now, found)
+
+    def preview(self, trigger: Trigger) -> list[EventRecord]:
+        """What would fire if ``trigger`` was polled now; nothing is stored. Without a baseline: one per item."""
+        now = self._clock.now()
+        record, _ = self._store.load_poll_state(trigger.id, ())
+        return self._find(replace_baseline(trigger, record), record, now).events
+
+    def _find(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> Found:
+        current = record.rules == trigger.watch.rules.fingerprint and not (record.cursor or {}).get("pending")
+        reading = self._read(trigger, record, now, record.body_hash if current else None)
+        baseline_at = record.baseline_at or min(now, reading.answered_at or now)
+        if reading.unchanged:
+            return Found(reading, Notice(), [], dict(record.cursor or {}), baseline_at)
+        _, items = self._store.load_poll_state(trigger.id)
+        backfill = self._backfill(trigger, record, reading)
+        memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
+        result = notice(reading.items, trigger.watch, memory, now)
+        chosen, left = _bounded(result.noticed, trigger)
+        events = [self._event(trigger, noticed, reading, now) for noticed in chosen]
+        waiting = [noticed.key for noticed in left if noticed.backfill]
+        cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
+        if left or UNSETTLED & result.verdicts.keys():
+            cursor["pending"] = True
+        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at)
+
+    def _read(self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None) -> Reading:
+        client = self._clients.get(trigger.connection)
+        poll = self.home.settings.poll
+        interval = trigger.schedule.interval(now).total_seconds()
+
+        def once() -> Reading:
+            allowance = Allowance(
+                deadline=self._clock.monotonic() + poll.time.total_seconds(),
+                monotonic=self._clock.monotonic,
+                pages=poll.pages,
+                items=poll.items,
+                bytes=poll.bytes,
+                fresh_s=min(interval * FRESH_SHARE, FRESH_MOST),
+            )
+            since = trigger.config.first_poll.since if record.baseline_at is None else None
+            return read(
+                trigger.reader, client, allowance, now, last_ok=record.last_ok, since=since, known_hash=known_hash
+            )
+
+        reading = once()
+        if record.baseline_at is None and reading.pages > 1:
+            # an item can slip past between two pages while the list shifts; in the baseline it would be missed for
+            # good and look new in the next poll, so the baseline is read twice
+            reading.items += once().items
+        return reading
+
+    def _backfill(self, trigger: Trigger, record: TriggerRecord, reading: Reading) -> list[str]:
+        """Keys of items that are to fire although they are not new: chosen at the first poll, then what is left."""
+        first = trigger.config.first_poll
+        if record.baseline_at is not None:
+            return list((record.cursor or {}).get("backfill", ()))
+        if first.mode != "backfill" or trigger.watch.kind.kind != "created":
+            return []
+        path = trigger.watch.kind.happened_at or trigger.watch.kind.created_at
+        dated = {item_key(item, trigger.watch.kind, scope): _moment(item, path) for item, scope in reading.items}
+        wanted = [key for key, at in dated.items() if first.since is None or at is None or at >= first.since]
+        wanted.sort(key=lambda key: str(dated[key] or ""))
+        chosen = wanted[-first.max :]
+        self._log(
+            "backfill_begins",
+            f"{trigger.shown}: backfill of {len(chosen)} items"
+            + (f", the newest of {len(wanted)} (max: {first.max})" if len(wanted) > len(chosen) else ""),
+            trigger=trigger.shown,
+            count=len(chosen),
+            found=len(wanted),
+        )
+        return chosen
+
+    def _event(self, trigger: Trigger, noticed: Noticed, reading: Reading, now: datetime) -> EventRecord:
+        scope = self._scope_of(noticed, reading, trigger, now)
+        detail = None
+        if trigger.watch.kind.detail is not None:
+            poll = self.home.settings.poll
+            allowance = Allowance(
+                self._clock.monotonic() + poll.time.total_seconds(), self._clock.monotonic, 1, 1, poll.bytes
+            )
+            client = self._clients.get(trigger.connection)
+            detail = fetch_detail(trigger.reader, client, allowance, scope, noticed.item)
+        return make_event(
+            noticed,
+            trigger.watch.kind,
+            scope,
+            trigger_id=trigger.id,
+            trigger=trigger.shown,
+            workflow=trigger.workflow.name,
+            now=now,
+            detail=detail,
+        )
+
+    def _scope_of(self, noticed: Noticed, reading: Reading, trigger: Trigger, now: datetime) -> Scope:
+        """The scope that the item was read in: its lookup record may be part of its payload."""
+        found = (scope for item, scope in reading.items if item is noticed.item)
+        return next(found, None) or trigger.reader.scope(now)
+
+    def _commit(
+        self, trigger: Trigger, record: TriggerRecord, claimed: Claimed, now: datetime, found: Found
+    ) -> Outcome:
+        done = self._clock.now()
+        lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
+        upserts = [*found.notice.quiet, *(n.record for n in found.notice.noticed if n.record is not None)]
+        unfinished = bool(found.cursor.get("backfill"))
+        commit = PollCommit(
+            trigger_id=trigger.id,
+            claim=claimed.claim,
+            generation=claimed.generation,
+            now=now,
+            next_due=done + timedelta(seconds=1) if unfinished else trigger.schedule.next_after(done),
+            ok=True,
+            state=TriggerState.OK,
+            baseline_at=found.baseline_at if record.baseline_at is None else None,
+            rules=trigger.watch.rules.fingerprint,
+            body_hash=found.reading.body_hash,
+            cursor=found.cursor,
+            upserts=upserts,
+            events=found.events,
+            runs=[run_for(event, trigger, done) for event in found.events],
+            lag_ms=lag,
+            lag_p99_ms=lag_p99,
+        )
+        if not self._store.commit_poll(commit):
+            self._log(
+                "poll_fenced",
+                f"{trigger.shown} was changed while it was polled; it is polled again",
+                trigger=trigger.shown,
+            )
+            return Outcome.FENCED
+        self._tell(trigger, record, found)
+        return Outcome.UNCHANGED if found.reading.unchanged else Outcome.STORED
+
+    def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
+        if record.failures >= self.home.settings.alert_after:
+            self._log(
+                "trigger_recovered",
+                f"{trigger.shown} is well again after {record.failures} failed polls",
+                trigger=trigger.shown,
+            )
+        if record.baseline_at is None:
+            self._log(
+                "baseline_taken",
+                f"{trigger.shown}: watching, {len(found.notice.quiet)} items known",
+                trigger=trigger.shown,
+            )
+        for event in found.events:
+            changed = "".join(f"\n            {_line(change)}" for change in event.changes[:6])
+            more = f"\n            and {len(event.changes) - 6} more" if len(event.changes) > 6 else ""
+            marked = " (backfill)" if event.backfill else ""
+            self._log(
+                "event_stored",
+                f"{trigger.shown}: {event.event_type} {event.key}{marked}{changed}{more}",
+                trigger=trigger.shown,
+                type=event.type,
+                event=event.id,
+                event_type=event.event_type,
+                key=event.key,
+            )
+
+    def _failed(
+        self, trigger: Trigger, record: TriggerRecord, claimed: Claimed, now: datetime, error: Exception
+    ) -> Outcome:
+        failure, message = describe(error)
+        failures = record.failures + 1
+        done = self._clock.now()
+        next_due = done + retry_delay(failures, trigger.schedule.interval(done), failure)
+        if isinstance(error, ApiError) and error.retry_at is not None:
+            next_due = max(next_due, error.retry_at)
+        lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
+        waiting = failure.permanent
+        kept = self._store.commit_poll(
+            PollCommit(
+                trigger_id=trigger.id,
+                claim=claimed.claim,
+                generation=claimed.generation,
+                now=now,
+                next_due=next_due,
+                ok=False,
+                state=TriggerState.SUSPENDED if waiting else TriggerState.FAILING,
+                error=message,
+                error_class=str(failure),
+                failures=failures,
+                lag_ms=lag,
+                lag_p99_ms=lag_p99,
+            )
+        )
+        if failures in (1, self.home.settings.alert_after):
+            word = "poll_failed" if failures == 1 else "trigger_failing"
+            often = "" if failures == 1 else f" ({failures} times in a row)"
+            self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
+        return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _lag(self, trigger_id: str, now: datetime, due_at: datetime) -> tuple[float, float]:
+        lag = max(0.0, (now - due_at).total_seconds() * 1000)
+        with self._lock:
+            lags = self._lags[trigger_id]
+            lags.append(lag)
+            return lag, percentile(lags, 0.99)
+
+
+def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
+    """The run that an event starts. Its id follows from both, so that an event has one run of a workflow."""
+    return RunRecord(
+        id=make_id("run", event.id, trigger.workflow.name),
+        workflow=trigger.workflow.name,
+        version=trigger.version,
+        event_id=event.id,
+        created_at=now,
+    )
+
+
+def describe(error: Exception) -> tuple[FailureClass, str]:
+    """The class of a failed poll and its words; never empty, never with a secret."""
+    if isinstance(error, ApiError):
+        return error.failure, mask(str(error))
+    if isinstance(error, PollError):
+        return FailureClass.BROKEN, mask(str(error))
+    if isinstance(error, ChangewireError):
+        return FailureClass.BAD_INPUT, mask(str(error))
+    return FailureClass.TRANSIENT, mask(
+        f"a fault in Changewire itself, please report it: {type(error).__name__}: {error}"
+    )
+
+
+def replace_baseline(trigger: Trigger, record: TriggerRecord) -> Trigger:
+    """For a preview before any baseline: the same trigger, with every item it finds firing."""
+    if record.baseline_at is not None:
+        return trigger
+    everything = trigger.config.first_poll.model_copy(update={"mode": "backfill", "max": 20})
+    return replace(trigger, config=trigger.config.model_copy(update={"first_poll": everything}))
+
+
+def _bounded(noticed: list[Noticed], trigger: Trigger) -> tuple[list[Noticed], list[Noticed]]:
+    """Those to store now and those that wait, where each costs a request of its own."""
+    if trigger.watch.kind.detail is None:
+        return noticed, []
+    return noticed[:DETAILS], noticed[DETAILS:]
+
+
+def _moment(item: Json, path: str | None) -> datetime | None:
+    value = get(item, parse_path(path)) if path else MISSING
+    try:
+        return from_text(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _line(change: dict[str, Json]) -> str:
+    old, new = (_short(change[side]) for side in ("old", "new"))
+    return f"{change['path']}: {old} → {new}"
+
+
+def _short(value: Json) -> str:
+    text = "–" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 48 else f"{text[:45]}…"
+
+
+def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> list[TriggerRecord]:
+    """What the store should know of each trigger; a broken workflow stands as one that is unavailable."""
+    records = [
+        TriggerRecord(
+            id=trigger.id,
+            workflow=trigger.workflow.name,
+            name=trigger.config.name,
+            type=trigger.watch.kind.type,
+            connection=trigger.connection,
+            fingerprint=trigger.fingerprint,
+            interval_s=trigger.schedule.interval(now).total_seconds(),
+            next_due=None,
+            schedule=str(trigger.schedule),
+        )
+        for trigger in home.triggers.values()
+    ]
+    working = {trigger.workflow.name for trigger in home.triggers.values()}
+    records += [
+        TriggerRecord(
+            id=make_id("trg", broken.file),
+            workflow=broken.name,
+            name="trigger",
+            type="",
+            connection=None,
+            fingerprint="",
+            interval_s=0.0,
+            state=TriggerState.UNAVAILABLE,
+            error=str(broken.problems[0]) if broken.problems else "it cannot be read",
+        )
+        for broken in home.broken
+        if broken.name not in working
+    ]
+    return records
