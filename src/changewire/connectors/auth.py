@@ -6,19 +6,17 @@ import base64
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlencode
 
 from changewire.clock import Clock
+from changewire.config.connections import ApiKeyAuth, BasicAuth, BearerAuth, Connection, ServerToServerAuth
 from changewire.connectors.definition import Connector
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.routes import split_url
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.secret import learn, mask
 from changewire.values import loads
-
-if TYPE_CHECKING:
-    from changewire.config.connections import Connection
 
 EARLY_S = 60.0  # a token is renewed so long before it ends
 REMEMBER_S = {FailureClass.CREDENTIAL: 30.0}  # how long a failed sign-in answers for the next ones
@@ -64,9 +62,12 @@ class FixedAuth:
 class ServerToServer:
     """Account credentials change into a token that lives for an hour; one sign-in at a time."""
 
-    def __init__(self, connection: Connection, connector: Connector, fetcher: Fetcher, clock: Clock) -> None:
-        assert connector.sign_in is not None
-        self._connection, self._fetcher, self._clock = connection, fetcher, clock
+    def __init__(
+        self, connection: Connection, auth: ServerToServerAuth, connector: Connector, fetcher: Fetcher, clock: Clock
+    ) -> None:
+        if connector.sign_in is None:
+            raise UsageError(f"{connector.title} has no place to sign in by 'server_to_server'")
+        self._connection, self._auth, self._fetcher, self._clock = connection, auth, fetcher, clock
         self._sign_in, self._title = connector.sign_in, connector.title
         self._lock = threading.Lock()
         self._current: Credentials | None = None
@@ -113,7 +114,7 @@ class ServerToServer:
 
     def _ask(self, deadline: float | None) -> tuple[str, float, str | None]:
         origin, target = split_url((self._connection.base_url or self._sign_in.host) + self._sign_in.path)
-        auth = self._connection.auth
+        auth = self._auth
         form = {"grant_type": "account_credentials", "account_id": auth.account_id}
         headers = {
             "Authorization": basic(auth.client_id, auth.client_secret.reveal()),
@@ -157,15 +158,15 @@ def make_auth(connection: Connection, connector: Connector, fetcher: Fetcher, cl
     if auth.type not in connector.auth_types:
         known = ", ".join(connector.auth_types)
         raise UsageError(f"{connector.title} cannot sign in by {auth.type!r}: use one of {known}")
-    if auth.type == "server_to_server":
-        return ServerToServer(connection, connector, fetcher, clock)
-    if auth.type == "bearer":
+    if isinstance(auth, ServerToServerAuth):
+        return ServerToServer(connection, auth, connector, fetcher, clock)
+    if isinstance(auth, BearerAuth):
         return FixedAuth(Credentials({"Authorization": f"Bearer {auth.token.reveal()}"}))
-    if auth.type == "basic":
+    if isinstance(auth, BasicAuth):
         return FixedAuth(Credentials({"Authorization": basic(auth.username, auth.password.reveal())}))
-    if auth.type == "api_key" and auth.place == "query":
+    if isinstance(auth, ApiKeyAuth) and auth.in_ == "query":
         return FixedAuth(Credentials(query=((auth.name, auth.value.reveal()),)))
-    return FixedAuth(Credentials({auth.name: auth.value.reveal()} if auth.type == "api_key" else {}))
+    return FixedAuth(Credentials({auth.name: auth.value.reveal()} if isinstance(auth, ApiKeyAuth) else {}))
 
 
 def basic(user: str, password: str) -> str:

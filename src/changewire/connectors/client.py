@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from changewire import __version__
 from changewire.clock import Clock
+from changewire.config.connections import Connection
+from changewire.config.settings import HttpSettings, Settings
 from changewire.connectors.auth import Auth, Credentials, make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
 from changewire.connectors.definition import Connector, load_connector
@@ -19,10 +21,6 @@ from changewire.connectors.messages import Answer, Request, encode_query
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
 from changewire.errors import ApiError, FailureClass, UsageError, nearest
-
-if TYPE_CHECKING:
-    from changewire.config.connections import Connection
-    from changewire.config.settings import HttpSettings, Settings
 
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 
