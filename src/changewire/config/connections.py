@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from changewire.config.environment import Environment
-from changewire.config.fields import Duration, Strict, Text, refused
+from changewire.config.fields import Interval, Strict, Text, refused
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.errors import ConfigError, Problem
 from changewire.secret import Secret
@@ -103,7 +102,7 @@ class ConnectionEntry(Strict):
     base_url: Address | None = None  # without a slash at the end; None: the connector's own
     user: Text | None = None  # what `me` means where the API cannot tell; None: ask the API
     auth: Auth = NoAuth()
-    timeout: Annotated[Duration, Field(gt=timedelta(0))] | None = None  # None: http.timeout of the settings
+    timeout: Interval | None = None  # None: http.timeout of the settings
     allow_private: bool = False  # whether addresses that come from data may be in private networks
 
 

@@ -7,7 +7,7 @@ import zoneinfo
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from changewire.clock import from_text
@@ -30,8 +30,15 @@ def refused(
 
 def _whole(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("a whole number is wanted, not true or false")
+        raise refused("a whole number is wanted, not true or false", code="wrong_type")
     return value
+
+
+def _interval(value: Any) -> timedelta:
+    duration = parse_duration(value)
+    if duration < timedelta(seconds=1):
+        raise refused(f"{value!r} is too short: at least 1s", code="out_of_range")
+    return duration
 
 
 def _bytes(value: Any) -> Any:
@@ -93,7 +100,7 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Bytes = Annotated[int, BeforeValidator(_bytes), WithJsonSchema({"type": ["string", "integer"]})]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Interval = Annotated[Duration, Field(ge=timedelta(seconds=1))]
+Interval = Annotated[timedelta, BeforeValidator(_interval), WithJsonSchema(_DURATION_SCHEMA)]
 Identifier = Annotated[Text, AfterValidator(_id)]
 Name = Annotated[Text, AfterValidator(_name)]
 TypeName = Annotated[Text, AfterValidator(_dotted)]

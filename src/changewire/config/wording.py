@@ -73,7 +73,8 @@ def words(model: type[BaseModel], data: Json, detail: ErrorDetails) -> Words:
         return Words(path, "wrong_type", _text_wanted(name, detail["input"]))
     if kind in _TOLD:
         code, form = _TOLD[kind]
-        return Words(path, code, form.format(**context | {"name": name, "input": _shown(detail["input"])}))
+        facts = {fact: f"{value:g}" if isinstance(value, float) else value for fact, value in context.items()}
+        return Words(path, code, form.format(**facts, name=name, input=_shown(detail["input"])))
     deeper = tuple(context.get("at", ()))  # from errors that our own validators raise
     return Words((*path, *deeper), kind, detail["msg"], context.get("suggestion"), bool(deeper))
 

@@ -181,7 +181,7 @@ _ADVICE = {
     "expected alphabetic": "text that begins with * or & must be in quotes",
     "unknown escape": "unknown escape in double quotes: write \\\\ for a backslash, or use single quotes",
 }
-_AT_START = ("unexpected end of stream", "expected ',' or ']'", "expected ':'")
+_AT_START = ("unexpected end of stream", "expected ',' or ']'", "expected ':'", "expected alphabetic")
 
 
 def _syntax(shown: str, error: yaml.MarkedYAMLError) -> ConfigError:
