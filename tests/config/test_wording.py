@@ -32,7 +32,7 @@ class Owner(Strict):
     awake: bool = True
     nap: Duration | None = None
     sleep: Interval = timedelta(hours=8)
-    things: dict[str, int] = Field(default_factory=dict, alias="with")
+    things: dict[str, int] = Field(default_factory=dict, validation_alias="with")
     pet: Annotated[Cat | Dog, Field(discriminator="type")] | None = None
     friends: tuple["Owner", ...] = ()
 

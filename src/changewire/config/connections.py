@@ -87,7 +87,7 @@ class ApiKeyAuth(_Auth):
     type: Literal["api_key"]
     name: Text  # of the header or query parameter
     value: SecretText
-    in_: Literal["header", "query"] = Field("header", alias="in")
+    in_: Literal["header", "query"] = Field("header", validation_alias="in")
 
 
 Auth = Annotated[NoAuth | ServerToServerAuth | BearerAuth | BasicAuth | ApiKeyAuth, Field(discriminator="type")]

@@ -56,11 +56,11 @@ _TOLD = {
 }
 
 
-def words(model: type[BaseModel], data: Json, detail: ErrorDetails) -> Words:
-    """One of pydantic's findings about ``data`` as a ``model``: where it is meant, and what to do."""
+def words(model: type[BaseModel], data: Json, detail: ErrorDetails, whole: str = "the file") -> Words:
+    """One of pydantic's findings about ``data`` as a ``model``. ``whole`` is how ``data`` itself is called."""
     kind, location, context = detail["type"], detail["loc"], detail.get("ctx", {})
     path = _path(data, location, missing=kind == "missing")
-    name = _name(path)
+    name = _name(path) if path else whole
     if kind == "extra_forbidden":
         return _unknown(path, _owners(model, location[:-1]))
     if kind in {"literal_error", "enum"}:
@@ -116,8 +116,6 @@ def _shown(value: object) -> str:
 
 
 def _name(path: tuple[str | int, ...]) -> str:
-    if not path:
-        return "the file"
     if isinstance(path[-1], str):
         return repr(path[-1])
     owner = next((part for part in reversed(path) if isinstance(part, str)), None)
@@ -153,7 +151,7 @@ def _owners(model: type[BaseModel], location: tuple[str | int, ...]) -> list[typ
 
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+    return {str(field.validation_alias or name): field.annotation for name, field in model.model_fields.items()}
 
 
 def _inner(model: type[BaseModel], key: str) -> list[type[BaseModel]]:

@@ -57,7 +57,7 @@ class TriggerConfig(Strict):
     name: Name = "trigger"  # unique in the workflow
     type: TypeName
     connection: Text | None = None  # None: the only one of the type's connector
-    parameters: dict[str, Any] = Field(default_factory=dict, alias="with")
+    parameters: dict[str, Any] = Field(default_factory=dict, validation_alias="with")
     every: Interval | None = None  # None, and no cron: `every` of the settings
     cron: Annotated[Text, AfterValidator(cron_with_day_names)] | None = None  # five fields, weekdays as names
     timezone: TimeZone | None = None  # of `cron`; None: that of the settings
@@ -89,7 +89,7 @@ class Step(Strict):
 
     id: Identifier | None = None  # what expressions call it; None: by position only
     use: TypeName
-    parameters: dict[str, Any] = Field(default_factory=dict, alias="with")
+    parameters: dict[str, Any] = Field(default_factory=dict, validation_alias="with")
     when: Text | None = None  # skipped unless this expression is true; None: never skipped
     retry: Retry | None = None  # None: what suits the action
     timeout: Interval | None = None  # of one attempt; None: the connection's
@@ -117,7 +117,7 @@ class Workflow(Strict):
     name: Name
     description: str = ""
     triggers: Annotated[tuple[TriggerConfig, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
-        alias="trigger"
+        validation_alias="trigger"
     )
     when: Text | None = None  # events for which this expression is false are filtered; None: none are
     steps: tuple[Step, ...]
@@ -196,45 +196,44 @@ def _written_name(document: Document) -> str | None:
 
 
 def _workflow(document: Document, environment: Environment) -> Workflow:
-    data = document.data
-    if data is None:
+    if document.data is None:
         raise ConfigError([document.problem((), "empty", "the file is empty: write 'trigger' and 'steps'")])
-    problems = []
+    data, problems = document.data, []
     if isinstance(data, dict):
-        parts = ("trigger", "steps", "on_failure")
-        unset = {part: list(environment.unset(data.get(part))) for part in parts} if "${" in document.text else {}
-        problems = [
-            document.problem([part, *at], "unset", str(error), error.suggestion)
-            for part, found in unset.items()
-            for at, error in found
-        ]
+        problems = _unset(document, environment)
         data = {"name": document.path.stem, **data}
-        if "trigger" in data and not unset.get("trigger"):
+        if "trigger" in data and not problems:
             data["trigger"] = environment.expand_data(data["trigger"], secret=False)
     try:
         workflow = check(document, Workflow, data=data)
     except ConfigError as error:
-        problems += error.problems
+        told = {(problem.line, problem.column) for problem in problems}  # nothing else is wrong there for sure
+        problems += [problem for problem in error.problems if (problem.line, problem.column) not in told]
     if problems:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return workflow
 
 
+def _unset(document: Document, environment: Environment) -> list[Problem]:
+    """Also those of steps, which are expanded when they run: it is better to know now."""
+    if "${" not in document.text:
+        return []
+    parts = {part: document.data.get(part) for part in ("trigger", "steps", "on_failure")}
+    return [document.problem(path, "unset", str(error), error.suggestion) for path, error in environment.unset(parts)]
+
+
 def _refuse_shared_names(files: list[WorkflowFile]) -> list[WorkflowFile]:
     """Files whose workflows bear one name are all refused: which of them is meant is not for us to guess."""
-    named: dict[str, list[WorkflowFile]] = defaultdict(list)
+    named: dict[str, list[str]] = defaultdict(list)
     for file in files:
         if file.workflow:
-            named[file.workflow.name].append(file)
-    return [
-        _shared(file, others)
-        if file.workflow and len(others := [o for o in named[file.workflow.name] if o is not file])
-        else file
-        for file in files
-    ]
+            named[file.name].append(file.shown)
+    return [_shared(file, named[file.name]) if file.workflow else file for file in files]
 
 
-def _shared(file: WorkflowFile, others: list[WorkflowFile]) -> WorkflowFile:
-    assert file.document
-    message = f"the workflow {file.name!r} is in {', '.join(other.shown for other in others)}, too: rename one"
+def _shared(file: WorkflowFile, bearers: list[str]) -> WorkflowFile:
+    others = ", ".join(shown for shown in bearers if shown != file.shown)
+    if not others or file.document is None:
+        return file
+    message = f"the workflow {file.name!r} is in {others}, too: rename one"
     return replace(file, workflow=None, problems=(file.document.problem(["name"], "duplicate_name", message),))

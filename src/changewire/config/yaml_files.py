@@ -102,7 +102,8 @@ def check(document: Document, model: type[M], at: At = (), data: Json = None) ->
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        told = [words(model, data, detail) for detail in error.errors(include_url=False)]
+        whole = repr(at[-1]) if at else "the file"
+        told = [words(model, data, detail, whole) for detail in error.errors(include_url=False)]
     problems = [document.problem([*at, *w.path], w.code, w.message, w.suggestion, w.at_key) for w in told]
     raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
 
