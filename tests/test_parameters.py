@@ -10,9 +10,7 @@ from changewire.secret import Secret
 
 
 def one(value: Any, *, allow_templates: bool = False, **declared: Any) -> tuple[Any, list[str]]:
-    values, problems = check_values(
-        {"x": Parameter(**declared)}, {"x": value}, allow_templates=allow_templates
-    )
+    values, problems = check_values({"x": Parameter(**declared)}, {"x": value}, allow_templates=allow_templates)
     return values.get("x"), [f"{p.code}: {p.message} -> {p.suggestion}" for p in problems]
 
 
@@ -86,13 +84,21 @@ def test_defaults_fill_in_missing_is_told_and_unknown_has_the_nearest_word() -> 
     values, problems = check_values(declared, {"meting_id": 1, "note": None})
     assert values == {"page_size": 300}
     assert problems == [
-        ParameterProblem(
-            ("meting_id",), "unknown_parameter", "there is no parameter 'meting_id'", "meeting_id"
-        ),
+        ParameterProblem(("meting_id",), "unknown_parameter", "there is no parameter 'meting_id'", "meeting_id"),
         ParameterProblem(("meeting_id",), "missing_parameter", "meeting_id is missing: the meeting's number"),
     ]
     _, problems = check_values(declared, {"meeting_id": 1, "zzz": 1})
     assert problems[0].message == "there is no parameter 'zzz'; known are meeting_id, page_size, note"
+
+
+def test_names_may_be_spelled_as_apis_spell_them() -> None:
+    declared = {"meeting_id": Parameter(), "page_size": Parameter(type="integer")}
+    assert check_values(declared, {"meetingId": "7", "pageSize": 3}) == ({"meeting_id": "7", "page_size": 3}, [])
+    _, problems = check_values(declared, {"meetingId": "7", "meeting_id": "8", "pageSize": "x"})
+    assert [(p.path, p.code) for p in problems] == [
+        (("meetingId",), "unknown_parameter"),
+        (("pageSize",), "wrong_type"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["{{ payload.n }}", "{% if x %}1{% endif %}", "${SIZE}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from changewire.errors import nearest
 from changewire.secret import Secret
 from changewire.templates import has_expression
 from changewire.values import Json
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 Kind = Literal["string", "integer", "number", "boolean", "object", "list", "any"]
 
@@ -57,7 +60,7 @@ class Parameter(BaseModel):
 class ParameterProblem:
     """One thing wrong with the values given to a type."""
 
-    path: tuple[str, ...]  # the parameter's name; () when nothing in particular is meant
+    path: tuple[str, ...]  # the parameter's name as it was given
     code: str  # unknown_parameter, missing_parameter, wrong_type, wrong_value
     message: str
     suggestion: str | None = None  # the nearest valid word, None when nothing is near
@@ -75,15 +78,18 @@ def check_values(
 ) -> tuple[dict[str, Json], list[ParameterProblem]]:
     """The values with defaults filled in and brought to their types (``"3"`` becomes 3), and what is wrong.
 
-    None counts as not given. With ``allow_templates`` a text with ``{{ }}`` or ``${ }`` in it may become
-    anything and passes as it is. What is wrong, or has neither value nor default, is left out of the values.
+    None counts as not given, and ``meetingId`` as ``meeting_id``. With ``allow_templates`` a text with ``{{ }}`` or
+    ``${ }`` in it may become anything and passes as it is. What is wrong, or has neither value nor default, is left
+    out of the values.
     """
-    problems = [_unknown(name, parameters) for name in given if name not in parameters]
+    written = {_meant(name, parameters, given): name for name in given}
+    problems = [_unknown(name, parameters) for meant, name in written.items() if meant not in parameters]
     values: dict[str, Json] = {}
     for name, parameter in parameters.items():
-        value = given.get(name)
+        path = (written.get(name, name),)
+        value = given.get(path[0])
         if value is None and parameter.required:
-            problems.append(ParameterProblem((name,), "missing_parameter", _missing(name, parameter)))
+            problems.append(ParameterProblem(path, "missing_parameter", _missing(name, parameter)))
         elif value is None and parameter.default is not None:
             values[name] = parameter.default
         elif value is not None and allow_templates and _may_change(value):
@@ -91,10 +97,16 @@ def check_values(
         elif value is not None:
             found = _check(parameter, value)
             if isinstance(found, _Wrong):
-                problems.append(ParameterProblem((name,), found.code, f"{name} {found.message}", found.suggestion))
+                problems.append(ParameterProblem(path, found.code, f"{path[0]} {found.message}", found.suggestion))
             else:
                 values[name] = found
     return values, problems
+
+
+def _meant(name: str, parameters: Mapping[str, Parameter], given: Mapping[str, Json]) -> str:
+    """The parameter that a name stands for: ``meetingId``, as APIs spell it, is ``meeting_id``."""
+    plain = _HUMP.sub("_", name).lower()
+    return plain if name not in parameters and plain in parameters and plain not in given else name
 
 
 def _unknown(name: str, parameters: Mapping[str, Parameter]) -> ParameterProblem:

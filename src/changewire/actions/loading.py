@@ -28,7 +28,7 @@ def load_actions(folders: Sequence[Path]) -> tuple[dict[str, ActionType], list[P
     problems: list[Problem] = []
     for folder in dict.fromkeys(path.resolve() for path in folders):
         here: dict[str, ActionType] = {}
-        for path in sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]):
+        for path in (*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))):
             try:
                 document = read_yaml(path, f"{folder.name}/{path.relative_to(folder)}")
                 types, wrong = _read(document, here)

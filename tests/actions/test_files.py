@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from changewire.actions.calling import check_inputs, perform
+from changewire.actions.files import append_once, place_below, safe_name, strict_place, write_whole
+from changewire.errors import UsageError
+from tests.actions.rig import Rig
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Weekly sync.mp4", "Weekly sync.mp4"),
+        ("a/b\\c:d", "a_b_c_d"),
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("..", "unnamed"),
+        (".hidden", "hidden"),
+        ("", "unnamed"),
+        ("///", "unnamed"),
+        ("CON.txt", "_CON.txt"),
+        ("a\x00b\nc", "abc"),
+        ("x\u202egpj.exe", "xgpj.exe"),
+        ("ü" * 300 + ".mp4", "ü" * 88 + ".mp4"),
+        ("end. ", "end"),
+    ],
+)
+def test_a_name_is_safe_whatever_it_comes_from(text: str, name: str) -> None:
+    assert safe_name(text) == name
+
+
+@given(st.text(), st.text())
+def test_a_place_never_leaves_its_folder(folder: str, name: str) -> None:
+    root = Path("/somewhere/state/downloads")
+    path = place_below(root, folder, name)
+    assert root in path.parents
+    assert ".." not in path.parts
+    assert len(path.name.encode()) <= 200
+
+
+def test_a_link_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "out").symlink_to(tmp_path)
+    for place in (place_below, strict_place):
+        with pytest.raises(UsageError, match="a link there points elsewhere"):
+            place(tmp_path / "root", "out/x")
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "", ".", "a\0b"])
+def test_a_written_path_must_stay_below(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UsageError, match="must be the path of a file below"):
+        strict_place(tmp_path, path)
+
+
+def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    write_whole(path, lambda file: file.write(b"old"))
+
+    def fails(file: object) -> None:
+        raise OSError
+
+    with pytest.raises(OSError, match=r"^$"):
+        write_whole(path, fails)
+    assert path.read_bytes() == b"old"
+    assert [one.name for one in path.parent.iterdir()] == ["file"]
+
+
+def test_an_append_that_is_done_again_is_there_once(tmp_path: Path) -> None:
+    path, notes = tmp_path / "out", tmp_path / "notes"
+    assert append_once(path, b"one\n", "k1", notes)
+    assert append_once(path, b"two\n", "k2", notes)
+    assert not append_once(path, b"one\n", "k1", notes)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("cut", [4, 6])
+def test_an_append_that_was_cut_off_is_taken_back_and_done_again(tmp_path: Path, cut: int) -> None:
+    path, notes = tmp_path / "out", tmp_path / "notes"
+    append_once(path, b"one\n", "k1", notes)
+    append_once(path, b"two\n", "k2", notes)
+    path.write_bytes(path.read_bytes()[:cut])
+    assert append_once(path, b"three\n", "k3", notes)
+    assert append_once(path, b"two\n", "k2", notes)
+    assert path.read_bytes() == b"one\nthree\ntwo\n"
+
+
+def test_many_may_append_at_once(tmp_path: Path) -> None:
+    path, notes = tmp_path / "out", tmp_path / "notes"
+
+    def work(name: int) -> None:
+        for n in range(5):
+            append_once(path, f"{name}-{n}\n".encode(), f"{name}-{n}", notes)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.read_text().split()) == sorted(f"{a}-{b}" for a in range(6) for b in range(5))
+
+
+def test_write_file_writes_text_and_data_below_the_state(rig: Rig) -> None:
+    action = rig.action("core.write_file")
+
+    def write(key: str, **given: object) -> object:
+        return perform(action, check_inputs(action, given), rig.context(idempotency_key=key))
+
+    assert write("1", path="a/b.txt", content="x\n") == {"path": "state/files/a/b.txt", "size": 2}
+    write("2", path="a/b.txt", content={"n": 1})
+    write("2", path="a/b.txt", content={"n": 1})
+    assert (rig.home / "state/files/a/b.txt").read_text() == 'x\n{"n":1}\n'
+    write("3", path="a/b.txt", content="new", mode="overwrite")
+    assert (rig.home / "state/files/a/b.txt").read_text() == "new"
+    with pytest.raises(UsageError, match="is a folder"):
+        write("4", path="a", content="x")

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from changewire.actions.calling import build_request, check_inputs
+from changewire.actions.definition import check_parameters
+from changewire.actions.loading import load_actions
+from changewire.connectors.definition import load_connector
+from tests.actions.rig import BUILT_IN
+
+ACTIONS, PROBLEMS = load_actions([BUILT_IN])
+ACTION = "title: T, description: D., idempotency: natural"
+REQUEST = "request: {path: /x}"
+
+
+def test_the_built_in_actions_load() -> None:
+    assert PROBLEMS == []
+    assert sorted(ACTIONS) == [
+        "core.log",
+        "core.notify",
+        "core.write_file",
+        "http.request",
+        "zoom.download_recording",
+        "zoom.get_meeting",
+        "zoom.get_meeting_recordings",
+        "zoom.list_meetings",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS))
+def test_each_action_is_documented_and_has_a_known_label(name: str) -> None:
+    action = ACTIONS[name]
+    assert action.spec.title
+    assert action.spec.description.endswith(".")
+    assert all(parameter.description for parameter in action.parameters.values())
+    assert action.spec.output
+    assert set(action.spec.sample) & set(action.spec.output)
+    rates = load_connector(action.connector).rates
+    assert all(action.spec.label in labels for labels in rates.values()) or action.spec.request is None
+
+
+@pytest.mark.parametrize("name", sorted(name for name, action in ACTIONS.items() if action.spec.request))
+def test_each_request_can_be_built_from_what_is_required(name: str) -> None:
+    action = ACTIONS[name]
+    given = {key: "1" for key, parameter in action.parameters.items() if parameter.required}
+    request = build_request(action, check_inputs(action, given))
+    assert "{" not in request.path
+    assert all(value for _, value in request.query)
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        (
+            f"connector: zom\nactions: {{a: {{{ACTION}, {REQUEST}}}}}",
+            ["actions/zoom.yaml:1:12: there is no connector 'zom'; known are core, http, zoom (did you mean 'zoom'?)"],
+        ),
+        (
+            f"connector: core\nactions: {{a: {{{ACTION}, {REQUEST}}}}}",
+            ["actions/zoom.yaml:1:12: actions of core belong in core.yaml or the folder core/"],
+        ),
+        (
+            f"connector: zoom\nactions:\n  a: {{{ACTION}, request: {{path: '/x/{{idd}}'}}, parameters: {{id: {{}}}}}}",
+            [
+                "actions/zoom.yaml:3:72: the path asks for 'idd', which is no parameter of this action"
+                " (did you mean 'id'?)"
+            ],
+        ),
+        (
+            f"connector: zoom\nactions:\n  a: {{{ACTION}, request: {{path: /x, query: {{q: '{{{{ a b }}}}'}}}}}}",
+            ["actions/zoom.yaml:3:87: {{ a b }}: expected token 'end of print statement', got 'b'"],
+        ),
+        (
+            f"connector: zoom\nactions:\n  a: {{{ACTION}, code: downlod}}",
+            [
+                "actions/zoom.yaml:3:62: there is no function 'downlod' in zoom.py beside this file"
+                " (did you mean 'download'?)"
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_with_its_place(tmp_path: Path, text: str, problems: list[str]) -> None:
+    folder = tmp_path / "actions"
+    folder.mkdir()
+    (folder / "zoom.yaml").write_text(text)
+    (folder / "zoom.py").write_text("def download(context, values):\n    return None\n")
+    found, told = load_actions([folder])
+    assert found == {}
+    assert [str(problem) for problem in told] == problems
+
+
+@pytest.mark.parametrize(
+    "entry", [f"{{{ACTION}}}", f"{{{ACTION}, {REQUEST}, code: x}}", f"{{title: T, description: D, {REQUEST}}}", "{}"]
+)
+def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, entry: str) -> None:
+    (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions: {{a: {entry}}}")
+    found, told = load_actions([tmp_path])
+    assert found == {}
+    assert told
+
+
+def test_broken_code_is_a_problem_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions: {{a: {{{ACTION}, code: x}}}}")
+    (tmp_path / "zoom.py").write_text("import nothing_like_this\n")
+    _, told = load_actions([tmp_path])
+    assert [problem.message for problem in told] == [
+        "zoom.py beside this file cannot be loaded: ModuleNotFoundError: No module named 'nothing_like_this'"
+    ]
+
+
+def test_the_earlier_folder_counts_and_doubles_in_one_are_a_problem(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "zoom").mkdir(parents=True)
+    text = f"connector: zoom\nactions: {{get_meeting: {{{ACTION}, request: {{path: /mine}}}}}}"
+    (mine / "zoom.yaml").write_text(text)
+    found, told = load_actions([mine, BUILT_IN, BUILT_IN, tmp_path / "none"])
+    assert told == []
+    assert found["zoom.get_meeting"].file == "mine/zoom.yaml"
+    (mine / "zoom" / "more.yaml").write_text(text)
+    _, told = load_actions([mine])
+    assert [str(problem) for problem in told] == [
+        "mine/zoom/more.yaml:2:11: zoom.get_meeting is also in mine/zoom.yaml: give one of the two another name"
+    ]
+
+
+def test_parameters_are_checked_as_they_are_written() -> None:
+    action = ACTIONS["zoom.list_meetings"]
+    assert check_parameters(action, {"page_size": "{{ payload.n }}", "connection": "work", "all_pages": False}) == []
+    told = check_parameters(action, {"page_size": 900, "pagesize": 1, "type": "livee"})
+    assert [(p.path, p.code, p.suggestion) for p in told] == [
+        (("pagesize",), "unknown_parameter", "page_size"),
+        (("type",), "wrong_value", "live"),
+        (("page_size",), "wrong_value", None),
+    ]
