@@ -192,6 +192,10 @@ BAD = [
         "1:29: the variable OFTEN is not set: export it, write OFTEN=… into config/.env, "
         "or give a default, ${OFTEN:-…}",
     ),
+    (
+        "trigger: {type: a.b, every: '${OFTEN:-5m}'}\nsteps: [{use: a.x, with: {to: '${TO}'}}]",
+        "2:31: the variable TO is not set: export it, write TO=… into config/.env, or give a default, ${TO:-…}",
+    ),
     (T + "steps: x", "2:8: 'steps' must be a list: lines that begin with '- '"),
     (T + "steps: [x]", "2:9: item 1 of 'steps' must be a mapping: lines of `key: value`"),
     (T + "steps: [{id: a}]", "2:9: 'use' is missing"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from changewire.config.cron import cron_with_day_names
-from changewire.config.environment import Environment
+from changewire.config.environment import Environment, UnsetError
 from changewire.config.fields import (
     Duration,
     Identifier,
@@ -202,8 +203,9 @@ def _workflow(document: Document, environment: Environment) -> Workflow:
     if isinstance(data, dict):
         problems = _unset(document, environment)
         data = {"name": document.path.stem, **data}
-        if "trigger" in data and not problems:
-            data["trigger"] = environment.expand_data(data["trigger"], secret=False)
+        if "trigger" in data:
+            with suppress(UnsetError):  # told above
+                data["trigger"] = environment.expand_data(data["trigger"], secret=False)
     try:
         workflow = check(document, Workflow, data=data)
     except ConfigError as error:
