@@ -98,11 +98,11 @@ class Engine:
         """What would fire if ``trigger`` was polled now; nothing is stored. Without a baseline: one per item."""
         now = self._clock.now()
         record, _ = self._store.load_poll_state(trigger.id, ())
-        return self._find(replace_baseline(trigger, record), record, now).events
+        return self._find(replace_baseline(trigger, record), record, now, fresh=True).events
 
-    def _find(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> Found:
+    def _find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Found:
         current = record.rules == trigger.watch.rules.fingerprint and not (record.cursor or {}).get("pending")
-        reading = self._read(trigger, record, now, record.body_hash if current else None)
+        reading = self._read(trigger, record, now, record.body_hash if current else None, fresh=fresh)
         baseline_at = record.baseline_at or min(now, reading.answered_at or now)
         if reading.unchanged:
             return Found(reading, Notice(), [], dict(record.cursor or {}), baseline_at)
@@ -118,7 +118,9 @@ class Engine:
             cursor["pending"] = True
         return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at)
 
-    def _read(self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None) -> Reading:
+    def _read(
+        self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
+    ) -> Reading:
         client = self._clients.get(trigger.connection)
         poll = self.home.settings.poll
         interval = trigger.schedule.interval(now).total_seconds()
@@ -130,7 +132,7 @@ class Engine:
                 pages=poll.pages,
                 items=poll.items,
                 bytes=poll.bytes,
-                fresh_s=min(interval * FRESH_SHARE, FRESH_MOST),
+                fresh_s=0.0 if fresh else min(interval * FRESH_SHARE, FRESH_MOST),
             )
             since = trigger.config.first_poll.since if record.baseline_at is None else None
             return read(
