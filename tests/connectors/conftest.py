@@ -38,7 +38,8 @@ def make_client(server: Server, clock: ManualClock) -> Iterator[Callable[..., Cl
     clients: list[Client] = []
 
     def make(connector: str = "zoom", **fields: Any) -> Client:
-        clients.append(Client(connection(server.url, connector, **fields), clock, HttpSettings()))
+        base_url = fields.pop("base_url", server.url)
+        clients.append(Client(connection(base_url, connector, **fields), clock, HttpSettings()))
         return clients[-1]
 
     yield make

@@ -20,6 +20,7 @@ class Seen:
     path: str
     headers: dict[str, str]  # names in lower case
     body: bytes
+    port: int  # the client's end of the connection
 
 
 @dataclass
@@ -32,6 +33,13 @@ class Reply:
 
 
 Handler = Callable[[Seen], Reply]
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the tests."""
 
 
 class Server:
@@ -49,15 +57,14 @@ class Server:
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                server.respond(self, Seen(self.command, self.path, headers, body))
+                server.respond(self, Seen(self.command, self.path, headers, body, self.client_address[1]))
 
             do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-        self._http.daemon_threads = True
+        self._http = _Quiet(("127.0.0.1", 0), Answering)
         self.port = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from changewire import __version__
 from changewire.clock import Clock
@@ -25,6 +25,7 @@ from changewire.errors import ApiError, FailureClass, UsageError, nearest
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 
 MAX_BYTES = 64 * 1024 * 1024
+_Limits: TypeAlias = tuple[str, str | None, float]  # connector, plan, share
 _HEADERS = {
     "User-Agent": f"changewire/{__version__}",
     "Accept": "application/json, */*;q=0.5",
@@ -211,6 +212,7 @@ class Clients:
         self._connections, self._clock, self._settings = dict(connections), clock, settings
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
+        self._budgets: dict[str, tuple[_Limits, Budget]] = {}  # what was used up stays used up after a reload
 
     def get(self, name: str) -> Client:
         """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
@@ -220,17 +222,11 @@ class Clients:
     def replace(self, connections: Mapping[str, Connection]) -> None:
         """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget."""
         with self._lock:
-            old = self._clients
             self._connections = dict(connections)
-            self._clients = {}
-            for name, client in old.items():
-                connection = self._connections.get(name)
-                if connection == client.connection:
-                    self._clients[name] = client
-                    continue
-                client.close()
-                if connection is not None and _same_limits(connection, client.connection):
-                    self._clients[name] = Client(connection, self._clock, self._settings.http, client.budget)
+            kept = {n: c for n, c in self._clients.items() if self._connections.get(n) == c.connection}
+            for name in self._clients.keys() - kept.keys():
+                self._clients[name].close()
+            self._clients = kept
 
     def close(self) -> None:
         """Close all connections to servers."""
@@ -248,9 +244,9 @@ class Clients:
                 near = nearest(name, self._connections)
                 hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
                 raise UsageError(f"there is no connection {name!r}{hint}")
-            client = self._clients[name] = Client(connection, self._clock, self._settings.http)
+            limits = (connection.connector, connection.plan, connection.share)
+            known = self._budgets.get(name)
+            budget = known[1] if known is not None and known[0] == limits else None
+            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget)
+            self._budgets[name] = (limits, client.budget)
             return client
-
-
-def _same_limits(one: Connection, other: Connection) -> bool:
-    return (one.connector, one.plan, one.share) == (other.connector, other.plan, other.share)

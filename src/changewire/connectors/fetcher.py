@@ -7,10 +7,10 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as faults
 
 from changewire.clock import Clock
@@ -25,8 +25,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNSENT = (faults.NewConnectionError, faults.ConnectTimeoutError, faults.ProxyError, faults.SSLError)
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (faults.NameResolutionError, "has a name that cannot be resolved: check its spelling and this machine's DNS"),
-    (faults.ConnectTimeoutError, "did not accept the connection in time: check the network and the firewall"),
     (faults.NewConnectionError, "cannot be reached: check the address, the network and the firewall"),
+    (faults.ConnectTimeoutError, "did not accept the connection in time: check the network and the firewall"),
     (faults.ProxyError, "cannot be reached through the proxy: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"),
     (
         faults.SSLError,
@@ -94,7 +94,7 @@ class Fetcher:
         self._allow_private = allow_private
         self._router = Router()
         self._local = threading.local()
-        self._adapters: weakref.WeakSet[HTTPAdapter] = weakref.WeakSet()
+        self._pools: weakref.WeakSet[Any] = weakref.WeakSet()  # a thread that ends lets go of its own
 
     def send(self, outgoing: Outgoing, *, deadline: float | None, max_bytes: int) -> Reply:
         """The whole answer. Raises ApiError: transient without one, broken when longer than ``max_bytes``."""
@@ -119,9 +119,10 @@ class Fetcher:
             response.close()
 
     def close(self) -> None:
-        """Close every connection, also those of other threads."""
-        for adapter in list(self._adapters):
-            adapter.close()
+        """Close every connection, also those of other threads; whoever goes on opens new ones."""
+        self._local = threading.local()
+        for pool in list(self._pools):
+            pool.close()
 
     def _follow(self, out: Outgoing, deadline: float | None) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The first answer that is no redirect, and where it came from."""
@@ -182,9 +183,9 @@ class Fetcher:
         route = routes.get((origin, guarded))
         if route is None or guarded:  # a guarded name is looked up and judged anew each time
             route = routes[origin, guarded] = self._router.route(origin, guarded, route)
-            self._adapters.add(route.adapter)
+            self._pools.add(route.pool)
             if len(routes) > MAX_ROUTES:
-                routes.pop(next(iter(routes))).adapter.close()
+                routes.pop(next(iter(routes))).pool.close()
         return route
 
     def _until(self, deadline: float) -> urllib3.Timeout:

@@ -68,9 +68,10 @@ class Router:
         addresses = self._checked(origin) if guarded else []
         if known is not None and (known.address is None or known.address in addresses):
             return known
-        return self._made(origin, proxies, None if proxied or not addresses else addresses[0])
+        return self.make(origin, proxies, None if proxied or not addresses else addresses[0])
 
-    def _made(self, origin: str, proxies: dict[str, str], address: str | None) -> Route:
+    def make(self, origin: str, proxies: dict[str, str], address: str | None) -> Route:
+        """A new way, pinned to ``address``; None: the name is resolved when it connects."""
         prepared = requests.Request("GET", origin + "/").prepare()
         adapter = PinnedAdapter(address) if address else HTTPAdapter(pool_connections=1, pool_maxsize=1)
         pool = adapter.get_connection_with_tls_context(prepared, self._verify, proxies=proxies)
