@@ -1,0 +1,62 @@
+# The chores of the project, one word each. Needed: Python 3.11 or later, git, make.
+# More words for pytest: make test ARGS="-k recording -x"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+# The first Python here that is new enough; name another one with: make setup PYTHON=/path/to/python
+PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13 python; do \
+	$$each -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+
+.PHONY: help setup demo test check torture bench clean
+
+help:  ## list these words
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.test  ## make .venv with the program and what its tests need
+
+demo: $(VENV)/.program  ## watch a local stand-in for Zoom change, and see what fires; needs no account
+	@$(BIN)/changewire demo $(ARGS)
+
+test: $(VENV)/.test  ## the whole test suite but the long proofs
+	$(BIN)/python -m pytest -m "not torture" -n auto $(ARGS)
+
+check: $(VENV)/.check  ## linter, formatter, types, and whether the package builds
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m build --no-isolation --outdir build/dist .
+
+torture: $(VENV)/.test  ## the long proofs: kills at random moments, thousands of noisy polls, random histories
+	$(BIN)/python -m pytest -m torture $(ARGS)
+
+bench: $(VENV)/.test  ## measure polls a second, lag, CPU and memory
+	$(BIN)/python -m bench $(ARGS)
+
+clean:  ## remove .venv and everything that was built; state/ stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src triggers actions tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is renewed when pyproject.toml is: then, and only then, is anything installed again.
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: install it, or name it with PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.program: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --upgrade 'pip>=25.1'  # the first that knows --group
+	$(PIP) install --quiet --editable . --group test
+	@touch $(VENV)/.program $@
+
+$(VENV)/.check: pyproject.toml $(VENV)/.test
+	$(PIP) install --quiet --group check
+	@touch $@
