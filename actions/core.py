@@ -27,7 +27,7 @@ def write_file(context: ActionContext, values: Mapping[str, Json]) -> Json:
     content = revealed(values["content"])
     data = (content if isinstance(content, str) else f"{text_of(content)}\n").encode()
     if values["mode"] == "append":
-        notes = root / ".appended" / f"{path.relative_to(root)}.json"
+        notes = context.home / "state" / "appended" / f"{path.relative_to(root)}.json"
         append_once(path, data, context.idempotency_key, notes)
     else:
         write_whole(path, lambda file: file.write(data))

@@ -91,6 +91,10 @@ def test_defaults_fill_in_missing_is_told_and_unknown_has_the_nearest_word() -> 
     assert problems[0].message == "there is no parameter 'zzz'; known are meeting_id, page_size, note"
 
 
+def test_one_of_some_words_may_come_as_a_secret() -> None:
+    assert one(Secret("append"), enum=["append"]) == ("append", [])
+
+
 def test_names_may_be_spelled_as_apis_spell_them() -> None:
     declared = {"meeting_id": Parameter(), "page_size": Parameter(type="integer")}
     assert check_values(declared, {"meetingId": "7", "pageSize": 3}) == ({"meeting_id": "7", "page_size": 3}, [])

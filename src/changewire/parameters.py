@@ -131,9 +131,11 @@ def _check(parameter: Parameter, value: Json) -> Json | _Wrong:
     if found is None:
         hint = "; put it in quotes" if parameter.type == "string" and isinstance(value, bool) else ""
         return _Wrong("wrong_type", f"must be {_WANTED[parameter.type]}, not {shown}{hint}")
-    if parameter.enum is not None and found not in parameter.enum:
-        words = [str(word) for word in parameter.enum]
-        return _Wrong("wrong_value", f"must be one of {', '.join(words)}, not {shown}", nearest(str(found), words))
+    if parameter.enum is not None:
+        found = found.reveal() if isinstance(found, Secret) else found
+        if found not in parameter.enum:
+            words = [str(word) for word in parameter.enum]
+            return _Wrong("wrong_value", f"must be one of {', '.join(words)}, not {shown}", nearest(str(found), words))
     return _sized(parameter, found, shown)
 
 

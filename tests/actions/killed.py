@@ -41,14 +41,24 @@ steps:
   - {id: e, use: core.count, with: {step: "{{ steps.b.size }}"}}
 """
 
+FAILING = """
+steps:
+  - {id: a, use: core.count, with: {step: a}}
+  - {id: b, use: core.count, with: {stop: b}}
+on_failure:
+  - {use: core.count, with: {step: h0}}
+  - {use: core.count, with: {stop: "nothing of this name"}}
+  - {use: core.count, with: {step: h2}}
+"""
 
-def prepare(home: Path) -> None:
+
+def prepare(home: Path, workflow: str) -> None:
     """A home with one run to do."""
     (home / "actions").mkdir(parents=True)
     (home / "actions" / "core.yaml").write_text(ACTIONS)
     (home / "actions" / "core.py").write_text(CODE)
     rig = Rig(home, clock=SystemClock()).open()
-    rig.start(WORKFLOW)
+    rig.start(workflow)
     rig.close()
 
 

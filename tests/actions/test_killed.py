@@ -8,18 +8,23 @@ from pathlib import Path
 
 from changewire.clock import SystemClock
 from changewire.state.records import AttemptState, RunState
-from tests.actions.killed import prepare
+from tests.actions.killed import FAILING, WORKFLOW, prepare
 from tests.actions.rig import Rig
 
 ROOT = Path(__file__).parents[2]
 COUNTED = {"0": "a", "2": "c", "4": "2"}  # address → the line that the step leaves
 
 
-def test_killed_at_every_write_point_each_finished_step_ran_once(tmp_path: Path) -> None:
-    prepare(tmp_path / "template")
-    command = [sys.executable, "-m", "tests.actions.killed", str(tmp_path / "template"), str(tmp_path)]
+def killed(folder: Path, workflow: str) -> list[str]:
+    """The write points, at each of which a process was killed; its home has the point's number."""
+    prepare(folder / "template", workflow)
+    command = [sys.executable, "-m", "tests.actions.killed", str(folder / "template"), str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
-    points = [line.split()[1] for line in done.stdout.splitlines()]
+    return [line.split()[1] for line in done.stdout.splitlines()]
+
+
+def test_killed_at_every_write_point_each_finished_step_ran_once(tmp_path: Path) -> None:
+    points = killed(tmp_path, WORKFLOW)
     assert {"start_attempt.attempt:after", "commit_step.attempt:before", "commit:after"} <= set(points)
     unknown = set()
     for number, point in enumerate(points):
@@ -45,3 +50,18 @@ def _goes_on(home: Path, point: str) -> set[str]:
         return {address for address, _, state in attempts if state is AttemptState.UNKNOWN}
     finally:
         rig.close()
+
+
+def test_killed_while_a_failure_is_handled_the_run_still_ends_paused(tmp_path: Path) -> None:
+    for number, point in enumerate(killed(tmp_path, FAILING)):
+        rig = Rig(tmp_path / str(number), clock=SystemClock()).open()
+        try:
+            if rig.store.load_run("r1")[0].state is not RunState.PAUSED:
+                assert rig.go() is RunState.PAUSED, point
+            ran = (rig.home / "ran.txt").read_text().split()
+            assert set(ran) == {"a", "h0", "h2"}, point
+            assert len(ran) <= 4, point
+            assert [n for address, n, _ in rig.attempts if address == "1"] == [1], point
+            assert str(rig.reason).startswith("step 1 (core.count): bad_input: "), point
+        finally:
+            rig.close()
