@@ -228,7 +228,7 @@ def test_syntax_is_checked_without_data() -> None:
     assert expression_problems(given) == [
         (("a", 1), "{{ a b }}: expected token 'end of print statement', got 'b'"),
         (("c",), "a template cannot use other files"),
-        (("d",), "{{ 1 | nix }}: No filter named 'nix'."),
+        (("d",), "{{ 1 | nix }}: there is no filter 'nix'"),
     ]
 
 

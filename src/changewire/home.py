@@ -96,8 +96,7 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     connections, wrong_connections, problems = load_connections(path, environment)
     home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
     files, unread = load_workflows(path, environment)
-    home.problems += [*home.catalog.problems, *problems, *(p for each in wrong_connections.values() for p in each)]
-    home.problems += unread
+    home.problems += [*home.catalog.problems, *problems, *unread]
     for file in files:
         _add_workflow(home, file, wrong_connections)
     if previous is not None:
