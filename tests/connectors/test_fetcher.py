@@ -77,6 +77,21 @@ def test_an_answer_may_be_as_long_as_allowed_and_no_longer(server: Server, fetch
     assert len(send(fetcher, get(server.url), max_bytes=1001)) == 1001
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "\N{SNOWMAN}"])
+def test_a_header_that_cannot_be_sent_is_told(server: Server, fetcher: Fetcher, value: str) -> None:
+    with pytest.raises(ApiError, match="cannot be sent") as caught:
+        send(fetcher, Outgoing("GET", server.url, "/", {"X-One": value}))
+    assert (caught.value.failure, caught.value.sent) == (FailureClass.BAD_INPUT, False)
+    assert not server.seen
+
+
+def test_a_target_can_never_hold_another_request(server: Server, fetcher: Fetcher) -> None:
+    server.on("/a%20b%0D%0AX:1", Reply())
+
+    send(fetcher, get(server.url, "/a b\r\nX:1"))
+    assert server.paths() == ["/a%20b%0D%0AX:1"]
+
+
 def test_nobody_there_means_that_nothing_was_sent(fetcher: Fetcher) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from changewire.connectors.routes import Router, split_url
+from changewire.connectors.routes import Router, same_place, split_url
 from changewire.errors import ApiError, FailureClass
 from tests.connectors.server import Reply, Server
 
@@ -48,6 +48,20 @@ def test_addresses_that_cannot_be_asked(url: str, words: str) -> None:
         split_url(url)
     assert str(caught.value) == f"this is no address that can be asked: {words}"
     assert (caught.value.failure, caught.value.sent) == (FailureClass.BAD_INPUT, False)
+
+
+@pytest.mark.parametrize(
+    ("origin", "other", "same"),
+    [
+        ("http://a.example", "http://a.example", True),
+        ("http://a.example", "https://a.example", True),
+        ("https://a.example", "http://a.example", False),
+        ("http://a.example:80", "https://a.example:8443", False),
+        ("https://a.example", "https://b.example", False),
+    ],
+)
+def test_only_encryption_may_be_added_to_a_place(origin: str, other: str, same: bool) -> None:
+    assert same_place(origin, other) is same
 
 
 def test_a_guarded_way_to_this_machine_is_refused(server: Server) -> None:

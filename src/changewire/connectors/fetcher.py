@@ -14,8 +14,9 @@ import urllib3
 from urllib3 import exceptions as faults
 
 from changewire.clock import Clock
-from changewire.connectors.routes import Route, Router, split_url
+from changewire.connectors.routes import Route, Router, same_place, split_url
 from changewire.errors import ApiError, FailureClass
+from changewire.secret import mask
 
 MAX_REDIRECTS = 5
 MAX_ROUTES = 64  # ways kept open by one thread; addresses from data may name any number of hosts
@@ -143,9 +144,10 @@ class Fetcher:
 
     def _once(self, out: Outgoing, origin: str, target: str, deadline: float | None) -> urllib3.BaseHTTPResponse:
         """One request to one origin; whether it may see credentials and must be guarded is decided here."""
-        at_home = origin == out.origin
+        at_home = same_place(out.origin, origin)
         headers = out.headers if at_home or (out.trusted is not None and out.trusted(origin)) else out.away
-        guarded = (out.guard or not at_home) and origin != out.home and not self._allow_private
+        own = out.home is not None and same_place(out.home, origin)
+        guarded = (out.guard or not at_home) and not own and not self._allow_private
         route = self._route(origin, guarded)
         try:
             try:
@@ -157,6 +159,9 @@ class Fetcher:
                 return self._ask(route, out, target, headers, deadline)
         except (faults.HTTPError, OSError) as error:
             raise _no_answer(origin, error) from error
+        except ValueError as error:  # from the standard library: a header that would smuggle in another one
+            message = f"this request to {urlsplit(origin).netloc} cannot be sent: {mask(str(error))}"
+            raise ApiError(message, FailureClass.BAD_INPUT, sent=False) from error
 
     def _ask(
         self, route: Route, out: Outgoing, target: str, headers: Mapping[str, str], deadline: float | None

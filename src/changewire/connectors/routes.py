@@ -110,3 +110,14 @@ def split_url(url: str) -> tuple[str, str]:
         origin += f":{port}"
     query = f"?{parts.query}" if parts.query else ""
     return origin, (parts.path or "/") + query
+
+
+def same_place(origin: str, other: str) -> bool:
+    """True when ``other`` is ``origin`` itself or the encrypted form of it.
+
+    >>> same_place("http://example.com", "https://example.com")
+    True
+    >>> same_place("https://example.com", "http://example.com")
+    False
+    """
+    return other == origin or (origin.startswith("http://") and other == f"https://{origin[7:]}")
