@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -89,6 +91,24 @@ def test_patience_ends(clock: ManualClock) -> None:
             shared.get(USERS, 0, source, 0.01)
         go_on.set()
         first.result(5)
+
+
+def test_an_answer_that_is_no_longer_young_is_let_go(clock: ManualClock) -> None:
+    shared = SharedAnswers(clock)
+    kept = weakref.ref(shared.get(USERS, 10, Source(), None))
+    clock.advance(10.1)
+
+    shared.get(Request("GET", "/other"), 10, Source(), None)
+    gc.collect()
+    assert kept() is None
+
+
+def test_an_answer_that_is_to_be_new_each_time_is_not_kept(clock: ManualClock) -> None:
+    shared = SharedAnswers(clock)
+    kept = weakref.ref(shared.get(USERS, 0, Source(), None))
+
+    gc.collect()
+    assert kept() is None
 
 
 def test_big_answers_do_not_pile_up(clock: ManualClock) -> None:

@@ -14,10 +14,11 @@ from changewire.connectors.messages import Answer, Request
 MAX_BYTES = 32 * 1024 * 1024  # of bodies kept; the oldest go first
 
 
-@dataclass(frozen=True)
-class _Entry:
-    future: Future[Answer]
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    answer: Answer
     asked_at: float
+    until: float  # it is of no use to anybody later
 
 
 class SharedAnswers:
@@ -26,47 +27,60 @@ class SharedAnswers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._entries: OrderedDict[Request, _Entry] = OrderedDict()
+        self._asking: dict[Request, Future[Answer]] = {}
+        self._kept: OrderedDict[Request, _Kept] = OrderedDict()  # as they came in
         self._size = 0
 
     def get(self, request: Request, fresh_s: float, ask: Callable[[], Answer], patience_s: float | None) -> Answer:
         """An answer that was asked for at most ``fresh_s`` seconds ago, else a new one from ``ask``.
 
-        ``patience_s`` bounds the wait for another caller's answer, None: as long as that takes. Raises what ``ask``
-        raises, and TimeoutError when patience ends; failures are not kept.
+        The new one is kept for ``fresh_s`` seconds. ``patience_s`` bounds the wait for another caller's answer, None:
+        as long as that takes. Raises what ``ask`` raises, and TimeoutError when patience ends; failures are not kept.
         """
         with self._lock:
             now = self._clock.monotonic()
-            entry = self._entries.get(request)
-            mine = entry is None or (entry.future.done() and now - entry.asked_at > fresh_s)
-            if entry is None or mine:
-                self._forget(request)
-                entry = self._entries[request] = _Entry(Future(), now)
-        if mine:
-            self._ask(request, entry, ask)
-        return entry.future.result(patience_s)
+            self._forget_old(now)
+            kept = self._kept.get(request)
+            if kept is not None and now - kept.asked_at <= fresh_s:
+                return kept.answer
+            others = self._asking.get(request)
+            mine = self._asking[request] = Future() if others is None else others
+        if others is not None:
+            return others.result(patience_s)
+        return self._ask(request, mine, ask, now, fresh_s)
 
-    def _ask(self, request: Request, entry: _Entry, ask: Callable[[], Answer]) -> None:
+    def _ask(
+        self, request: Request, future: Future[Answer], ask: Callable[[], Answer], now: float, fresh_s: float
+    ) -> Answer:
         try:
             answer = ask()
         except BaseException as error:
             with self._lock:
-                if self._entries.get(request) is entry:
-                    del self._entries[request]
-            entry.future.set_exception(error)
+                del self._asking[request]
+            future.set_exception(error)
             raise
         with self._lock:
-            self._size += len(answer.body)
-            entry.future.set_result(answer)
-            self._trim()
+            del self._asking[request]
+            if fresh_s > 0:
+                self._keep(request, _Kept(answer, now, now + fresh_s))
+        future.set_result(answer)
+        return answer
 
-    def _trim(self) -> None:
-        for request in [one for one, entry in self._entries.items() if entry.future.done()]:
-            if self._size <= MAX_BYTES:
-                break
+    def _keep(self, request: Request, kept: _Kept) -> None:
+        self._forget(request)
+        self._kept[request] = kept
+        self._size += len(kept.answer.body)
+        while self._size > MAX_BYTES:
+            self._forget(next(iter(self._kept)))
+
+    def _forget_old(self, now: float) -> None:
+        while self._kept:
+            request, oldest = next(iter(self._kept.items()))
+            if now <= oldest.until:
+                return
             self._forget(request)
 
     def _forget(self, request: Request) -> None:
-        entry = self._entries.pop(request, None)
-        if entry is not None and entry.future.done():
-            self._size -= len(entry.future.result().body)
+        kept = self._kept.pop(request, None)
+        if kept is not None:
+            self._size -= len(kept.answer.body)
