@@ -7,6 +7,7 @@ import html
 import json
 import threading
 import urllib.parse
+from collections import deque
 from typing import Any
 
 
@@ -45,7 +46,11 @@ class Secret:
 STARS = "***"
 SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
 SHORTEST_ENCODED = 8  # characters; a shorter piece of base64 turns up in ordinary identifiers by chance
+TOKENS_KEPT = 16
+"""How many of the tokens that come and go stay known: the latest ones, and with them those still in use."""
 _lock = threading.Lock()
+_lasting: dict[str, set[str]] = {}
+_passing: deque[tuple[str, set[str]]] = deque(maxlen=TOKENS_KEPT)
 _forms: tuple[str, ...] = ()
 
 
@@ -63,14 +68,23 @@ def _derived(value: str) -> set[str]:
     return {form for form in forms if len(form) >= SHORTEST}
 
 
-def learn(value: str) -> None:
-    """From now on `mask` hides ``value`` and its usual encodings. Values under four characters are not hidden."""
+def learn(value: str, *, passing: bool = False) -> None:
+    """From now on `mask` hides ``value`` and its usual encodings. Values under four characters are not hidden.
+
+    ``passing``: a token that is replaced every hour; only the latest of these stay known.
+    """
     global _forms
     if len(value.strip()) < SHORTEST:
         return
     with _lock:
-        if value not in _forms:
-            _forms = tuple(sorted({*_forms, *_derived(value)}, key=len, reverse=True))
+        if value in _lasting or any(value == known for known, _ in _passing):
+            return
+        if passing:
+            _passing.append((value, _derived(value)))
+        else:
+            _lasting[value] = _derived(value)
+        known = [*_lasting.values(), *(forms for _, forms in _passing)]
+        _forms = tuple(sorted(set().union(*known), key=len, reverse=True))
 
 
 def mask(text: str) -> str:

@@ -12,7 +12,7 @@ from tests.actions.killed import FAILING, WORKFLOW, prepare
 from tests.actions.rig import Rig
 
 ROOT = Path(__file__).parents[2]
-COUNTED = {"0": "a", "2": "c", "4": "2"}  # address → the line that the step leaves
+COUNTED = {"steps/0": "a", "steps/2": "c", "steps/4": "2"}  # address → the line that the step leaves
 
 
 def killed(folder: Path, workflow: str) -> list[str]:
@@ -29,7 +29,7 @@ def test_killed_at_every_write_point_each_finished_step_ran_once(tmp_path: Path)
     unknown = set()
     for number, point in enumerate(points):
         unknown |= _goes_on(tmp_path / str(number), f"{number} {point}")
-    assert unknown == {"0", "1", "2", "3", "4"}
+    assert unknown == {f"steps/{n}" for n in range(5)}
 
 
 def _goes_on(home: Path, point: str) -> set[str]:
@@ -45,7 +45,7 @@ def _goes_on(home: Path, point: str) -> set[str]:
             assert ran.count(line) == 1 if address in finished else ran.count(line) in {1, 2}, point
         assert (home / "state" / "files" / "out.txt").read_text() == "a\nc\n", point
         attempts = rig.attempts
-        assert [a for a, _, state in attempts if state is AttemptState.SUCCEEDED] == list("01234"), point
+        assert [a for a, _, state in attempts if state is AttemptState.SUCCEEDED] == [f"steps/{n}" for n in range(5)], point
         assert all(number == 1 for address, number, _ in attempts if address in finished), point
         return {address for address, _, state in attempts if state is AttemptState.UNKNOWN}
     finally:
@@ -61,7 +61,7 @@ def test_killed_while_a_failure_is_handled_the_run_still_ends_paused(tmp_path: P
             ran = (rig.home / "ran.txt").read_text().split()
             assert set(ran) == {"a", "h0", "h2"}, point
             assert len(ran) <= 4, point
-            assert [n for address, n, _ in rig.attempts if address == "1"] == [1], point
-            assert str(rig.reason).startswith("step 1 (core.count): bad_input: "), point
+            assert [n for address, n, _ in rig.attempts if address == "steps/1"] == [1], point
+            assert str(rig.reason).startswith("steps/1 (core.count): bad_input: "), point
         finally:
             rig.close()

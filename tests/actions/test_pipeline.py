@@ -47,9 +47,9 @@ steps:
 """
     )
     assert rig.go() is RunState.SUCCEEDED
-    assert rig.output("1") == {"message": "1 Weekly 1 k work"}
-    assert rig.output("2") == {"message": "r1 key_ 1 Weekly 1 k work"}
-    assert rig.attempts == [("0", 1, OK), ("1", 1, OK), ("2", 1, OK)]
+    assert rig.output("steps/1") == {"message": "1 Weekly 1 k work"}
+    assert rig.output("steps/2") == {"message": "r1 key_ 1 Weekly 1 k work"}
+    assert rig.attempts == [("steps/0", 1, OK), ("steps/1", 1, OK), ("steps/2", 1, OK)]
 
 
 def test_each_finished_step_is_finished(rig: Rig) -> None:
@@ -101,7 +101,7 @@ steps:
 """
     )
     assert rig.go() is RunState.SUCCEEDED
-    assert rig.attempts == [("0", 1, SKIPPED), ("1", 1, OK)]
+    assert rig.attempts == [("steps/0", 1, SKIPPED), ("steps/1", 1, OK)]
 
 
 def test_a_workflow_without_steps_succeeds(rig: Rig) -> None:
@@ -117,11 +117,11 @@ def test_a_hiccup_is_tried_again_later_as_a_row_with_a_due_time(rig: Rig, server
         run = rig.store.load_run("r1")[0]
         assert run.due_at == rig.clock.now() + timedelta(seconds=wait)
         assert run.reason is not None
-        assert run.reason.startswith("step 1 (zoom.get_meeting): transient: ")
+        assert run.reason.startswith("steps/1 (zoom.get_meeting): transient: ")
         assert rig.store.claim_runs(rig.clock.now(), 1, DAY) == []
         rig.clock.advance(wait)  # type: ignore[attr-defined]
     assert rig.go() is RunState.SUCCEEDED
-    assert rig.attempts == [("0", 1, OK), ("1", 1, FAILED), ("1", 2, FAILED), ("1", 3, OK), ("2", 1, OK)]
+    assert rig.attempts == [("steps/0", 1, OK), ("steps/1", 1, FAILED), ("steps/1", 2, FAILED), ("steps/1", 3, OK), ("steps/2", 1, OK)]
     assert lines(rig) == ["one", "two"]
 
 
@@ -132,12 +132,12 @@ def test_out_of_attempts_waits_for_a_person_and_goes_on_from_the_failed_step(rig
     assert rig.go() is RunState.WAITING
     rig.clock.advance(1)  # type: ignore[attr-defined]
     assert rig.go() is RunState.PAUSED
-    assert str(rig.reason).startswith("step 1 (zoom.get_meeting): transient: ")
+    assert str(rig.reason).startswith("steps/1 (zoom.get_meeting): transient: ")
     rig.resume()
     assert rig.go() is RunState.WAITING
     rig.clock.advance(1)  # type: ignore[attr-defined]
     assert rig.go() is RunState.SUCCEEDED
-    assert [number for address, number, _ in rig.attempts if address == "1"] == [1, 2, 3, 4]
+    assert [number for address, number, _ in rig.attempts if address == "steps/1"] == [1, 2, 3, 4]
     assert lines(rig) == ["one"]
 
 
@@ -145,7 +145,7 @@ def test_a_failure_that_trying_again_cannot_help_pauses_at_once(rig: Rig, server
     server.on("/v2/meetings/1", Reply(404, {"code": 3001, "message": "Meeting does not exist: 1."}))
     rig.start(f"steps: [{GET}]")
     assert rig.go() is RunState.PAUSED
-    assert str(rig.reason).startswith("step 0 (zoom.get_meeting): gone: ")
+    assert str(rig.reason).startswith("steps/0 (zoom.get_meeting): gone: ")
     assert len(server.seen) == 1
 
 
@@ -153,7 +153,7 @@ def test_a_step_may_fail_and_the_run_goes_on(rig: Rig, server: Server) -> None:
     server.on("/v2/meetings/1", Reply(404, {"code": 3001, "message": "Meeting does not exist: 1."}))
     rig.start(f"steps: [{GET[:-1]}, continue_on_error: true}}, {note('{{ steps.m is none }}')}]")
     assert rig.go() is RunState.SUCCEEDED
-    assert rig.attempts == [("0", 1, FAILED), ("1", 1, OK)]
+    assert rig.attempts == [("steps/0", 1, FAILED), ("steps/1", 1, OK)]
     assert lines(rig) == ["true"]
 
 
@@ -174,7 +174,7 @@ def test_a_used_up_budget_delays_and_counts_as_no_attempt(rig: Rig, server: Serv
     assert rig.store.load_run("r1")[0].due_at == NOW + timedelta(hours=1)
     rig.clock.advance(3601)  # type: ignore[attr-defined]
     assert rig.go() is RunState.SUCCEEDED
-    assert rig.attempts == [("0", 1, OK)]
+    assert rig.attempts == [("steps/0", 1, OK)]
 
 
 HANDLERS = """
@@ -191,8 +191,8 @@ def test_on_failure_runs_once_for_a_failure_and_the_run_waits_for_a_person(rig: 
     server.on("/v2/meetings/1", Reply(404, {"code": 3001, "message": "Meeting does not exist: 1."}))
     rig.start(f"steps: [{GET}]{HANDLERS}")
     assert rig.go() is RunState.PAUSED
-    assert lines(rig) == ["0 zoom.get_meeting gone", "w failed"]
-    assert str(rig.reason).startswith("step 0 (zoom.get_meeting): gone: ")
+    assert lines(rig) == ["steps/0 zoom.get_meeting gone", "w failed"]
+    assert str(rig.reason).startswith("steps/0 (zoom.get_meeting): gone: ")
     server.on("/v2/meetings/1", Reply(body=MEETING))
     rig.resume()
     assert rig.go() is RunState.SUCCEEDED
@@ -204,21 +204,21 @@ def test_on_failure_runs_once_for_a_failure_and_the_run_waits_for_a_person(rig: 
     [
         (
             "{use: zoom.get_meting}",
-            "step 0 (zoom.get_meting): bad_input: there is no action 'zoom.get_meting';"
+            "steps/0 (zoom.get_meting): bad_input: there is no action 'zoom.get_meting';"
             " did you mean 'zoom.get_meeting'?",
         ),
         (
             "{use: zoom.get_meeting, with: {meting_id: 1}}",
-            "step 0 (zoom.get_meeting): bad_input: zoom.get_meeting: there is no parameter 'meting_id'"
+            "steps/0 (zoom.get_meeting): bad_input: zoom.get_meeting: there is no parameter 'meting_id'"
             " (did you mean 'meeting_id'?); meeting_id is missing: number of the meeting",
         ),
         (
             "{use: zoom.get_meeting, with: {meeting_id: '{{ payload.b }}'}}",
-            "step 0 (zoom.get_meeting): bad_input: meeting_id: {{ payload.b }}: there is no field 'b'; known here: a",
+            "steps/0 (zoom.get_meeting): bad_input: meeting_id: {{ payload.b }}: there is no field 'b'; known here: a",
         ),
         (
             "{use: zoom.get_meeting, with: {meeting_id: 1, connection: wrk}}",
-            "step 0 (zoom.get_meeting): bad_input: there is no connection 'wrk'; did you mean 'work'?",
+            "steps/0 (zoom.get_meeting): bad_input: there is no connection 'wrk'; did you mean 'work'?",
         ),
     ],
 )
@@ -269,8 +269,8 @@ steps:
     assert rig.go() is RunState.SUCCEEDED
     assert server.seen[0].headers["x-key"] == "s3cr3t-w0rd"
     assert server.seen[0].body == b'{"mixed":"prod-site/1","text":"${API_TOKEN}"}'
-    assert rig.output("0")["body"]["echo"] == "***"
-    assert rig.output("0")["body"]["body"] == '{"mixed":"***/1","text":"${API_TOKEN}"}'
+    assert rig.output("steps/0")["body"]["echo"] == "***"
+    assert rig.output("steps/0")["body"]["body"] == '{"mixed":"***/1","text":"${API_TOKEN}"}'
     rig.store.close()
     stored = b"".join(path.read_bytes() for path in (rig.home / "state").iterdir() if path.is_file())
     assert b"s3cr3t-w0rd" not in stored
@@ -285,7 +285,21 @@ def test_code_of_a_home_may_fail_in_any_way(make_rig: Callable[..., Rig], tmp_pa
     rig = make_rig()
     rig.start("steps: [{use: core.mine}]")
     assert rig.go() is RunState.PAUSED
-    assert rig.reason == "step 0 (core.mine): broken: ZeroDivisionError: division by zero"
+    assert rig.reason == "steps/0 (core.mine): broken: ZeroDivisionError: division by zero"
+
+
+def test_a_host_that_stands_in_the_workflow_may_be_a_private_one(make_rig: Callable[..., Rig], server: Server) -> None:
+    rig = make_rig()
+    server.on("/hook/1", Reply(body={"ok": True}))
+    rig.start(f'steps: [{{use: http.request, with: {{url: "{server.url}/hook/{{{{ payload.a }}}}"}}}}]')
+    assert rig.go() is RunState.SUCCEEDED
+
+
+def test_a_host_that_comes_from_data_may_not(make_rig: Callable[..., Rig], server: Server) -> None:
+    rig = make_rig()
+    rig.start("steps: [{use: http.request, with: {url: 'http://{{ payload.host }}/hook'}}]", {"host": server.url[7:]})
+    assert rig.go() is RunState.PAUSED
+    assert server.seen == []
 
 
 def test_the_key_is_the_same_for_each_attempt(make_rig: Callable[..., Rig], server: Server) -> None:
@@ -316,9 +330,9 @@ def _page_after(rig: Rig) -> Reply:
 @pytest.mark.parametrize(
     ("idempotency", "state", "attempts"),
     [
-        ("natural", RunState.SUCCEEDED, [("0", 1, AttemptState.UNKNOWN), ("0", 2, OK)]),
-        ("header", RunState.SUCCEEDED, [("0", 1, AttemptState.UNKNOWN), ("0", 2, OK)]),
-        ("none", RunState.PAUSED, [("0", 1, AttemptState.UNKNOWN)]),
+        ("natural", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
+        ("header", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
+        ("none", RunState.PAUSED, [("steps/0", 1, AttemptState.UNKNOWN)]),
     ],
 )
 def test_an_attempt_whose_answer_never_came_is_unknown(
@@ -342,6 +356,6 @@ def test_an_attempt_whose_answer_never_came_is_unknown(
     assert rig.attempts == attempts
     if state is RunState.PAUSED:
         words = "the process ended before an answer was stored; it may have been done"
-        assert rig.reason == f"step 0 (core.mine): unknown: {words}"
+        assert rig.reason == f"steps/0 (core.mine): unknown: {words}"
         rig.resume()
         assert rig.go() is RunState.SUCCEEDED

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from changewire.clock import Clock
+from changewire.values import Json
 
 if TYPE_CHECKING:
     from changewire.config.settings import Settings
@@ -32,3 +34,4 @@ class ActionContext:
     idempotency_key: str  # the same for every attempt of this step
     log: Log
     settings: Settings
+    written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out

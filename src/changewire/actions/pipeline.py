@@ -116,6 +116,7 @@ class Runner:
             idempotency_key=key,
             log=self.log,
             settings=self._settings,
+            written=step.parameters,
         )
         return action, values, context
 

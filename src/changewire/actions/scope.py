@@ -36,7 +36,7 @@ def outputs(steps: Iterable[Step], latest: Callable[[str], AttemptRecord | None]
     """What the steps gave so far; None for one that was skipped or failed. ``latest`` knows the attempts."""
     found = Outputs()
     for number, step in enumerate(steps):
-        attempt = latest(str(number))
+        attempt = latest(f"steps/{number}")
         if attempt is None:
             continue
         found.by_number[number] = attempt.output

@@ -49,7 +49,7 @@ class Walk:
                 return left
             if stopping():
                 return self._leave(RunState.PENDING, due=True)
-            left = self._main_step(step, str(number), last=number == len(self._workflow.steps) - 1)
+            left = self._main_step(step, f"steps/{number}", last=number == len(self._workflow.steps) - 1)
         return left or self._leave(RunState.SUCCEEDED)
 
     def _leave(self, state: RunState, reason: str | None = None, *, due: bool = False) -> RunState:
@@ -127,7 +127,7 @@ class Walk:
 
     def _handle(self, failed: AttemptRecord) -> RunState:
         """Run the steps of on_failure; after the last the run is paused. They cannot hold each other up."""
-        reason = f"step {failed.address} ({failed.use}): {failed.error_class}: {failed.error}"
+        reason = f"{failed.address} ({failed.use}): {failed.error_class}: {failed.error}"
         for number, step in enumerate(self._workflow.on_failure):
             address = f"on_failure/{number}"
             if self._handled(address, failed):
@@ -207,7 +207,7 @@ class Walk:
         return None if state is RunState.RUNNING else state
 
     def _reason(self, attempt: AttemptRecord, decision: Decision) -> str:
-        return f"step {attempt.address} ({attempt.use}): {decision.reason}"
+        return f"{attempt.address} ({attempt.use}): {decision.reason}"
 
     def _scope(self, address: str | None = None, failed: AttemptRecord | None = None) -> dict[str, Any]:
         failure: dict[str, Any] | None = None

@@ -133,7 +133,7 @@ class ServerToServer:
         token = data.get("access_token")
         if reply.status != 200 or not isinstance(token, str):
             raise self._refusal(reply.status, data)
-        learn(token)
+        learn(token, passing=True)
         region = data.get(self._sign_in.region_field) if self._sign_in.region_field else None
         lifetime = data.get("expires_in")
         return token, float(lifetime) if isinstance(lifetime, int | float) else 3600.0, region or None

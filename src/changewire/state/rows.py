@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
@@ -162,8 +163,10 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
 
 
 def address_order(address: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts addresses as a reader expects: ``2`` before ``10``, the steps before ``on_failure``."""
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in address.split("/"))
+    """Sorts addresses as a reader expects: ``steps/2`` before ``steps/10``, and those before ``on_failure``."""
+    last = int(address.startswith("on_failure"))
+    parts = re.findall(r"\d+|[^\d/]+", address)
+    return ((last, 0, ""), *((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts))
 
 
 def read_all(connection: sqlite3.Connection, query: str, parameters: Any = ()) -> list[tuple[Any, ...]]:

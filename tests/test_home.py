@@ -1,0 +1,108 @@
+"""A home read as a whole: what is held against what, and one bad workflow stays one bad workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from changewire.errors import ConfigError, UsageError
+from changewire.home import load_home
+from tests.engine.rig import connection, workflow, write_home
+
+GOOD = workflow("Good", "zoom.new_meeting_created", "{user_id: a@example.com}")
+URL = "https://zoom.example.com"
+
+WRONG = [
+    pytest.param(
+        GOOD.replace("new_meeting_created", "new_meeting_creatd"),
+        "3:9: there is no trigger type 'zoom.new_meeting_creatd'; `changewire catalog` lists them"
+        " (did you mean 'zoom.new_meeting_created'?)",
+        id="a type that does not exist",
+    ),
+    pytest.param(
+        GOOD.replace("user_id", "userid"),
+        "5:10: there is no parameter 'userid'"
+        " (did you mean 'user_id'?)",
+        id="a parameter that does not exist",
+    ),
+    pytest.param(
+        GOOD.replace("core.log", "core.lgo"),
+        "6:15: there is no action 'core.lgo'; `changewire catalog` lists them (did you mean 'core.log'?)",
+        id="an action that does not exist",
+    ),
+    pytest.param(
+        GOOD.replace("event.key }}", "event.key | shoutt }}"),
+        "6:41: {{ event.key | shoutt }}: there is no filter 'shoutt'; did you mean 'sort'?",
+        id="a filter that does not exist",
+    ),
+    pytest.param(
+        GOOD.replace("trigger:\n", "trigger:\n  connection: wrk\n"),
+        "3:15: there is no connection 'wrk' (did you mean 'work'?)",
+        id="a connection that does not exist",
+    ),
+    pytest.param(
+        workflow("Good", "zoom.user_information_changed", "{user_id: me}", "ignore: [jobtitle]"),
+        "6:12: jobtitle leads nowhere in what zoom.user_information_changed reads, so it would hide nothing"
+        " (did you mean 'job_title'?)",
+        id="an ignored path that does not exist",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG)
+def test_a_mistake_is_one_line_with_its_place_and_the_nearest_word(tmp_path: Path, text: str, words: str) -> None:
+    write_home(tmp_path, connection(URL), bad=text, fine=GOOD.replace("Good", "Fine"))
+    home = load_home(tmp_path, {})
+    assert [str(problem) for problem in home.problems] == [f"config/workflows/bad.yaml:{words}"]
+    assert list(home.workflows) == ["Fine"]
+    assert [broken.file for broken in home.broken] == ["config/workflows/bad.yaml"]
+
+
+def test_a_workflow_that_breaks_later_stays_as_it_was(tmp_path: Path) -> None:
+    write_home(tmp_path, connection(URL), good=GOOD)
+    first = load_home(tmp_path, {})
+    write_home(tmp_path, connection(URL), good=GOOD.replace("steps:", "stebs:"))
+    second = load_home(tmp_path, {}, previous=first)
+    assert list(second.triggers) == list(first.triggers)
+    assert second.problems
+
+
+def test_the_interval_parameter_is_minutes_and_every_goes_before_it(tmp_path: Path) -> None:
+    by_parameter = GOOD.replace("  every: 60s\n", "").replace("{user_id", "{interval: 2.5, user_id")
+    write_home(tmp_path, connection(URL), good=GOOD, other=by_parameter.replace("Good", "Other"))
+    intervals = {t.workflow.name: t.schedule.every for t in load_home(tmp_path, {}).triggers.values()}
+    assert {name: every and every.total_seconds() for name, every in intervals.items()} == {"Good": 60, "Other": 150}
+
+
+def test_me_is_the_user_that_the_connection_names(tmp_path: Path) -> None:
+    text = workflow("Mine", "zoom.new_meeting_created")
+    write_home(tmp_path, connection(URL) + "  user: robin@example.org\n", mine=text)
+    (trigger,) = load_home(tmp_path, {}).triggers.values()
+    assert trigger.reader.parameters["user_id"] == "robin@example.org"
+
+
+def test_what_is_watched_makes_the_memory_and_what_only_tunes_does_not(tmp_path: Path) -> None:
+    def mark(text: str) -> str:
+        write_home(tmp_path, connection(URL), good=text)
+        (trigger,) = load_home(tmp_path, {}).triggers.values()
+        return trigger.fingerprint
+
+    assert mark(GOOD) == mark(GOOD.replace("{user_id", "{page_size: 300, user_id")) == mark(GOOD.replace("60s", "5m"))
+    assert mark(GOOD) != mark(GOOD.replace("a@", "b@"))
+
+
+def test_a_workflow_is_found_by_name_and_by_file(tmp_path: Path) -> None:
+    write_home(tmp_path, connection(URL), good=GOOD, bad=GOOD.replace("core.log", "core.lgo").replace("Good", "Bad"))
+    home = load_home(tmp_path, {})
+    assert home.workflow("Good") is home.workflow("good") is home.workflow("good.yaml")
+    with pytest.raises(ConfigError, match="there is no action"):
+        home.workflow("Bad")
+    with pytest.raises(UsageError, match="did you mean 'Good'"):
+        home.workflow("Goood")
+
+
+def test_several_connections_for_one_api_must_be_told_apart(tmp_path: Path) -> None:
+    write_home(tmp_path, connection(URL) + connection(URL, "second"), good=GOOD)
+    (problem,) = load_home(tmp_path, {}).problems
+    assert problem.message == "there are several connections for Zoom: say which, `connection: work`"
