@@ -1,1 +1,39 @@
-"""."""
+"""The command line. Commands import what is heavy only when they run, so that help comes at once."""
+
+from __future__ import annotations
+
+import click
+
+from changewire import __version__
+from changewire.cli.base import Root
+from changewire.cli.checking import validate
+from changewire.cli.history import events, runs
+from changewire.cli.running import run
+from changewire.cli.status import status
+
+
+@click.group(
+    cls=Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    examples=[
+        ("changewire demo", "see it work, no account needed"),
+        ("changewire init watch", "make a home in the folder watch/"),
+        ("changewire run", "watch, and run workflows on each change"),
+        ("changewire events --json --since 2h", "what was noticed, for programs"),
+    ],
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def root() -> None:
+    """Watches REST APIs by polling, notices exactly what changed, and runs YAML workflows on each change.
+
+    Data goes to stdout, talk to stderr. --home, --json and --debug may stand before or after the command.
+    """
+
+
+for _command in (run, validate, status, events, runs):
+    root.add_command(_command)
+
+
+def main() -> None:
+    """The program ``changewire``."""
+    root.main()

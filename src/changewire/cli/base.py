@@ -1,0 +1,177 @@
+"""What every command shares: options that may stand before or after its name, help with examples, errors in words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from changewire.errors import ChangewireError, nearest
+from changewire.secret import mask
+
+if TYPE_CHECKING:
+    from changewire.state.store import SqliteStore
+
+FAILED, WRONG_USE, NEEDS_PERSON, INTERRUPTED = 1, 2, 3, 130
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Options:
+    """What was said before or after the command's name."""
+
+    home: str | None = None  # --home; None: CHANGEWIRE_HOME or the working folder decide
+    json: bool = False
+    debug: bool = False
+
+    def find_home(self) -> Path:
+        """The home to work in. Raises UsageError that says what to do."""
+        from changewire.config.home_folder import find_home
+
+        return find_home(Path.cwd(), self.home, os.environ)
+
+
+def say(text: str) -> None:
+    """Talk: one or more lines on stderr, secrets masked."""
+    click.echo(mask(text), err=True)
+
+
+def database_of(home: Path) -> Path:
+    """Where a home keeps its database."""
+    return home / "state" / "changewire.db"
+
+
+def open_store(home: Path) -> SqliteStore | None:
+    """The store, beside a daemon that may work with it; None where there is no database yet. Raises StateError."""
+    from changewire.clock import SystemClock
+    from changewire.state.store import SqliteStore
+
+    path = database_of(home)
+    if not path.exists():
+        return None
+    store = SqliteStore(path, clock=SystemClock())
+    store.open(take_over=False)
+    return store
+
+
+def _shared_options() -> list[click.Option]:
+    def put(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value:
+            setattr(context.ensure_object(Options), str(parameter.name), value)
+
+    home = "The home to work in. Default: CHANGEWIRE_HOME, else the nearest folder upwards that is a home."
+    debug = "Show where in the program an error came from."
+    return [
+        click.Option(["--home"], metavar="DIR", help=home, expose_value=False, callback=put),
+        click.Option(["--json"], is_flag=True, help="One JSON object a line.", expose_value=False, callback=put),
+        click.Option(["--debug"], is_flag=True, help=debug, expose_value=False, callback=put),
+    ]
+
+
+class Command(click.Command):
+    """A command with the shared options, and examples in its help."""
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += _shared_options()
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples: each a line to type and what it does."""
+        write_examples(formatter, self.examples)
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Sequence[tuple[str, str]]) -> None:
+    """The section ``Examples`` of a help text."""
+    with formatter.section("Examples"):
+        formatter.write_dl(examples, col_max=58)
+
+
+class Root(click.Group):
+    """The program: knows the nearest word to a wrong one, and tells every error in a sentence."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, examples: Sequence[tuple[str, str]] = (), **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += _shared_options()
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples and exit codes."""
+        write_examples(formatter, self.examples)
+        with formatter.section("Exit codes"):
+            formatter.write_dl(
+                [
+                    ("0", "done"),
+                    ("1", "failed"),
+                    ("2", "used wrongly"),
+                    ("3", "something needs a person (see `changewire status --help`)"),
+                    ("130", "interrupted with Ctrl-C"),
+                ]
+            )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was named. Raises UsageError with the nearest one."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = nearest(args[0], self.commands)
+            hint = f"did you mean {near!r}?" if near else f"known are {', '.join(sorted(self.commands))}"
+            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **more: Any) -> NoReturn:  # type: ignore[override]
+        """Run and exit with the code that the command came to. Nothing but SystemExit leaves."""
+        options = Options()
+        more["standalone_mode"] = False
+        try:
+            code = super().main(args, prog_name or "changewire", obj=options, **more)
+            sys.stdout.flush()
+        except BaseException as error:
+            if options.debug and isinstance(error, Exception) and not isinstance(error, click.ClickException):
+                raise
+            code = tell(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def tell(error: BaseException) -> int:
+    """Say what went wrong in words, and give the exit code for it."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else FAILED
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        return _reader_is_gone()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    elif isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "changewire"
+        say(f"{_sentence(error.format_message())} (`{path} --help` tells how it is used)")
+    elif isinstance(error, click.ClickException):
+        say(_sentence(error.format_message()))
+    elif isinstance(error, ChangewireError):
+        say(str(error))
+        return error.exit_code
+    else:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"a fault in Changewire itself: {what}; run again with --debug to see where, and please report it")
+        return FAILED
+    return error.exit_code if isinstance(error, click.ClickException) else FAILED
+
+
+def _sentence(message: str) -> str:
+    text = " ".join(message.split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _reader_is_gone() -> int:
+    """Whoever read our output has gone: what Python still wants to flush goes nowhere, without a word."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return FAILED

@@ -1,0 +1,226 @@
+"""What was noticed and what was done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from changewire.cli.base import Command, Options, open_store, say
+from changewire.cli.output import local, print_json, print_table, print_text, shorten
+from changewire.errors import UsageError, nearest
+from changewire.values import Json, dumps_text
+
+if TYPE_CHECKING:
+    from changewire.state.records import AttemptRecord, EventRecord, RunHistory
+    from changewire.state.store import SqliteStore
+
+MOST_CHANGES = 8  # lines of one event in the list
+STATES = ("pending", "running", "waiting", "succeeded", "failed", "paused", "filtered", "cancelled")
+
+
+class Since(click.ParamType[datetime]):
+    """A moment: RFC 3339, a date, or how long ago."""
+
+    name = "since"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment that was written."""
+        from changewire.clock import SystemClock, from_text
+        from changewire.durations import parse_duration
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return from_text(value)
+        except ValueError:
+            pass
+        try:
+            return SystemClock().now() - parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is no moment: write 2026-11-21, 2026-11-21T10:00:00Z, or how long ago, as 2h", param)
+
+
+def _filters(default_limit: int | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        since = "Only from this moment on: 2h (ago), 2026-11-21, 2026-11-21T10:00:00Z."
+        limit = "At most so many, the newest. 0: all." + f" Default: {default_limit} for people, all with --json."
+        command = click.option("--limit", type=click.IntRange(min=0), metavar="N", help=limit)(command)
+        command = click.option("--workflow", metavar="NAME", help="Only of this workflow.")(command)
+        return click.option("--since", type=Since(), metavar="WHEN", help=since)(command)
+
+    return add
+
+
+def _limit(options: Options, given: int | None, usual: int) -> int | None:
+    if given is None:
+        return None if options.json else usual
+    return given or None
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        ("changewire events", "the latest events and what changed"),
+        ("changewire events --since 2h --workflow NAME", "of one workflow, the last two hours"),
+        ("changewire events --json | jq .payload", "all of them, for programs"),
+    ],
+)
+@_filters(50)
+@click.pass_obj
+def events(options: Options, since: datetime | None, workflow: str | None, limit: int | None) -> int:
+    """Show what was noticed, oldest first.
+
+    With --json each line has id, trigger (workflow/trigger), type, event_type, key, detected_at, payload, changes
+    (path, old, new) and backfill.
+    """
+    from changewire.state.views import event_view
+
+    store = _opened(options)
+    if store is None:
+        return 0
+    with store:
+        found = store.events(since=since, workflow=workflow, limit=_limit(options, limit, 50))
+        if not found:
+            _tell_none(store, workflow, "event")
+        for event in found:
+            if options.json:
+                print_json(event_view(event))
+            else:
+                _show_event(event)
+    return 0
+
+
+def _opened(options: Options) -> SqliteStore | None:
+    store = open_store(options.find_home())
+    if store is None:
+        say("nothing was recorded in this home so far: start watching with `changewire run`")
+    return store
+
+
+def _tell_none(store: SqliteStore, workflow: str | None, what: str) -> None:
+    known = {record.workflow for record in store.triggers(active=None)}
+    if workflow is not None and workflow not in known:
+        near = nearest(workflow, known)
+        hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}" if known else ""
+        raise UsageError(f"there is no workflow {workflow!r}{hint}")
+    say(f"no {what} fits")
+
+
+def _show_event(event: EventRecord) -> None:
+    marked = "  (backfill)" if event.backfill else ""
+    when = f"{event.detected_at.astimezone():%Y-%m-%d %H:%M:%S}"
+    print_text(f"{when}  {event.trigger}  {event.event_type}  {event.key}{marked}")
+    for line in change_lines(event.changes):
+        print_text(f"    {line}")
+
+
+def change_lines(changes: Sequence[dict[str, Json]]) -> Iterable[str]:
+    """What changed, a line for each path; long values and long lists are cut."""
+    for change in changes[:MOST_CHANGES]:
+        yield f"{change['path']}: {shorten(change['old'])} → {shorten(change['new'])}"
+    if len(changes) > MOST_CHANGES:
+        yield f"and {len(changes) - MOST_CHANGES} more"
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        ("changewire runs", "the latest runs"),
+        ("changewire runs --failed", "those that failed or are paused"),
+        ("changewire runs run_3f0c…", "one in detail: event, steps, outputs"),
+        ("changewire runs --json --state paused", "those that wait for a person, for programs"),
+    ],
+)
+@click.argument("run", required=False)
+@_filters(50)
+@click.option(
+    "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
+)
+@click.option("--failed", is_flag=True, help="Only failed and paused ones.")
+@click.pass_obj
+def runs(
+    options: Options,
+    run: str | None,
+    since: datetime | None,
+    workflow: str | None,
+    limit: int | None,
+    states: tuple[str, ...],
+    failed: bool,
+) -> int:
+    """Show what was done, oldest first; with RUN (an id or its beginning) one run in detail.
+
+    With --json each line has id, workflow, event, state, reason, created_at, finished_at and steps (address, use,
+    state, attempts, output).
+    """
+    from changewire.state.records import RunState
+    from changewire.state.views import run_view
+
+    wanted = [RunState(state) for state in (*states, *(("failed", "paused") if failed else ()))] or None
+    store = _opened(options)
+    if store is None:
+        return 0
+    with store:
+        most = None if run else _limit(options, limit, 50)
+        found = store.runs(since=since, workflow=workflow, states=wanted, limit=most)
+        if run is not None:
+            found = [_named(found, run)]
+        if not found:
+            _tell_none(store, workflow, "run")
+        elif options.json:
+            for history in found:
+                print_json(run_view(history))
+        elif run is not None:
+            _show_run(store, found[0])
+        else:
+            _show_runs(found)
+    return 0
+
+
+def _named(found: Sequence[RunHistory], name: str) -> RunHistory:
+    fitting = [history for history in found if history.run.id.startswith(name)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise UsageError(f"{len(fitting)} runs begin with {name!r}: write more of the id")
+    raise UsageError(f"there is no run {name!r}; `changewire runs` lists them")
+
+
+def _steps(history: RunHistory) -> list[list[AttemptRecord]]:
+    return [list(group) for _, group in groupby(history.attempts, key=lambda attempt: attempt.address)]
+
+
+def _show_runs(found: Sequence[RunHistory]) -> None:
+    from changewire.clock import SystemClock
+
+    now = SystemClock().now()
+    rows = []
+    for history in found:
+        run, steps = history.run, _steps(history)
+        done = sum(attempts[-1].state == "succeeded" for attempts in steps)
+        when = local(run.created_at, now)
+        rows.append((when, run.id, run.workflow, str(run.state), f"{done}/{len(steps)}", shorten(run.reason, 80)))
+    print_table(("at", "run", "workflow", "state", "steps", "reason"), rows)
+
+
+def _show_run(store: SqliteStore, history: RunHistory) -> None:
+    run = history.run
+    print_text(f"{run.id}  {run.workflow}  {run.state}")
+    if run.reason:
+        print_text(f"  {run.reason}")
+    event = store.event(run.event_id)
+    if event is not None:
+        print_text("\nevent " + event.id)
+        _show_event(event)
+    for attempts in _steps(history):
+        last = attempts[-1]
+        tries = "" if len(attempts) == 1 else f", {len(attempts)} attempts"
+        print_text(f"\nstep {last.address}  {last.use}  {last.state}{tries}")
+        for attempt in attempts:
+            if attempt.error:
+                print_text(f"    attempt {attempt.attempt}: {attempt.error}")
+        if last.output is not None:
+            print_text(f"    output: {shorten(dumps_text(last.output), 2000)}")

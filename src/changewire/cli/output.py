@@ -1,0 +1,85 @@
+"""Data on stdout: JSON lines for programs, tables and blocks for people. Secrets are masked on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from changewire.secret import mask, mask_data
+from changewire.values import Json, dumps_text
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+STYLES = {
+    "ok": "green",
+    "succeeded": "green",
+    "running": "cyan",
+    "waiting": "cyan",
+    "pending": "cyan",
+    "baseline_pending": "cyan",
+    "filtered": "dim",
+    "skipped": "dim",
+    "cancelled": "dim",
+    "failing": "yellow",
+    "stalled": "yellow",
+    "paused": "yellow",
+    "unknown": "yellow",
+    "failed": "red",
+    "suspended": "red",
+    "unavailable": "red",
+}
+WIDEST = 4000  # columns where nobody looks, as in a pipe: nothing is cut there
+
+
+def print_json(view: Mapping[str, Json]) -> None:
+    """One object on a line of its own."""
+    click.echo(dumps_text(mask_data(dict(view))))
+
+
+def print_text(text: str) -> None:
+    """Plain text."""
+    click.echo(mask(text))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> None:
+    """A table; None is shown as a dash. On a terminal long cells are folded, in a pipe they are left whole."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = WIDEST
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    with console.capture() as capture:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _cell(value: Json) -> Text:
+    from rich.text import Text
+
+    text = "–" if value is None or value == "" else mask(str(value))
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def local(moment: datetime | None, now: datetime) -> str | None:
+    """A moment as people read it in their own time zone; the day is left out where it is today."""
+    if moment is None:
+        return None
+    here = moment.astimezone()
+    return f"{here:%H:%M:%S}" if here.date() == now.astimezone().date() else f"{here:%Y-%m-%d %H:%M:%S}"
+
+
+def shorten(value: Any, longest: int = 60) -> str:
+    """A value on one line, cut where it is long."""
+    text = "–" if value is None else value if isinstance(value, str) else dumps_text(value)
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -1,0 +1,109 @@
+"""Commands that go on until they are stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import click
+
+from changewire.cli.base import FAILED, Command, Options, say
+
+if TYPE_CHECKING:
+    from changewire.daemon import Daemon
+    from changewire.home import Home
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        ("changewire run", "in a home: watch until Ctrl-C"),
+        ("changewire run --home /srv/watch", "watch another home"),
+        ("changewire run --json >> changewire.log", "the log as JSON lines"),
+        ("kill -HUP PID", "read the files again (they are also noticed when they change)"),
+    ],
+)
+@click.pass_obj
+def run(options: Options) -> int:
+    """Watch, and run workflows on each change, until SIGTERM or Ctrl-C.
+
+    The log goes to stderr; with --json it goes to stdout, one JSON object a line. Workflows with problems are told and
+    left out, the others run. SIGHUP reads all files again. A stop is clean and takes ten seconds at most; what was
+    under way goes on at the next start.
+    """
+    from changewire.clock import SystemClock
+    from changewire.daemon import Daemon
+    from changewire.log import ConsoleLog
+
+    home, clock = options.find_home(), SystemClock()
+    log = ConsoleLog(clock, as_json=options.json, stream=sys.stdout if options.json else None)
+    daemon = Daemon(home, clock, log)
+    for problem in daemon.home.problems:
+        log("problem", str(problem), **problem.as_dict())
+    if not daemon.home.triggers:
+        say(nothing_to_watch(daemon.home))
+        return FAILED
+    with _signals() as incoming:
+        daemon.start()
+        try:
+            _work(daemon, incoming)
+        finally:
+            daemon.close()
+    return 0
+
+
+def nothing_to_watch(home: Home) -> str:
+    """What to do in a home in which no workflow can be used."""
+    folder = home.path / "config" / "workflows"
+    if home.broken:
+        count = len(home.broken)
+        which = "the only workflow" if count == 1 else f"none of the {count} workflows"
+        verb = "cannot" if count == 1 else "can"
+        return f"{which} in {folder} {verb} be used, so there is nothing to watch: mend the problems told above"
+    return f"there is no workflow in {folder}: write one (`changewire catalog` lists what there is), then run again"
+
+
+@contextmanager
+def _signals() -> Iterator[SimpleQueue[int | None]]:
+    """The signals that arrive, in a queue; afterwards they do what they did before.
+
+    A handler that did more than queueing could deadlock on a lock that the interrupted thread holds.
+    """
+    incoming: SimpleQueue[int | None] = SimpleQueue()
+    before = {number: signal.signal(number, lambda got, _frame: incoming.put(got)) for number in SIGNALS}
+    try:
+        yield incoming
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _work(daemon: Daemon, incoming: SimpleQueue[int | None]) -> None:
+    """Let the daemon loop in a thread of its own, and do what the signals say, until it is to stop."""
+    faults: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            daemon.loop()
+        except BaseException as error:
+            faults.append(error)
+        finally:
+            incoming.put(None)
+
+    thread = threading.Thread(target=loop, name="changewire-loop")
+    thread.start()
+    try:
+        while incoming.get() == signal.SIGHUP:
+            daemon.reload()
+    finally:
+        daemon.stop()
+        thread.join()
+    if faults:
+        raise faults[0]

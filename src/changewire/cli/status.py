@@ -1,0 +1,163 @@
+"""How every trigger is doing, from what the files say and what the database remembers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from changewire.cli.base import NEEDS_PERSON, Command, Options, open_store, say
+from changewire.cli.output import local, print_json, print_table, print_text
+
+if TYPE_CHECKING:
+    from changewire.home import Home
+    from changewire.state.records import TriggerRecord
+    from changewire.state.store import SqliteStore
+
+ALIVE_S = 20.0  # seconds since the last heartbeat; a daemon writes one every five
+PEOPLE = ("suspended", "unavailable", "stalled")  # states that do not mend themselves
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        ("changewire status", "a table of all triggers"),
+        ("changewire status --json", "one object with triggers and daemon"),
+        ("changewire status || mail -s attention me", "from cron: exit code 3 calls a person"),
+    ],
+)
+@click.pass_obj
+def status(options: Options) -> int:
+    """Show how every trigger is doing, and whether a daemon is at work.
+
+    \b
+    States:
+      baseline_pending  nothing read so far; the first good poll is remembered silently
+      ok                the last poll was good
+      failing           the last poll was not; it is tried again by itself
+      suspended         cannot mend itself: credentials, scope, plan, or what it watches is gone
+      stalled           late by more than three intervals, as when no daemon is running
+      unavailable       the workflow cannot be used as it is written
+
+    Exit code 3 where something needs a person: a trigger is suspended, stalled or unavailable, or a run is paused.
+    """
+    from changewire.clock import SystemClock
+    from changewire.home import load_home
+
+    home, now = load_home(options.find_home()), SystemClock().now()
+    store = open_store(home.path)
+    try:
+        records = list(_records(home, store, now))
+        daemon = _daemon(store, now)
+        counts = store.counts() if store else {}
+    finally:
+        if store is not None:
+            store.close()
+    if options.json:
+        print_json({"v": 1, "triggers": [_view(record) for record in records], "daemon": daemon})
+    else:
+        _show(records, daemon, now)
+    paused = counts.get("runs", {}).get("paused", 0)
+    if not options.json:
+        _show_counts(counts)
+    if paused:
+        say(f"{paused} run{'s' * (paused != 1)} paused, waiting for a person: `changewire runs --state paused`")
+    return NEEDS_PERSON if paused or any(record.state in PEOPLE for record in records) else 0
+
+
+def _records(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
+    """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``."""
+    from changewire.engine import trigger_records
+    from changewire.state.records import TriggerState
+
+    stored = {record.id: record for record in store.triggers(active=None)} if store else {}
+    errors = {broken.name: str(broken.problems[0]) for broken in home.broken if broken.problems}
+    for wanted in sorted(trigger_records(home, now), key=lambda record: record.shown):
+        if wanted.state is TriggerState.UNAVAILABLE:
+            of_old = [record for record in stored.values() if record.workflow == wanted.workflow and record.type]
+            for record in of_old or [wanted]:
+                error = errors.get(wanted.workflow, wanted.error)
+                yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=None)
+            continue
+        record = stored.get(wanted.id, wanted)
+        yield replace(record, state=TriggerState.STALLED) if _stalled(record, now) else record
+
+
+def _stalled(record: TriggerRecord, now: datetime) -> bool:
+    """Late by three intervals. One that is suspended is looked at rarely, and that is said already."""
+    from changewire.daemon import STALLED_AFTER
+
+    if record.state == "suspended" or record.next_due is None:
+        return False
+    return now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
+
+
+def _view(record: TriggerRecord) -> dict[str, Any]:
+    from changewire.clock import to_text
+
+    def text(moment: datetime | None) -> str | None:
+        return None if moment is None else to_text(moment)
+
+    return {
+        "name": record.shown,
+        "type": record.type,
+        "state": str(record.state),
+        "next_due": text(record.next_due),
+        "last_ok": text(record.last_ok),
+        "last_event": text(record.last_event),
+        "lag_p99_ms": record.lag_p99_ms,
+        "error": record.error,
+    }
+
+
+def _daemon(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
+    from changewire.clock import from_text
+
+    info = (store.daemon_info() if store else None) or {}
+    pid, beat = info.get("pid"), info.get("at")
+    fresh = beat is not None and now - from_text(beat) < timedelta(seconds=ALIVE_S)
+    return {
+        "alive": fresh and isinstance(pid, int) and _exists(pid),
+        "pid": pid,
+        "started_at": info.get("started_at"),
+        "heartbeat_at": beat,
+        "polls": info.get("polls"),
+    }
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _show(records: list[TriggerRecord], daemon: dict[str, Any], now: datetime) -> None:
+    columns = ("trigger", "type", "state", "last ok", "next", "last event", "lag p99")
+    rows = []
+    for record in records:
+        lag = None if record.lag_p99_ms is None else f"{record.lag_p99_ms:.0f} ms"
+        moments = [local(moment, now) for moment in (record.last_ok, record.next_due, record.last_event)]
+        rows.append((record.shown, record.type, str(record.state), *moments, lag))
+    if rows:
+        print_table(columns, rows)
+    for record in records:
+        if record.error:
+            print_text(f"\n{record.shown} ({record.state}): {record.error}")
+    if daemon["alive"]:
+        say(f"\na daemon is at work (process {daemon['pid']}, {daemon['polls']} polls)")
+    else:
+        say("\nno daemon is at work here: start one with `changewire run`")
+
+
+def _show_counts(counts: dict[str, dict[str, int]]) -> None:
+    if counts:
+        runs = ", ".join(f"{count} {state}" for state, count in sorted(counts["runs"].items())) or "none"
+        say(f"events: {counts['events']['stored']}; runs: {runs}")
