@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -94,16 +95,26 @@ def read(
     reading = Reading()
     windows = _windows(reader, now, last_ok, since)
     known_hash = known_hash if len(windows) == 1 else None
-    try:
+    with _may_be_empty(reader, reading):
         for scope in _lookups(reader, source, allowance, now, reading):
-            for window in windows:
-                _read_listing(reader, source, allowance, scope, window, reading, known_hash)
+            with _may_be_empty(reader, reading):  # one session without a summary says nothing of the others
+                for window in windows:
+                    _read_listing(reader, source, allowance, scope, window, reading, known_hash)
+    return reading
+
+
+@contextmanager
+def _may_be_empty(reader: Reader, reading: Reading) -> Iterator[None]:
+    """Take an error that means "there is nothing" as such: what was read inside counts for nothing."""
+    before = len(reading.items)
+    try:
+        yield
     except ApiError as error:
         if not _means_empty(error, reader.kind.empty_when):
             raise
-        reading.items.clear()
+        del reading.items[before:]
+        reading.requests += 1
         reading.body_hash = None
-    return reading
 
 
 def fetch_detail(reader: Reader, source: Source, allowance: Allowance, scope: Scope, item: Json) -> Json:
