@@ -31,9 +31,8 @@ class Schedule:
         """The first due time after ``moment``. What was missed before is missed: one poll sees it all."""
         if self.every is None:
             return self._next_cron(moment)
-        interval = self.every.total_seconds()
-        passed = (moment - EPOCH).total_seconds() - self.phase * interval
-        return EPOCH + timedelta(seconds=(passed // interval + 1 + self.phase) * interval)
+        offset = self.phase * self.every  # rounded to microseconds once, so that a due moment is not due again
+        return EPOCH + offset + ((moment - EPOCH - offset) // self.every + 1) * self.every
 
     def interval(self, moment: datetime) -> timedelta:
         """How far apart two polls are around ``moment``; cron: the next gap."""

@@ -1,0 +1,25 @@
+"""When a trigger is due again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from changewire.triggers.schedule import Schedule, phase_of
+
+
+@given(
+    st.datetimes(datetime(2026, 1, 2), datetime(2040, 1, 1), timezones=st.timezones()),
+    st.timedeltas(timedelta(seconds=1), timedelta(days=9)),
+    st.text(),
+)
+def test_a_due_moment_is_followed_by_the_one_an_interval_later(
+    moment: datetime, every: timedelta, watched: str
+) -> None:
+    schedule = Schedule(every, phase_of(watched))
+    due = schedule.next_after(moment)
+    assert timedelta(0) < due - moment <= every
+    assert schedule.next_after(due) - due == every
+    assert schedule.next_after(due - timedelta(microseconds=1)) == due
