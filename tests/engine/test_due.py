@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from changewire.triggers.schedule import Schedule, phase_of
 
+FIRST, LAST = datetime.fromisoformat("2026-01-02"), datetime.fromisoformat("2040-01-01")
+
 
 @given(
-    st.datetimes(datetime(2026, 1, 2), datetime(2040, 1, 1), timezones=st.timezones()),
+    st.datetimes(FIRST, LAST, timezones=st.timezones()),
     st.timedeltas(timedelta(seconds=1), timedelta(days=9)),
     st.text(),
 )

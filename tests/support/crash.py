@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def prove(folder: Path, kills: int, seed: int = 1, longest_s: float = 2.4) -> Ou
             assert daemon.terminate() == 0
         _check_events(home, actor.truth)
         _check_report(home, figures, _figures(sandbox))
-        repeated = check_runs(home, recorder)
+        repeated = check_runs(home, ((path, key) for path, key, _ in recorder.calls))
         return Outcome(kills, actor.changes, len(ask(home, "SELECT id FROM events")), repeated)
 
 
@@ -127,17 +128,20 @@ def _check_report(home: Path, first: dict[str, Any], last: dict[str, Any]) -> No
     assert now == wanted
 
 
-def check_runs(home: Path, recorder: Recorder) -> int:
-    """One run of each event, each step done once; one cut off may have been done again under the same key."""
+def check_runs(home: Path, received: Iterable[tuple[str, str]], steps: int = 3) -> int:
+    """One run of each event, each step done once; one cut off may have been done again under the same key.
+
+    ``received`` is what the recorder got: path, which is the step's number, and key.
+    """
     events = [row[0] for row in ask(home, "SELECT id FROM events")]
     runs = ask(home, "SELECT id, event_id, state FROM runs")
     assert Counter(event for _, event, _ in runs) == Counter(events)
     assert {state for _, _, state in runs} <= {"succeeded"}
     lines = (home / "state" / "files" / "ran.txt").read_text().split() if events else []
     assert Counter(lines) == Counter(events)
-    calls, repeated = Counter((path, key) for path, key, _ in recorder.calls), 0
+    calls, repeated = Counter(received), 0
     for run, _, _ in runs:
-        for number in range(3):
+        for number in range(steps):
             address = f"steps/{number}"
             query = "SELECT state FROM attempts WHERE run_id = ? AND address = ? ORDER BY attempt"
             states = [row[0] for row in ask(home, query, run, address)]

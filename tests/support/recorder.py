@@ -9,6 +9,14 @@ from types import TracebackType
 from typing import Any
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay quiet: clients are killed here."""
+
+
 class Recorder:
     """Remembers what was sent to it: path, idempotency key and JSON body."""
 
@@ -19,7 +27,7 @@ class Recorder:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 calls.append((self.path, self.headers.get("Idempotency-Key") or "", json.loads(body or b"null")))
                 self.send_response(200)
@@ -31,9 +39,7 @@ class Recorder:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Recorder:
