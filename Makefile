@@ -24,7 +24,7 @@ demo: $(VENV)/.program  ## watch a local stand-in for Zoom change, and see what 
 	@$(BIN)/changewire demo $(ARGS)
 
 test: $(VENV)/.test  ## the whole test suite but the long proofs
-	$(BIN)/python -m pytest -m "not torture" -n auto $(ARGS)
+	$(BIN)/python -m pytest -m "not torture" -n auto --dist loadgroup $(ARGS)
 
 check: $(VENV)/.check  ## linter, formatter, types, and whether the package builds
 	$(BIN)/ruff check .
