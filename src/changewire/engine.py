@@ -25,7 +25,7 @@ from changewire.state.records import (
     TriggerRecord,
     TriggerState,
 )
-from changewire.triggers.comparing import Scope
+from changewire.triggers.comparing import Scope, additions
 from changewire.triggers.noticing import Memory, Notice, Noticed, item_key, notice
 from changewire.triggers.payloads import make_event
 from changewire.triggers.polling import Allowance, Reading, fetch_detail, read
@@ -34,6 +34,7 @@ from changewire.values import Json, make_id
 
 DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
+SAMPLES = 20  # items that a preview shows where nothing can be compared yet
 UNSETTLED = frozenset({"settling", "absent", "held", "not_ready"})
 """Verdicts after which an equal answer still has to be looked at."""
 FRESH_SHARE, FRESH_MOST = 0.1, 5.0
@@ -80,7 +81,7 @@ class Engine:
         if trigger is None:
             self._store.release(claimed.trigger_id, claimed.claim, None)
             return Outcome.FENCED
-        record, _ = self._store.load_poll_state(trigger.id, ())
+        record = claimed.record
         try:
             found = self._find(trigger, record, now)
         except DelayedError as error:
@@ -95,10 +96,24 @@ class Engine:
         return self._commit(trigger, record, claimed, now, found)
 
     def preview(self, trigger: Trigger) -> list[EventRecord]:
-        """What would fire if ``trigger`` was polled now; nothing is stored. Without a baseline: one per item."""
+        """What would fire if ``trigger`` was polled now; nothing is stored.
+
+        Without a baseline nothing would: then the latest items are shown as events marked as backfill.
+        """
         now = self._clock.now()
         record, _ = self._store.load_poll_state(trigger.id, ())
-        return self._find(replace_baseline(trigger, record), record, now, fresh=True).events
+        found = self._find(replace_baseline(trigger, record), record, now, fresh=True)
+        if record.baseline_at is not None or trigger.watch.kind.kind == "created":
+            return found.events
+        return self._samples(trigger, found.reading, now)
+
+    def _samples(self, trigger: Trigger, reading: Reading, now: datetime) -> list[EventRecord]:
+        noticed: dict[str, Noticed] = {}
+        for item, scope in reading.items:
+            key = item_key(item, trigger.watch.kind, scope)
+            changes = tuple(additions(item, trigger.watch.rules, scope))
+            noticed.setdefault(key, Noticed(key, item, item, changes, (), None, backfill=True))
+        return [self._event(trigger, each, reading, now) for each in list(noticed.values())[:SAMPLES]]
 
     def _find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Found:
         current = record.rules == trigger.watch.rules.fingerprint and not (record.cursor or {}).get("pending")
@@ -325,7 +340,7 @@ def replace_baseline(trigger: Trigger, record: TriggerRecord) -> Trigger:
     """For a preview before any baseline: the same trigger, with every item it finds firing."""
     if record.baseline_at is not None:
         return trigger
-    everything = trigger.config.first_poll.model_copy(update={"mode": "backfill", "max": 20})
+    everything = trigger.config.first_poll.model_copy(update={"mode": "backfill", "max": SAMPLES})
     return replace(trigger, config=trigger.config.model_copy(update={"first_poll": everything}))
 
 

@@ -48,6 +48,18 @@ def test_only_due_free_active_and_available_triggers_are_claimed_earliest_first(
     assert store.next_due_after(NOW + DAY) is None
 
 
+def test_a_claim_brings_the_trigger_as_it_stands(store: Store) -> None:
+    store.sync_triggers([trigger("t1"), trigger("t2")], NOW)
+    first = claim(store)
+    assert first.record == one(store, first.trigger_id)
+    changes: dict[str, Any] = {"body_hash": "h", "cursor": {"page": 2}, "baseline_at": NOW, "next_due": NOW - DAY}
+    assert store.commit_poll(poll(first, **changes))
+
+    again = claim(store)
+    assert (again.trigger_id, again.record.body_hash, again.record.cursor) == (first.trigger_id, "h", {"page": 2})
+    assert again.record == one(store, first.trigger_id)
+
+
 def test_a_claim_takes_no_more_than_the_limit(store: Store) -> None:
     store.sync_triggers([trigger(f"t{n}", next_due=NOW + n * timedelta(seconds=1)) for n in range(5)], NOW)
     assert [c.trigger_id for c in store.claim_due(NOW + MINUTE, 2, MINUTE)] == ["t0", "t1"]

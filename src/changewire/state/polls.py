@@ -23,16 +23,27 @@ def next_claim(transaction: Transaction) -> int:
     return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
 
 
-def claim_due(now: datetime, limit: int, lease: timedelta) -> Callable[[Transaction], list[Claimed]]:
-    """See `Store.claim_due`."""
+_CLAIM = f"{sql('claim_triggers')}, {rows.TRIGGER_COLUMNS}"
 
-    def unit(transaction: Transaction) -> list[Claimed]:
+
+def claim_due(now: datetime, limit: int, lease: timedelta) -> Callable[[Transaction], list[tuple[Any, ...]]]:
+    """See `Store.claim_due`; gives rows for `claimed`, for there is no time to lose while others wait to write."""
+
+    def unit(transaction: Transaction) -> list[tuple[Any, ...]]:
         claim = next_claim(transaction)
         given = {"now": to_text(now), "limit": limit, "claim": claim, "lease_until": to_text(now + lease)}
-        claimed = transaction.execute("claim_due", sql("claim_triggers"), given).fetchall()
-        return [Claimed(row[2], from_text(row[0]), claim, row[3]) for row in sorted(claimed)]
+        return transaction.execute("claim_due", _CLAIM, given).fetchall()
 
     return unit
+
+
+def claimed(found: list[tuple[Any, ...]]) -> list[Claimed]:
+    """What the rows of `claim_due` say, earliest first."""
+    claims = []
+    for due_at, _, claim, *row in sorted(found, key=lambda row: row[:2]):
+        record = rows.trigger_of(row)
+        claims.append(Claimed(record.id, from_text(due_at), claim, record.generation, record))
+    return claims
 
 
 def release(trigger_id: str, claim: int, next_due: datetime | None) -> Callable[[Transaction], bool]:

@@ -72,7 +72,10 @@ class Store(Protocol):
         """The next due time later than ``now`` of a trigger that could be claimed; None: there is none."""
 
     def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
-        """Claim up to ``limit`` due triggers, earliest first: active, unclaimed, not unavailable."""
+        """Claim up to ``limit`` due triggers, earliest first: active, unclaimed, not unavailable.
+
+        Each comes with its record as it stands, so that a poll need not ask for it again.
+        """
 
     def load_poll_state(
         self, trigger_id: str, keys: Collection[str] | None = None

@@ -31,7 +31,7 @@ WHERE seq IN (
     WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
     ORDER BY next_due, seq LIMIT :limit
 )
-RETURNING next_due, seq, id, generation
+RETURNING next_due, seq, claim
 
 -- name: release_trigger
 UPDATE triggers SET claim = 0, lease_until = NULL, next_due = :next_due

@@ -162,6 +162,7 @@ class Claimed:
     due_at: datetime
     claim: int
     generation: int
+    record: TriggerRecord  # as it was claimed; whatever changes it afterwards fences the claim
 
 
 @dataclass(slots=True)

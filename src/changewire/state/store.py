@@ -144,7 +144,7 @@ class SqliteStore:
         """See `Store.claim_due`."""
         if not self.due(now, 1):  # most looks find nothing, and a look should not cost a write to disk
             return []
-        return self._write(polls.claim_due(now, limit, lease))
+        return polls.claimed(self._write(polls.claim_due(now, limit, lease)))
 
     def load_poll_state(
         self, trigger_id: str, keys: Collection[str] | None = None
