@@ -85,6 +85,9 @@ def test_defaults_fill_in_missing_is_told_and_unknown_has_the_nearest_word() -> 
     assert values == {"page_size": 300}
     assert problems == [
         ParameterProblem(("meting_id",), "unknown_parameter", "there is no parameter 'meting_id'", "meeting_id"),
+    ]
+    _, problems = check_values(declared, {})
+    assert problems == [
         ParameterProblem(("meeting_id",), "missing_parameter", "meeting_id is missing: the meeting's number"),
     ]
     _, problems = check_values(declared, {"meeting_id": 1, "zzz": 1})

@@ -84,10 +84,13 @@ def check_values(
     """
     written = {_meant(name, parameters, given): name for name in given}
     problems = [_unknown(name, parameters) for meant, name in written.items() if meant not in parameters]
+    misspelt = {problem.suggestion for problem in problems}  # missing as well, but that is one mistake and not two
     values: dict[str, Json] = {}
     for name, parameter in parameters.items():
         path = (written.get(name, name),)
         value = given.get(path[0])
+        if value is None and name in misspelt:
+            continue
         if value is None and parameter.required:
             problems.append(ParameterProblem(path, "missing_parameter", _missing(name, parameter)))
         elif value is None and parameter.default is not None:

@@ -27,7 +27,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "written", "meant"), GOOD, ids=str)
+@pytest.mark.parametrize(("kind", "written", "meant"), GOOD, ids=[f"{row[1]}" for row in GOOD])
 def test_what_is_written_is_what_is_meant(kind: Any, written: object, meant: object) -> None:
     adapter: TypeAdapter[object] = TypeAdapter(kind)
     assert adapter.validate_python(written) == meant
@@ -49,7 +49,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "written", "message"), BAD, ids=str)
+@pytest.mark.parametrize(("kind", "written", "message"), BAD, ids=[f"{row[1]}" for row in BAD])
 def test_what_cannot_be_meant_says_what_can(kind: Any, written: object, message: str) -> None:
     adapter: TypeAdapter[object] = TypeAdapter(kind)
     with pytest.raises(ValidationError) as caught:

@@ -107,7 +107,11 @@ def test_each_mistake_is_told_in_plain_words(text: str, expected: str) -> None:
 
 def test_all_mistakes_are_told_in_the_order_of_the_file() -> None:
     found = told("age: 0\nnmae: x\nmode: singel\nfriends:\n  - {name: 3}\n")
-    assert [line.split(": ")[0] for line in found] == ["1:1", "1:6", "2:1", "3:7", "5:12"]
+    assert [line.split(": ")[0] for line in found] == ["1:6", "2:1", "3:7", "5:12"]
+
+
+def test_a_misspelt_key_is_not_told_as_missing_too() -> None:
+    assert told("nmae: x\n") == ["1:1: unknown_key: unknown key 'nmae' -> name"]
 
 
 def test_a_part_of_a_file_is_checked_at_its_place() -> None:

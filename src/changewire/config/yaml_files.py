@@ -11,7 +11,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from changewire.config.wording import words
+from changewire.config.wording import Words, words
 from changewire.config.yaml_reader import failed, load, place_after
 from changewire.errors import ConfigError, Problem
 from changewire.secret import mask
@@ -103,9 +103,15 @@ def check(document: Document, model: type[M], at: At = (), data: Json = None) ->
         return model.model_validate(data)
     except ValidationError as error:
         whole = repr(at[-1]) if at else "the file"
-        told = [words(model, data, detail, whole) for detail in error.errors(include_url=False)]
+        told = _once([words(model, data, detail, whole) for detail in error.errors(include_url=False)])
     problems = [document.problem([*at, *w.path], w.code, w.message, w.suggestion, w.at_key) for w in told]
     raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+
+
+def _once(told: list[Words]) -> list[Words]:
+    """A key that is misspelt is missing as well, which nobody wants to read twice."""
+    misspelt = {(*w.path[:-1], w.suggestion) for w in told if w.code == "unknown_key"}
+    return [w for w in told if w.code != "missing" or w.path not in misspelt]
 
 
 def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
