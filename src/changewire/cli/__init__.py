@@ -6,10 +6,15 @@ import click
 
 from changewire import __version__
 from changewire.cli.base import Root
+from changewire.cli.calling import call
+from changewire.cli.catalog import catalog
 from changewire.cli.checking import validate
 from changewire.cli.history import events, runs
+from changewire.cli.making import init
+from changewire.cli.playing import demo, sandbox
 from changewire.cli.running import run
 from changewire.cli.status import status
+from changewire.cli.trying import test
 
 
 @click.group(
@@ -30,7 +35,7 @@ def root() -> None:
     """
 
 
-for _command in (run, validate, status, events, runs):
+for _command in (init, demo, run, validate, test, catalog, status, events, runs, call, sandbox):
     root.add_command(_command)
 
 

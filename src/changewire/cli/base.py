@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +118,10 @@ class Root(click.Group):
                 ]
             )
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which one needs them."""
+        return list(self.commands)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -130,12 +136,15 @@ class Root(click.Group):
         """Run and exit with the code that the command came to. Nothing but SystemExit leaves."""
         options = Options()
         more["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal that knows no arrows is no reason to fail
         try:
             code = super().main(args, prog_name or "changewire", obj=options, **more)
             sys.stdout.flush()
         except BaseException as error:
-            if options.debug and isinstance(error, Exception) and not isinstance(error, click.ClickException):
-                raise
+            if options.debug and isinstance(error, Exception):
+                say("".join(traceback.format_exception(error)))
             code = tell(error)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -158,10 +167,11 @@ def tell(error: BaseException) -> int:
     elif isinstance(error, ChangewireError):
         say(str(error))
         return error.exit_code
+    elif isinstance(error, OSError):
+        say(f"{error.filename or 'the output'}: {(error.strerror or str(error)).lower()}")
     else:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         say(f"a fault in Changewire itself: {what}; run again with --debug to see where, and please report it")
-        return FAILED
     return error.exit_code if isinstance(error, click.ClickException) else FAILED
 
 
@@ -174,4 +184,5 @@ def _reader_is_gone() -> int:
     """Whoever read our output has gone: what Python still wants to flush goes nowhere, without a word."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
     return FAILED

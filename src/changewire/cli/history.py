@@ -128,6 +128,7 @@ def change_lines(changes: Sequence[dict[str, Json]]) -> Iterable[str]:
 
 @click.command(
     cls=Command,
+    short_help="Show what was done, or one run in detail.",
     examples=[
         ("changewire runs", "the latest runs"),
         ("changewire runs --failed", "those that failed or are paused"),
@@ -164,10 +165,10 @@ def runs(
     if store is None:
         return 0
     with store:
-        most = None if run else _limit(options, limit, 50)
-        found = store.runs(since=since, workflow=workflow, states=wanted, limit=most)
         if run is not None:
-            found = [_named(found, run)]
+            found = [_named(store, run)]
+        else:
+            found = store.runs(since=since, workflow=workflow, states=wanted, limit=_limit(options, limit, 50))
         if not found:
             _tell_none(store, workflow, "run")
         elif options.json:
@@ -180,8 +181,8 @@ def runs(
     return 0
 
 
-def _named(found: Sequence[RunHistory], name: str) -> RunHistory:
-    fitting = [history for history in found if history.run.id.startswith(name)]
+def _named(store: SqliteStore, name: str) -> RunHistory:
+    fitting = [history for history in store.runs() if history.run.id.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.secret import mask, mask_data
-from changewire.values import Json, dumps_text
+from changewire.values import Json, dumps, dumps_text
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -36,8 +36,8 @@ WIDEST = 4000  # columns where nobody looks, as in a pipe: nothing is cut there
 
 
 def print_json(view: Mapping[str, Json]) -> None:
-    """One object on a line of its own."""
-    click.echo(dumps_text(mask_data(dict(view))))
+    """One object on a line of its own, in UTF-8 whatever the terminal speaks."""
+    click.echo(dumps(mask_data(dict(view))))
 
 
 def print_text(text: str) -> None:
@@ -83,3 +83,41 @@ def shorten(value: Any, longest: int = 60) -> str:
     text = "–" if value is None else value if isinstance(value, str) else dumps_text(value)
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def print_yaml(value: Json, indent: int = 0) -> None:
+    """Plain data as YAML, as it would stand in a workflow; nothing for an empty mapping or list."""
+    import textwrap
+
+    if value not in ({}, [], None):
+        click.echo(textwrap.indent(to_yaml(mask_data(value)), " " * indent))
+
+
+def to_yaml(value: Json) -> str:
+    """Plain data as YAML text without a line break at its end; texts of several lines stand as blocks."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, indentless=False)
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    dumped: str = yaml.dump(value, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=110)
+    return dumped.removesuffix("\n").removesuffix("\n...")
+
+
+def print_pretty(value: Json) -> None:
+    """Plain data as JSON over several lines, in colour on a terminal."""
+    from rich.console import Console
+
+    from changewire.templates import to_json
+
+    text = to_json(mask_data(value), indent=2)
+    console = Console()
+    if console.is_terminal:
+        console.print_json(text)
+    else:
+        click.echo(text)

@@ -1,28 +1,26 @@
-"""Commands that go on until they are stopped."""
+"""The daemon."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import click
 
 from changewire.cli.base import FAILED, Command, Options, say
+from changewire.cli.signals import caught_signals
 
 if TYPE_CHECKING:
     from changewire.daemon import Daemon
     from changewire.home import Home
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
 
 @click.command(
     cls=Command,
+    short_help="Watch, and run workflows on each change.",
     examples=[
         ("changewire run", "in a home: watch until Ctrl-C"),
         ("changewire run --home /srv/watch", "watch another home"),
@@ -50,7 +48,7 @@ def run(options: Options) -> int:
     if not daemon.home.triggers:
         say(nothing_to_watch(daemon.home))
         return FAILED
-    with _signals() as incoming:
+    with caught_signals() as incoming:
         daemon.start()
         try:
             _work(daemon, incoming)
@@ -68,21 +66,6 @@ def nothing_to_watch(home: Home) -> str:
         verb = "cannot" if count == 1 else "can"
         return f"{which} in {folder} {verb} be used, so there is nothing to watch: mend the problems told above"
     return f"there is no workflow in {folder}: write one (`changewire catalog` lists what there is), then run again"
-
-
-@contextmanager
-def _signals() -> Iterator[SimpleQueue[int | None]]:
-    """The signals that arrive, in a queue; afterwards they do what they did before.
-
-    A handler that did more than queueing could deadlock on a lock that the interrupted thread holds.
-    """
-    incoming: SimpleQueue[int | None] = SimpleQueue()
-    before = {number: signal.signal(number, lambda got, _frame: incoming.put(got)) for number in SIGNALS}
-    try:
-        yield incoming
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _work(daemon: Daemon, incoming: SimpleQueue[int | None]) -> None:

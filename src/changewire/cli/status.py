@@ -24,6 +24,7 @@ PEOPLE = ("suspended", "unavailable", "stalled")  # states that do not mend them
 
 @click.command(
     cls=Command,
+    short_help="Show how every trigger is doing.",
     examples=[
         ("changewire status", "a table of all triggers"),
         ("changewire status --json", "one object with triggers and daemon"),

@@ -1,0 +1,231 @@
+"""What there is to choose from, with something to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from changewire.cli.base import Command, Options, say
+from changewire.cli.output import print_json, print_table, print_text, print_yaml, to_yaml
+from changewire.errors import ChangewireError, UsageError, nearest
+from changewire.values import Json
+
+if TYPE_CHECKING:
+    from jinja2 import nodes
+
+    from changewire.actions.definition import ActionType
+    from changewire.catalog import Catalog
+    from changewire.parameters import Parameter
+    from changewire.triggers.definition import TriggerType
+
+_PLACEHOLDERS: dict[str, Json] = {"integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…"}
+
+
+@click.command(
+    cls=Command,
+    short_help="List trigger types and actions, or show one.",
+    examples=[
+        ("changewire catalog", "all trigger types and actions"),
+        ("changewire catalog zoom", "those of one API"),
+        ("changewire catalog zoom.new_meeting_created", "parameters, needs, payload, YAML to paste"),
+        ("changewire catalog --json | jq -r .name", "for programs"),
+    ],
+)
+@click.argument("name", required=False)
+@click.pass_obj
+def catalog(options: Options, name: str | None) -> int:
+    """List trigger types and actions; with NAME show one of them, or all of one API.
+
+    The home's own types are listed with the built-in ones; outside of a home there are only these. With --json each
+    line has kind (trigger or action), name, title, description, connector, parameters, needs and snippet; a trigger
+    type also event_types and payload, an action idempotency, output and sample.
+    """
+    found = _catalog(options)
+    known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
+    if name is None or any(kind.connector == name for kind in known.values()):
+        chosen = {key: kind for key, kind in sorted(known.items()) if name in (None, kind.connector)}
+        if options.json:
+            for key, kind in chosen.items():
+                print_json(view(key, kind))
+        else:
+            _list(chosen)
+        return 0
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists what there is"
+        raise UsageError(f"there is no trigger type or action {name!r}{hint}")
+    if options.json:
+        print_json(view(name, known[name]))
+    else:
+        _show(view(name, known[name]))
+    return 0
+
+
+def _catalog(options: Options) -> Catalog:
+    from changewire.catalog import builtin_folder, load_catalog
+
+    try:
+        home = options.find_home()
+    except UsageError:
+        if options.home is not None:
+            raise
+        home = builtin_folder("triggers").parent
+    found = load_catalog(home)
+    if found.problems:
+        say(f"{len(found.problems)} problems in own types: `changewire validate` tells them")
+    return found
+
+
+def view(name: str, kind: TriggerType | ActionType) -> dict[str, Json]:
+    """One line of ``catalog --json``."""
+    from changewire.actions.definition import ActionType
+
+    if isinstance(kind, ActionType):
+        spec = kind.spec
+        needs: dict[str, Json] = {"plan": spec.plan, "scopes": spec.scopes.model_dump(mode="json"), "notes": []}
+        own: dict[str, Json] = {"idempotency": spec.idempotency, "output": spec.output, "sample": spec.sample}
+        title, description = spec.title, spec.description
+    else:
+        needs = kind.needs.model_dump(mode="json")
+        own = {"event_types": event_types(kind.event_type), "payload": sample_payload(kind)}
+        title, description = kind.title, kind.description
+    return {
+        "v": 1,
+        "kind": "action" if isinstance(kind, ActionType) else "trigger",
+        "name": name,
+        "title": title,
+        "description": description,
+        "connector": kind.connector,
+        "parameters": {key: _parameter(parameter) for key, parameter in kind.parameters.items()},
+        "needs": needs,
+        **own,
+        "snippet": snippet(name, kind),
+    }
+
+
+def _parameter(parameter: Parameter) -> dict[str, Json]:
+    wanted = ("type", "required", "default", "enum", "min", "max", "description")
+    return {key: value for key, value in parameter.model_dump(mode="json").items() if key in wanted}
+
+
+def event_types(template: str) -> list[str]:
+    """The event types that a template can come to, in the order in which it names them."""
+    from jinja2 import Environment, nodes
+
+    if "{{" not in template:
+        return [template]
+    found: dict[str, None] = {}
+    for output in Environment(autoescape=True).parse(template).find_all(nodes.Output):
+        for node in output.nodes:
+            found |= dict.fromkeys(_outcomes(node))
+    return list(found)
+
+
+def _outcomes(node: nodes.Node | None) -> list[str]:
+    from jinja2 import nodes
+
+    if isinstance(node, nodes.CondExpr):
+        return [*_outcomes(node.expr1), *_outcomes(node.expr2)]
+    return [str(node.value)] if isinstance(node, nodes.Const) else []
+
+
+def sample_payload(kind: TriggerType) -> Json:
+    """A payload as the type's own sample makes it; None where that depends on parameters."""
+    from changewire.triggers.loading import SAMPLE_MOMENT, sample_event, sample_scope
+    from changewire.triggers.payloads import make_event
+
+    scope = sample_scope(kind)
+    named = {"trigger_id": "sample", "trigger": "sample", "workflow": "sample"}
+    try:
+        event = make_event(
+            sample_event(kind, scope), kind, scope, **named, now=SAMPLE_MOMENT, detail=kind.sample_detail
+        )
+    except ChangewireError:
+        return None
+    return event.payload
+
+
+def snippet(name: str, kind: TriggerType | ActionType) -> str:
+    """YAML to paste: a whole workflow for a trigger type, a step for an action."""
+    from changewire.actions.definition import ActionType
+
+    sample = kind.spec.sample if isinstance(kind, ActionType) else kind.sample
+    given = {key: _example(key, each, sample) for key, each in kind.parameters.items() if each.required}
+    filled = {"with": given} if given else {}
+    if isinstance(kind, ActionType):
+        return to_yaml([{"use": name, **filled}])
+    message = "{{ event.event_type }} {{ event.key }}"
+    steps = [{"use": "core.log", "with": {"message": message}}]
+    return to_yaml({"name": kind.title, "trigger": {"type": name, "every": "5m", **filled}, "steps": steps})
+
+
+def _example(name: str, parameter: Parameter, sample: Any) -> Json:
+    """A value for a parameter that must be given: out of the sample where it knows one."""
+    if parameter.enum:
+        return parameter.enum[0]
+    if isinstance(sample, Mapping):
+        value = sample.get(name, sample.get("id") if name.endswith("_id") else None)
+        if value is not None:
+            return str(value) if parameter.type == "string" else value
+    if name == "url":
+        return "https://api.example.com/things"
+    return _PLACEHOLDERS.get(parameter.type, "…")
+
+
+def _list(chosen: Mapping[str, TriggerType | ActionType]) -> None:
+    from changewire.actions.definition import ActionType
+
+    for head, actions in (("trigger type", False), ("action", True)):
+        kinds = {name: kind for name, kind in chosen.items() if isinstance(kind, ActionType) is actions}
+        if kinds:
+            rows = [
+                (name, kind.spec.title if isinstance(kind, ActionType) else kind.title) for name, kind in kinds.items()
+            ]
+            print_table((head, "what it is"), rows)
+            print_text("")
+    say("`changewire catalog NAME` shows parameters, needs and YAML to paste")
+
+
+def _show(shown: Mapping[str, Any]) -> None:
+    print_text(f"{shown['name']}  ({'trigger type' if shown['kind'] == 'trigger' else 'action'})")
+    print_text(f"{shown['title']}. {shown['description']}")
+    if shown["parameters"]:
+        print_text("\nParameters (under `with:`)")
+        rows = [(key, p["type"], _default(p), _limits(p), p["description"]) for key, p in shown["parameters"].items()]
+        print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
+    _show_needs(shown["needs"])
+    for key, head in (
+        ("event_types", "Event types"),
+        ("payload", "Payload (a sample)"),
+        ("sample", "Output (a sample)"),
+    ):
+        if shown.get(key):
+            print_text(f"\n{head}")
+            print_yaml(shown[key], indent=2)
+    print_text("\nTo paste")
+    print_text("\n".join(f"  {line}" for line in shown["snippet"].splitlines()))
+
+
+def _show_needs(needs: Mapping[str, Any]) -> None:
+    lines = [f"  plan: {needs['plan']} or higher"] if needs["plan"] not in (None, "free") else []
+    lines += [f"  scope ({kind}): {' or '.join(names)}" for kind, names in needs["scopes"].items() if names]
+    lines += [f"  {note}" for note in needs["notes"]]
+    if lines:
+        print_text("\n".join(["\nNeeds", *lines]))
+
+
+def _default(parameter: Mapping[str, Any]) -> str | None:
+    if parameter["required"]:
+        return "required"
+    return None if parameter["default"] is None else to_yaml(parameter["default"])
+
+
+def _limits(parameter: Mapping[str, Any]) -> str | None:
+    if parameter["enum"]:
+        return ", ".join(map(str, parameter["enum"]))
+    least, most = (None if parameter[key] is None else f"{parameter[key]:g}" for key in ("min", "max"))
+    if least and most:
+        return f"{least} to {most}"
+    return f"at least {least}" if least else f"at most {most}" if most else None
