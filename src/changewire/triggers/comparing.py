@@ -6,18 +6,20 @@ equal, where hashing takes a hundredth of that).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from deepdiff import DeepDiff
 
-from changewire.paths import MISSING, Tokens, general, get, is_entry
+from changewire.paths import EACH, MISSING, Tokens, general, get, is_entry
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from changewire.triggers.rules import Rule, Rules, entry_rule
 from changewire.values import Json, digest, dumps
 
 Scope = Mapping[str, Any]
 _EMPTY: tuple[Json, ...] = (None, "", [], {})
+_EXACT = 2.0**53  # beyond it a float has no digits of a whole number left, and JSON no room for one
 
 
 def canonical(item: Json, rules: Rules, scope: Scope) -> Json:
@@ -27,6 +29,12 @@ def canonical(item: Json, rules: Rules, scope: Scope) -> Json:
     the same.
     """
     return _walk(_only(item, rules.only), rules.root, {**scope, "item": item})
+
+
+def plain_form(value: Json) -> Json:
+    """One value as it is compared where no rules speak of it; empty is None."""
+    form = _walk(value, None, {})
+    return form if isinstance(form, bool | int) or form not in _EMPTY else None
 
 
 def remembered(item: Json, rules: Rules) -> Json:
@@ -44,49 +52,91 @@ def changes_between(old: Json, new: Json, rules: Rules, scope: Scope) -> list[Ch
 
     Fields that the type does not know may appear and go without being a change: an API grows all the time.
     """
-    judged = {**scope, "item": new}
-    before, after = (_walk(_only(side, rules.only), rules.root, judged) for side in (old, new))
+    both = _Both(old, new, rules, {**scope, "item": new})
     return [
-        Change(tokens, locate(old, tokens, rules), locate(new, tokens, rules))
-        for tokens in _differences(before, after)
-        if _counts(tokens, old, new, rules) and not _slid(tokens, before, after, rules)
+        Change(tokens, both.old.at(tokens), both.new.at(tokens))
+        for tokens in _differences(both.before, both.after)
+        if both.counts(tokens) and not both.grew(tokens) and not both.slid(tokens)
     ]
 
 
 def additions(new: Json, rules: Rules, scope: Scope) -> list[Change]:
     """The changes of an item that was not there before: each entry of its lists of records is one."""
     form = canonical(new, rules, scope)
+    sent = _Sent(new, rules, {**scope, "item": new})
     changes = []
     for name in form if isinstance(form, dict) else ():
         rule = rules.root.below(name)
         if rule is not None and rule.key is not None:
             tokens = [(name, token) for token in form[name]]
-            changes += [Change(path, None, locate(new, path, rules)) for path in tokens]
+            changes += [Change(path, None, sent.at(path)) for path in tokens]
     return changes
 
 
-def locate(item: Json, tokens: Sequence[str], rules: Rules) -> Json:
-    """The value at a canonical path in an item as the API sent it; None where there is nothing."""
-    rule: Rule | None = rules.root
-    for token in tokens:
-        if is_entry(token) and isinstance(item, list):
-            each = entry_rule(rule)
-            item = next((entry for i, entry in enumerate(item) if entry_token(entry, rule, i) == token), None)
-            rule = each
-        elif isinstance(item, dict):
-            item, rule = item.get(token), rule.below(token) if rule else None
-        else:
-            return None
-    return item
+class _Sent:
+    """An item as the API sent it, with the values at canonical paths in it."""
+
+    def __init__(self, item: Json, rules: Rules, scope: Scope) -> None:
+        self.item, self._rules, self._scope = item, rules, scope
+        self._entries: dict[int, dict[str, Json]] = {}  # of each list, by the names that they have in paths
+
+    def at(self, tokens: Sequence[str]) -> Json:
+        """The value at a path; None where there is nothing."""
+        item, rule = self.item, cast(Rule | None, self._rules.root)
+        for token in tokens:
+            if is_entry(token) and isinstance(item, list):
+                item, rule = self._named(item, rule).get(token), entry_rule(rule)
+            elif isinstance(item, dict):
+                item, rule = item.get(token), rule.below(token) if rule else None
+            else:
+                return None
+        return item
+
+    def has(self, tokens: Tokens) -> bool:
+        """Whether the field or entry is there at all, be it empty."""
+        parent = self.at(tokens[:-1])
+        return tokens[-1] in parent if isinstance(parent, dict) else self.at(tokens) is not None
+
+    def _named(self, entries: list[Json], rule: Rule | None) -> dict[str, Json]:
+        if id(entries) not in self._entries:
+            self._entries[id(entries)] = dict(zip(_entry_tokens(entries, rule, self._scope), entries, strict=True))
+        return self._entries[id(entries)]
 
 
-def entry_token(entry: Json, rule: Rule | None, index: int) -> str:
-    """The name of a list entry in paths: its identity by the rule, else by ``id``, else its place."""
+def _entry_tokens(entries: list[Json], rule: Rule | None, scope: Scope) -> list[str]:
+    """The name of each list entry in paths. Entries that cannot be told apart are numbered by what they hold, for
+    their order in the answer means nothing."""
+    tokens = [_entry_token(entry, rule) for entry in entries]
+    if len(set(tokens)) == len(tokens):
+        return tokens
+    forms = [dumps(_walk(entry, entry_rule(rule), scope)) for entry in entries]
+    times = Counter[str]()
+    for place in sorted(range(len(entries)), key=forms.__getitem__):
+        token = tokens[place]
+        times[token] += 1
+        if times[token] > 1:
+            tokens[place] = f"{token[:-1]}#{times[token]}]"
+    return tokens
+
+
+def _entry_token(entry: Json, rule: Rule | None) -> str:
+    """The identity of a list entry by the rule, else by ``id``; ``[?]`` where it has none."""
     for parts in rule.key if rule and rule.key else ((("id",),),):
-        values = [get(entry, part) for part in parts]
-        if any(value not in (MISSING, None, "") for value in values):
-            return "[" + "/".join("" if value in (MISSING, None) else str(value) for value in values) + "]"
-    return f"[{index}]"
+        values = ["" if value in (MISSING, None) else plain_text(value) for value in (get(entry, p) for p in parts)]
+        if any(values):
+            return f"[{'/'.join(values)}]"
+    return "[?]"
+
+
+def plain_text(value: Json) -> str:
+    """A key's value as text; 17 and 17.0 are the same."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(_number(value) if isinstance(value, float) else value)
+
+
+def _number(value: float) -> int | float:
+    return int(value) if value.is_integer() and abs(value) <= _EXACT else value
 
 
 def _only(item: Json, paths: Collection[Tokens]) -> Json:
@@ -116,8 +166,8 @@ def _walk(value: Json, rule: Rule | None, scope: Scope) -> Json:
         return _walk_object(value, rule, scope)
     if isinstance(value, list):
         return _walk_list(value, rule, scope)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, float):
+        return _number(value)
     if rule and isinstance(value, str):
         if rule.without_query:
             return value.partition("?")[0]
@@ -148,22 +198,33 @@ def _walk_list(value: list[Json], rule: Rule | None, scope: Scope) -> Json:
         return []
     if rule is not None and rule.keep is not None:
         value = [entry for entry in value if EXPRESSIONS.condition(rule.keep, {**scope, "entry": entry})]
-    if (rule is not None and rule.key is not None) or _identified(value):
-        tokens = [entry_token(entry, rule, i) for i, entry in enumerate(value)]
-        return {token: _walk(entry, each, scope) for token, entry in zip(tokens, value, strict=True)}
+    ordered = rule is not None and rule.ordered
+    if not ordered and ((rule is not None and rule.key is not None) or _identified(value)):
+        names = _entry_tokens(value, rule, scope)
+        return {name: _walk(entry, each, scope) for name, entry in zip(names, value, strict=True)}
     walked = [_walk(entry, each, scope) for entry in value]
-    return walked if rule is not None and rule.ordered else sorted(walked, key=dumps)
+    return walked if ordered else sorted(walked, key=dumps)
 
 
 def _identified(entries: list[Json]) -> bool:
     """Whether all entries carry an ``id`` of their own, so that they can be told apart without a rule."""
     ids = [entry.get("id") if isinstance(entry, dict) else None for entry in entries]
-    return bool(ids) and all(isinstance(i, str | int) and i != "" for i in ids) and len(set(map(str, ids))) == len(ids)
+    return (
+        bool(ids)
+        and all(isinstance(i, str | int | float) and i != "" for i in ids)
+        and len(set(map(plain_text, ids))) == len(ids)
+    )
 
 
 def _differences(before: Json, after: Json) -> list[Tokens]:
     """Where two canonical items differ."""
-    found = DeepDiff(_leaves(before, after), _leaves(after, before), view="tree", threshold_to_diff_deeper=0)
+    found = DeepDiff(
+        _leaves(before, after),
+        _leaves(after, before),
+        view="tree",
+        threshold_to_diff_deeper=0,
+        ignore_private_variables=False,  # else a field called __v would never change
+    )
     groups = ("values_changed", "type_changes", "dictionary_item_added", "dictionary_item_removed")
     levels = [level for group in groups for level in found.get(group, ())]
     return sorted(tuple(map(str, level.path(output_format="list"))) for level in levels)
@@ -172,44 +233,65 @@ def _differences(before: Json, after: Json) -> list[Tokens]:
 def _leaves(form: Json, other: Json) -> Json:
     """Plain lists as one value each: a set that changed is told as the old and the new set, not as shifted places.
 
-    A list of records that is empty on one side is there as an empty one, so that each record is told on its own.
+    Values are their JSON, which keeps 1, "1" and true apart and spares DeepDiff the lines of long texts. A list of
+    records that is empty on one side is there as an empty one, so that each record is told on its own.
     """
     if isinstance(form, dict):
         rest = other if isinstance(other, dict) else {}
         missing: dict[str, Json] = {key: {} for key, value in rest.items() if key not in form and _keyed(value)}
         return {key: _leaves(value, rest.get(key)) for key, value in form.items()} | missing
-    return dumps(form).decode() if isinstance(form, list) else form
+    return dumps(form)
 
 
 def _keyed(form: Json) -> bool:
     return isinstance(form, dict) and bool(form) and all(map(is_entry, form))
 
 
-def _counts(tokens: Tokens, old: Json, new: Json, rules: Rules) -> bool:
-    if not tokens:  # the item as a whole became something else
-        return True
-    path = general(tokens)
-    there = [_present(side, tokens, rules) for side in (old, new)]
-    if not there[1] and path in rules.may_vanish:
-        return False
-    return all(there) or rules.new_fields == "count" or path in rules.known or is_entry(tokens[-1])
+class _Both:
+    """An item as it was and as it is; says which of their differences count."""
+
+    def __init__(self, old: Json, new: Json, rules: Rules, scope: Scope) -> None:
+        self.old, self.new, self.rules = _Sent(old, rules, scope), _Sent(new, rules, scope), rules
+        self.before, self.after = (_walk(_only(side, rules.only), rules.root, scope) for side in (old, new))
+
+    def counts(self, tokens: Tokens) -> bool:
+        """Whether a difference is more than a field that the type does not know coming or going."""
+        if not tokens:  # the item as a whole became something else
+            return True
+        path, stays = general(tokens), self.new.has(tokens)
+        if not stays and path in self.rules.may_vanish:
+            return False
+        known = self.rules.new_fields == "count" or path in self.rules.known or is_entry(tokens[-1])
+        return known or (stays and self.old.has(tokens))
+
+    def grew(self, tokens: Tokens) -> bool:
+        """Whether two lists of plain records differ in nothing but fields that the type does not know and that only
+        one of them has."""
+        lists = [get(side, tokens) for side in (self.before, self.after)]
+        if self.rules.new_fields == "count" or not all(_records(entries) for entries in lists):
+            return False
+        fields = [{name for entry in entries for name in entry} for entries in lists]
+        known = {name for name in fields[0] ^ fields[1] if (*general(tokens), EACH, name) in self.rules.known}
+        kept = (fields[0] & fields[1]) | known
+        old, new = ([_with(entry, kept) for entry in entries] for entries in lists)
+        return bool(kept) and sorted(map(dumps, old)) == sorted(map(dumps, new))
+
+    def slid(self, tokens: Tokens) -> bool:
+        """Whether an added entry lies beyond the last one known, as when a window of upcoming dates moves on."""
+        rule: Rule | None = self.rules.root
+        for token in tokens[:-1]:
+            rule = (entry_rule(rule) if is_entry(token) else rule.below(token)) if rule else None
+        if not tokens or rule is None or rule.slides_by is None or get(self.before, tokens) is not MISSING:
+            return False
+        known = self.old.at(tokens[:-1])  # those that are over by now as well
+        values = [get(entry, rule.slides_by) for entry in known] if isinstance(known, list) else []
+        last = max((str(value) for value in values if value is not MISSING), default="")
+        return bool(last) and str(get(get(self.after, tokens), rule.slides_by)) > last
 
 
-def _present(item: Json, tokens: Tokens, rules: Rules) -> bool:
-    """Whether the field is there at all, be it empty."""
-    parent = locate(item, tokens[:-1], rules)
-    return tokens[-1] in parent if isinstance(parent, dict) else is_entry(tokens[-1])
+def _records(form: Json) -> bool:
+    return isinstance(form, list) and bool(form) and all(isinstance(entry, dict) for entry in form)
 
 
-def _slid(tokens: Tokens, before: Json, after: Json, rules: Rules) -> bool:
-    """Whether an added entry lies beyond the last one known, as when a window of upcoming dates moves on."""
-    if not tokens:
-        return False
-    rule: Rule | None = rules.root
-    for token in tokens[:-1]:
-        rule = (entry_rule(rule) if is_entry(token) else rule.below(token)) if rule else None
-    known, added = get(before, tokens[:-1]), get(after, tokens)
-    if rule is None or rule.slides_by is None or not isinstance(known, dict) or tokens[-1] in known:
-        return False
-    last = max((str(get(entry, rule.slides_by)) for entry in known.values()), default="")
-    return bool(last) and str(get(added, rule.slides_by)) > last
+def _with(entry: dict[str, Json], names: Collection[str]) -> dict[str, Json]:
+    return {name: value for name, value in entry.items() if name in names}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
-from changewire.paths import EACH, Tokens, all_paths, exists, parse_path
+from changewire.paths import ANY_KEY, EACH, Tokens, all_paths, exists, parse_path
 from changewire.triggers.definition import Compare, TriggerType
 from changewire.values import digest, dumps
 
@@ -27,7 +27,7 @@ class Rule:
 
     def below(self, token: str) -> Rule | None:
         """The rule one step down; None where nothing is said about that place."""
-        return self.children.get(token) or self.children.get("*")
+        return self.children.get(token) or self.children.get(ANY_KEY)
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         _place(root, parse_path(path)).separator = separator
     for path in compare.without_query:
         _place(root, parse_path(path)).without_query = True
+    _spread(root)
+    _spread(secret)
     return Rules(
         root=root,
         secret=secret,
@@ -67,7 +69,7 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         may_vanish=frozenset(parse_path(path) for path in compare.may_vanish),
         known=frozenset(all_paths(kind.sample)) | frozenset(parse_path(path) for path in compare.known),
         new_fields=compare.new_fields,
-        fingerprint=digest(dumps([compare.model_dump(mode="json"), sorted(ignore), kind.sample]), 16),
+        fingerprint=digest(dumps([compare.model_dump(mode="json"), sorted(ignore), kind.status, kind.sample]), 16),
     )
 
 
@@ -89,6 +91,23 @@ def _place(root: Rule, tokens: Tokens) -> Rule:
     for token in tokens:
         root = root.children.setdefault(token, Rule())
     return root
+
+
+def _spread(rule: Rule) -> None:
+    """Let what is said of every key hold for the keys that have a rule of their own, too."""
+    general = rule.children.get(ANY_KEY)
+    for token, child in rule.children.items():
+        if general is not None and token not in (ANY_KEY, EACH):
+            _join(child, general)
+        _spread(child)
+
+
+def _join(rule: Rule, other: Rule) -> None:
+    for part in fields(Rule):
+        if part.name != "children" and not getattr(rule, part.name):
+            setattr(rule, part.name, getattr(other, part.name))
+    for token, child in other.children.items():
+        _join(rule.children.setdefault(token, Rule()), child)
 
 
 def entry_rule(rule: Rule | None) -> Rule | None:

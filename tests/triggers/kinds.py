@@ -1,0 +1,77 @@
+"""Small trigger types, and what it takes to try them without a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from changewire.state.records import ItemRecord
+from changewire.triggers.comparing import canonical, changes_between, content_hash
+from changewire.triggers.definition import TriggerType
+from changewire.triggers.noticing import Memory, Notice, Watch, notice
+from changewire.triggers.rules import Rules, make_rules
+
+NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
+SCOPE: dict[str, Any] = {"parameters": {}, "now": "2026-11-21T10:00:00Z", "lookup": {}}
+
+
+def kind_of(kind: str = "updated", **parts: Any) -> TriggerType:
+    """A type for records with an ``id``; ``parts`` as in a type file."""
+    plain: dict[str, Any] = {
+        "type": "http.thing",
+        "title": "Thing",
+        "description": "A thing.",
+        "request": {"path": "/things"},
+        "items": "[*]",
+        "key": "id",
+        "kind": kind,
+        "event_type": "thing",
+        "payload": {"item": "{{ item }}"},
+        "sample": {"id": 1, "status": "open"},
+    }
+    if kind == "status":
+        plain["status"] = "status"
+    return TriggerType.model_validate({**plain, **parts})
+
+
+def rules_of(*ignore: str, sample: Any = None, **compare: Any) -> Rules:
+    """Comparison rules; fields that appear count, unless told otherwise."""
+    compare = {"new_fields": "count", **compare}
+    return make_rules(kind_of(compare=compare, sample={"id": 1} if sample is None else sample), ignore)
+
+
+def digest_of(item: Any, rules: Rules) -> str:
+    return content_hash(canonical(item, rules, SCOPE))
+
+
+def differences(old: Any, new: Any, rules: Rules | None = None) -> dict[str, tuple[Any, Any]]:
+    """``{path: (old, new)}``."""
+    found = changes_between(old, new, rules or rules_of(), SCOPE)
+    return {change.path: (change.old, change.new) for change in found}
+
+
+class Watcher:
+    """One trigger's memory from reading to reading, as the engine keeps it."""
+
+    def __init__(self, kind: TriggerType, *ignore: str, settle: int = 1, backfill: Iterable[str] = ()) -> None:
+        self.kind, self.settle = kind, settle
+        self.watch = Watch(kind, make_rules(kind, ignore), settle)
+        self.items: dict[str, ItemRecord] = {}
+        self.baseline_at: datetime | None = None
+        self.rules: str | None = None
+        self.backfill = frozenset(backfill)
+        self.last = Notice()
+
+    def ignore(self, *paths: str) -> None:
+        """Edit the workflow's ``ignore``."""
+        self.watch = Watch(self.kind, make_rules(self.kind, paths), self.settle)
+
+    def read(self, *items: Any, now: datetime = NOW) -> list[str]:
+        """Take one reading; what fired, as ``key`` or ``key:path,path``."""
+        memory = Memory(self.items, self.baseline_at, self.rules, self.backfill if self.baseline_at is None else None)
+        self.last = notice([(item, SCOPE) for item in items], self.watch, memory, now)
+        records = [*self.last.quiet, *(n.record for n in self.last.noticed if n.record)]
+        self.items |= {record.key: record for record in records}
+        self.baseline_at, self.rules = self.baseline_at or now, self.watch.rules.fingerprint
+        return [":".join(filter(None, [n.key, ",".join(c.path for c in n.changes)])) for n in self.last.noticed]
