@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from changewire.actions.scope import step_key
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.support.actor import Actor, Truth
@@ -63,7 +65,7 @@ def prove(folder: Path, kills: int, seed: int = 1, longest_s: float = 2.4) -> Ou
             daemon.kill()
         actor.stop()
         with DaemonProcess(home) as daemon:
-            _let_it_end(home, actor.truth)
+            _let_it_end(daemon, actor.truth)
             assert daemon.terminate() == 0
         _check_events(home, actor.truth)
         _check_report(home, figures, _figures(sandbox))
@@ -75,9 +77,9 @@ def _counts(home: Path) -> Counter[str]:
     return Counter(dict(ask(home, "SELECT workflow, count(*) FROM events GROUP BY workflow")))
 
 
-def _let_it_end(home: Path, truth: Truth) -> None:
+def _let_it_end(daemon: DaemonProcess, truth: Truth) -> None:
     """Wait until all that must come is there, then for some more polls of each trigger, and for all runs."""
-    workflows = [*truth.ordered, *truth.keys]
+    home, workflows = daemon.home, [*truth.ordered, *truth.keys]
     wait_for(lambda: all(_counts(home)[name] >= truth.count(name) for name in workflows), 40)
     before = dict(ask(home, "SELECT id, polls FROM triggers"))
 
@@ -86,7 +88,9 @@ def _let_it_end(home: Path, truth: Truth) -> None:
         open_runs = ask(home, "SELECT id FROM runs WHERE finished_at IS NULL")
         return all(now[i] >= polls + QUIET_POLLS for i, polls in before.items()) and not open_runs
 
-    assert wait_for(quiet, 60), ask(home, "SELECT state, reason FROM runs WHERE finished_at IS NULL")
+    if not wait_for(quiet, 60):
+        unfinished = ask(home, "SELECT state, reason FROM runs WHERE finished_at IS NULL")
+        pytest.fail(f"no end: {daemon.alive()=} {unfinished}\n{daemon.log.read_text()[-3000:]}")
 
 
 def _check_events(home: Path, truth: Truth) -> None:

@@ -46,7 +46,7 @@ class Cast:
 
 def make_cast(sandbox: Sandbox) -> Cast:
     """Meetings and webinars for every type; those of sessions have had one already."""
-    daily = {"type": 1, "repeat_interval": 1, "end_times": 300}
+    daily = {"type": 1, "repeat_interval": 1, "end_times": 50}
     recurring = {"type": 8, "recurrence": daily, "user_id": OWNER_EMAIL}
     meeting = [sandbox.control("create_meeting", topic=f"Watched {n}", **recurring)["meeting_id"] for n in range(4)]
     webinar = [
