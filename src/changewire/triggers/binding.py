@@ -28,13 +28,15 @@ def watch_for(kind: TriggerType, ignore: tuple[str, ...], settle: int) -> Watch:
 
 
 def fingerprint(kind: TriggerType, parameters: Mapping[str, Json]) -> str:
-    """Follows from what is watched: the type and all parameters but those that only tune how."""
+    """Follows from what is watched: the type, what identifies its items, and all parameters but those that only
+    tune how. With another key nothing that is remembered would be found again, so that is another watch.
+    """
     watched = {
         name: value
         for name, value in parameters.items()
         if value is not None and not (name in kind.parameters and kind.parameters[name].tuning)
     }
-    return digest(dumps([kind.type, watched]), 16)
+    return digest(dumps([kind.type, kind.key, watched]), 16)
 
 
 @dataclass(frozen=True)

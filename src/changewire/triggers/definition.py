@@ -13,15 +13,23 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from changewire.connectors.definition import Paging
-from changewire.durations import parse_duration
+from changewire.durations import format_duration, parse_duration
 from changewire.parameters import Parameter
-from changewire.paths import parse_path
+from changewire.paths import EACH, parse_path
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.values import Json
 
-
 SHAPE = ("items", "key", "status", "created_at", "ready", "paging", "new_items", "absences")
 """Keys whose value, and those of `compare`, may as a whole be one template on ``parameters``, worked out once."""
+
+
+INTERVAL = {
+    "type": "number",
+    "min": 0.01,
+    "tuning": True,
+    "description": "Minutes between two polls; the workflow's own `every` goes before it.",
+}
+"""A parameter that every type has."""
 
 
 def shaped(data: dict[str, Any], shape: dict[str, Any], parameters: dict[str, Json]) -> dict[str, Any]:
@@ -60,6 +68,18 @@ def _path_keys(value: object) -> object:
     return value
 
 
+def _plain_path(value: object) -> object:
+    if isinstance(value, str) and EACH in value:
+        raise ValueError(f"{value!r} must name one field: {EACH} cannot stand in it")
+    return _path(value)
+
+
+def _expression(value: object) -> object:
+    for _, message in EXPRESSIONS.expression_problems(value):
+        raise ValueError(message)
+    return value
+
+
 def _alternatives(value: object) -> object:
     """``id`` → ``[[id]]`` and ``[a, b]`` → ``[[a, b]]``: behind this door there is only the long form."""
     if isinstance(value, str):
@@ -70,7 +90,13 @@ def _alternatives(value: object) -> object:
 
 
 PathText = Annotated[str, BeforeValidator(_path)]
-KeyPaths = Annotated[tuple[tuple[PathText, ...], ...], BeforeValidator(_alternatives)]
+FieldPath = Annotated[str, BeforeValidator(_plain_path)]  # of one field, without [*]
+Expression = Annotated[str, BeforeValidator(_expression)]
+KeyPaths = Annotated[
+    tuple[Annotated[tuple[FieldPath, ...], Field(min_length=1)], ...],
+    Field(min_length=1),
+    BeforeValidator(_alternatives),
+]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Kind = Literal["created", "updated", "status", "deleted"]
 
@@ -110,9 +136,9 @@ class RequestSpec(_Part):
 class Lookup(RequestSpec):
     """A request made first whose records tell what to ask: the main request is sent once for each of them."""
 
-    when: str = "{{ true }}"  # False: no lookup, `otherwise` is the only record
+    when: Expression = "{{ true }}"  # False: no lookup, `otherwise` is the only record
     items: PathText = ""  # where its records are; empty: the whole answer is the one record
-    newest_by: PathText | None = None  # take the records with the greatest values here first; None: as listed
+    newest_by: FieldPath | None = None  # take the records with the greatest values here first; None: as listed
     take: int = Field(1, ge=1, le=50)  # how many records at most
     otherwise: dict[str, Any] = Field(default_factory=dict)
 
@@ -127,20 +153,29 @@ class Window(_Part):
     longest: Duration  # the longest span that the API serves in one request
     reach: Duration  # the API knows nothing older than this
 
+    @model_validator(mode="after")
+    def _spans_have_a_length(self) -> Window:
+        least = timedelta(days=1) if self.format == "date" else timedelta(minutes=1)
+        if self.longest < least:
+            raise ValueError(f"`longest` must be at least {format_duration(least)} with format: {self.format}")
+        if self.reach < self.lookback:
+            raise ValueError("`reach` must not be shorter than `lookback`")
+        return self
+
 
 class Records(_Part):
     """A list inside an item whose entries are records with an identity."""
 
     key: KeyPaths  # fields that identify an entry; alternatives are tried in order
-    keep: str | None = None  # template; entries for which it is false do not count
-    slides_by: PathText | None = None  # entries beyond the greatest known value here are not new, the window moved
+    keep: Expression | None = None  # template; entries for which it is false do not count
+    slides_by: FieldPath | None = None  # entries beyond the greatest known value here are not new, the window moved
 
 
 class VolatileWhen(_Part):
     """A path that is volatile only for some items."""
 
     path: PathText
-    when: str
+    when: Expression
 
 
 class Compare(_Part):
@@ -148,7 +183,7 @@ class Compare(_Part):
 
     volatile: tuple[PathText | VolatileWhen, ...] = ()  # never count
     secret: tuple[PathText, ...] = ()  # carry a token: never count, and are not remembered
-    only: tuple[PathText, ...] = ()  # nothing else counts; empty: everything does
+    only: tuple[FieldPath, ...] = ()  # nothing else counts; empty: everything does
     lists: Annotated[dict[str, Records], BeforeValidator(_path_keys)] = Field(default_factory=dict)
     ordered: tuple[PathText, ...] = ()  # lists whose order is a value; the order of all others never counts
     text_sets: Annotated[dict[str, str], BeforeValidator(_path_keys)] = Field(default_factory=dict)  # path: separator
@@ -180,10 +215,10 @@ class TriggerType(_Part):
     key: KeyPaths  # fields that identify an item, `lookup.uuid` and `parameters.x` included; alternatives in order
     kind: Kind
     new_items: Literal["baseline", "fire"] = "baseline"  # kinds updated, status: what an item never seen before is
-    ready: str = "{{ true }}"  # a new item is not there yet while this is false
-    created_at: PathText | None = None  # when the item was made; older than the watch itself is not new
-    happened_at: PathText | None = None  # the moment an item is about, for backfill; None: `created_at`
-    status: PathText | None = None  # kind status: the field that is watched
+    ready: Expression | None = None  # an item is not looked at while this is false; None: it always is
+    created_at: FieldPath | None = None  # when the item was made; older than the watch itself is not new
+    happened_at: FieldPath | None = None  # the moment an item is about, for backfill; None: `created_at`
+    status: FieldPath | None = None  # kind status: the field that is watched
     absences: int = Field(2, ge=1, le=100)  # kind deleted: complete polls in a row without the item
     compare: Compare = Compare()
     detail: Detail | None = None
@@ -204,6 +239,8 @@ class TriggerType(_Part):
         inner = data.get("compare")
         if isinstance(inner, dict) and (templates := {k: v for k, v in inner.items() if _is_template(v)}):
             shape["compare"] = templates
+        if isinstance(parameters := data.get("parameters", {}), dict):
+            data = {**data, "parameters": {**parameters, "interval": INTERVAL}}
         connector = data.get("connector", str(data.get("type", "")).partition(".")[0])
         return {**shaped(data, shape, _defaults(data)), "connector": connector, "shape": shape}
 
@@ -211,4 +248,10 @@ class TriggerType(_Part):
     def _status_has_a_field(self) -> TriggerType:
         if (self.kind == "status") is not (self.status is not None):
             raise ValueError("`status` names the watched field of kind: status, and of no other kind")
+        return self
+
+    @model_validator(mode="after")
+    def _key_tells_items_apart(self) -> TriggerType:
+        if self.items and any(all(part.startswith("parameters.") for part in parts) for parts in self.key):
+            raise ValueError("`items` names a list, so `key` must say which field identifies an item in it")
         return self

@@ -21,6 +21,8 @@ from changewire.triggers.comparing import (
     canonical,
     changes_between,
     content_hash,
+    plain_form,
+    plain_text,
     remembered,
 )
 from changewire.triggers.definition import TriggerType
@@ -63,6 +65,7 @@ class Noticed:
     changes: tuple[Change, ...]
     discriminator: tuple[Json, ...]  # what tells this event from others of the same item
     record: ItemRecord | None  # what is remembered once it has fired; None: forgotten
+    scope: Scope = field(default_factory=dict)  # that the item was read in; empty for one that is gone
     backfill: bool = False
 
 
@@ -76,13 +79,18 @@ class Notice:
 
 
 def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
-    """The identity of an item as text. Raises PollError naming the field when the item has none."""
-    for parts in kind.key:
+    """The identity of an item as text. Raises PollError naming the field when the item has none.
+
+    Different values give different texts, those of a second or third choice of fields included: they begin with
+    colons, which a value never does.
+    """
+    for choice, parts in enumerate(kind.key):
         values = [_key_part(item, part, scope) for part in parts]
         if all(value not in (MISSING, None, "") for value in values):
             if any(isinstance(value, dict | list) for value in values):
                 raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
-            return ":".join(str(value).replace("%", "%25").replace(":", "%3A") for value in values)
+            texts = (plain_text(value).replace("%", "%25").replace(":", "%3A") for value in values)
+            return ":" * choice + ":".join(texts)
     wanted = " or ".join(" + ".join(parts) for parts in kind.key)
     raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
 
@@ -107,10 +115,11 @@ def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, no
         if key not in seen:
             seen.add(key)
             judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
+    unseen = [record for key, record in memory.items.items() if key not in seen]
     if watch.kind.kind == "deleted" and memory.baseline_at is not None:
-        _judge_absent([record for key, record in memory.items.items() if key not in seen], watch, memory, result)
-    if memory.rules not in (None, watch.rules.fingerprint):
-        _rehash_unseen(seen, watch, memory, result, now)
+        _judge_absent(unseen, watch, memory, result)
+    elif watch.kind.kind != "deleted":
+        _keep_unseen(unseen, watch, memory, result)
     return result
 
 
@@ -127,6 +136,25 @@ class _Case:
     def baseline(self) -> bool:
         return self.memory.baseline_at is None
 
+    def ready(self) -> bool:
+        """Whether the item counts as there at all."""
+        ready = self.watch.kind.ready
+        return ready is None or EXPRESSIONS.condition(ready, {**self.scope, "item": self.item})
+
+    def same_rules(self) -> bool:
+        """Whether the remembered hash was made by the present rules."""
+        return self.memory.rules == self.watch.rules.fingerprint
+
+    def fire(
+        self, old: Json, changes: Iterable[Change], record: ItemRecord, result: Notice, *, backfill: bool = False
+    ) -> None:
+        """An event. Its id holds the epoch as well, so that what happens again after a reset is another event."""
+        parts: tuple[Json, ...] = ()
+        if self.watch.kind.kind != "created":
+            parts = (record.revision, record.hash, str(self.memory.baseline_at or ""))
+        result.noticed.append(Noticed(self.key, self.item, old, tuple(changes), parts, record, self.scope, backfill))
+        result.verdicts["fired"] += 1
+
     def pending(self) -> bool:
         """Seen before only as a candidate that has not settled."""
         return self.known is not None and self.known.revision == 0
@@ -141,54 +169,60 @@ def _judge_created(case: _Case, result: Notice) -> None:
     if case.known is not None and not case.pending() and not wanted:
         result.verdicts["seen"] += 1
         return
-    if not EXPRESSIONS.condition(case.watch.kind.ready, {**case.scope, "item": case.item}):
+    if not case.ready():
         result.verdicts["not_ready"] += 1
         return
     record = case.remembered("")
     if wanted:
-        _fire(Noticed(case.key, case.item, None, (), (), record, backfill=True), result)
+        case.fire(None, (), record, result, backfill=True)
     elif case.baseline() or _older_than_watch(case):
         result.quiet.append(record)
         result.verdicts["baseline" if case.baseline() else "old"] += 1
     elif _settled(case, content_hash(canonical(case.item, case.watch.rules, case.scope)), result):
-        _fire(Noticed(case.key, case.item, None, (), (), record), result)
+        case.fire(None, (), record, result)
 
 
 def _judge_updated(case: _Case, result: Notice) -> None:
+    if not case.ready():
+        result.verdicts["not_ready"] += 1
+        return
     digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
     if case.known is None or case.pending():
         _judge_unknown(case, digest, result)
         return
     known = case.known
-    if known.hash == digest and case.memory.rules == case.watch.rules.fingerprint:
+    if known.hash == digest and case.same_rules():
         _unchanged(known, result)
         return
     old = loads(known.body or b"null")
     changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope))
     if not changes:
-        result.quiet.append(replace(case.remembered(digest, revision=known.revision)))
+        result.quiet.append(case.remembered(digest, revision=known.revision))
         result.verdicts["only_noise"] += 1
     elif _settled(case, digest, result):
-        record = case.remembered(digest, revision=known.revision + 1)
-        _fire(Noticed(case.key, case.item, old, changes, (record.revision, digest), record), result)
+        case.fire(old, changes, case.remembered(digest, revision=known.revision + 1), result)
 
 
 def _judge_status(case: _Case, result: Notice) -> None:
+    if not case.ready():
+        result.verdicts["not_ready"] += 1
+        return
     path = parse_path(case.watch.kind.status or "")
     value = get(case.item, path)
     if value is MISSING:
         raise PollError(f"item {case.key} has no field {case.watch.kind.status!r}, which is the watched status")
-    digest = content_hash(value)
+    digest = content_hash(plain_form(value))
     if case.known is None or case.pending():
         _judge_unknown(case, digest, result)
-    elif case.known.hash == digest:
-        _unchanged(case.known, result)
+        return
+    old = loads(case.known.body or b"null")
+    found = get(old, path)
+    before = None if found is MISSING else found
+    if digest == (case.known.hash if case.same_rules() else content_hash(plain_form(before))):
+        _unchanged(replace(case.known, hash=digest), result, store=not case.same_rules())
     elif _settled(case, digest, result):
         record = case.remembered(digest, revision=case.known.revision + 1)
-        old = loads(case.known.body or b"null")
-        before = get(old, path)
-        change = Change(path, None if before is MISSING else before, value)
-        _fire(Noticed(case.key, case.item, old, (change,), (record.revision, digest), record), result)
+        case.fire(old, [Change(path, before, value)], record, result)
 
 
 def _judge_present(case: _Case, result: Notice) -> None:
@@ -213,25 +247,23 @@ def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: 
             continue
         item = loads(record.body or b"null")
         tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
-        _fire(Noticed(record.key, item, item, (), (record.revision,), tombstone), result)
+        epoch = (record.revision, str(memory.baseline_at))
+        result.noticed.append(Noticed(record.key, item, item, (), epoch, tombstone))
+        result.verdicts["fired"] += 1
 
 
 def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
     """An item of kind updated or status that was not there before."""
-    if not EXPRESSIONS.condition(case.watch.kind.ready, {**case.scope, "item": case.item}):
-        result.verdicts["not_ready"] += 1
-        return
     record = case.remembered(digest)
     if case.baseline() or case.watch.kind.new_items == "baseline" or _older_than_watch(case):
         result.quiet.append(record)
         result.verdicts["baseline"] += 1
     elif _settled(case, digest, result):
-        changes = tuple(additions(case.item, case.watch.rules, case.scope))
-        _fire(Noticed(case.key, case.item, None, changes, (record.revision, digest), record), result)
+        case.fire(None, additions(case.item, case.watch.rules, case.scope), record, result)
 
 
-def _unchanged(known: ItemRecord, result: Notice) -> None:
-    if known.candidate is not None:  # it went back to what it was before it had settled
+def _unchanged(known: ItemRecord, result: Notice, *, store: bool = False) -> None:
+    if store or known.candidate is not None:  # it went back to what it was before it had settled
         result.quiet.append(replace(known, candidate=None, candidate_count=0))
     result.verdicts["unchanged"] += 1
 
@@ -261,20 +293,14 @@ def _older_than_watch(case: _Case) -> bool:
         return False
 
 
-def _fire(noticed: Noticed, result: Notice) -> None:
-    result.noticed.append(noticed)
-    result.verdicts["fired"] += 1
-
-
-def _rehash_unseen(seen: set[str], watch: Watch, memory: Memory, result: Notice, now: datetime) -> None:
-    """Items that this reading did not hold are brought to the present rules too: their fingerprint is one for all."""
-    if watch.kind.kind != "updated":
-        return
-    scope = {"parameters": {}, "now": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "lookup": {}}
-    for key, record in memory.items.items():
-        if key not in seen and record.body is not None:
-            digest = content_hash(canonical(loads(record.body), watch.rules, scope))
-            result.quiet.append(replace(record, hash=digest))
+def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> None:
+    """Items that this reading did not hold: they settle in polls in a row only, and a hash that other rules made is
+    dropped, so that the item is compared field by field when it is seen again."""
+    other_rules = watch.kind.kind == "updated" and memory.rules not in (None, watch.rules.fingerprint)
+    for record in unseen:
+        if other_rules or record.candidate is not None:
+            left = "" if other_rules else record.hash
+            result.quiet.append(replace(record, hash=left, candidate=None, candidate_count=0))
 
 
 _JUDGES: dict[str, Callable[[_Case, Notice], None]] = {

@@ -34,6 +34,7 @@ def make_event(
         "changes": list(noticed.changes),
         "detail": detail if detail is not None else noticed.item,
     }
+    names["event_type"] = str(EXPRESSIONS.render(kind.event_type, names))
     return EventRecord(
         id=make_id("evt", trigger_id, kind.kind, noticed.key, *noticed.discriminator),
         trigger_id=trigger_id,
@@ -41,7 +42,7 @@ def make_event(
         workflow=workflow,
         type=kind.type,
         kind=kind.kind,
-        event_type=str(EXPRESSIONS.render(kind.event_type, names)),
+        event_type=names["event_type"],
         key=noticed.key,
         detected_at=now,
         payload=EXPRESSIONS.render(kind.payload, names),
