@@ -23,8 +23,9 @@ setup: $(VENV)/.test  ## make .venv with the program and what its tests need
 demo: $(VENV)/.program  ## watch a local stand-in for Zoom change, and see what fires; needs no account
 	@$(BIN)/changewire demo $(ARGS)
 
+# Four at a time, on two cores as well: half of the time a test waits for a process, a socket or a disk.
 test: $(VENV)/.test  ## the whole test suite but the long proofs
-	$(BIN)/python -m pytest -m "not torture" -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -m "not torture" -n 4 $(ARGS)
 
 check: $(VENV)/.check  ## linter, formatter, types, and whether the package builds
 	$(BIN)/ruff check .
