@@ -25,10 +25,10 @@ from changewire.state.records import (
     TriggerRecord,
     TriggerState,
 )
-from changewire.triggers.comparing import Scope, additions
+from changewire.triggers.comparing import additions
 from changewire.triggers.noticing import Memory, Notice, Noticed, item_key, notice
 from changewire.triggers.payloads import make_event
-from changewire.triggers.polling import Allowance, Reading, fetch_detail, read
+from changewire.triggers.polling import NEVER, Allowance, Reading, fetch_detail, read
 from changewire.triggers.schedule import percentile, retry_delay
 from changewire.values import Json, make_id
 
@@ -112,8 +112,8 @@ class Engine:
         for item, scope in reading.items:
             key = item_key(item, trigger.watch.kind, scope)
             changes = tuple(additions(item, trigger.watch.rules, scope))
-            noticed.setdefault(key, Noticed(key, item, item, changes, (), None, backfill=True))
-        return [self._event(trigger, each, reading, now) for each in list(noticed.values())[:SAMPLES]]
+            noticed.setdefault(key, Noticed(key, item, item, changes, (), None, scope, backfill=True))
+        return [self._event(trigger, each, now) for each in list(noticed.values())[:SAMPLES]]
 
     def _find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Found:
         current = record.rules == trigger.watch.rules.fingerprint and not (record.cursor or {}).get("pending")
@@ -126,7 +126,7 @@ class Engine:
         memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
         result = notice(reading.items, trigger.watch, memory, now)
         chosen, left = _bounded(result.noticed, trigger)
-        events = [self._event(trigger, noticed, reading, now) for noticed in chosen]
+        events = [self._event(trigger, noticed, now) for noticed in chosen]
         waiting = [noticed.key for noticed in left if noticed.backfill]
         cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
         if left or UNSETTLED & result.verdicts.keys():
@@ -140,25 +140,26 @@ class Engine:
         poll = self.home.settings.poll
         interval = trigger.schedule.interval(now).total_seconds()
 
-        def once() -> Reading:
+        def once(*, fresh: bool) -> Reading:
             allowance = Allowance(
                 deadline=self._clock.monotonic() + poll.time.total_seconds(),
                 monotonic=self._clock.monotonic,
                 pages=poll.pages,
                 items=poll.items,
                 bytes=poll.bytes,
-                fresh_s=0.0 if fresh else min(interval * FRESH_SHARE, FRESH_MOST),
+                fresh_s=NEVER if fresh else min(interval * FRESH_SHARE, FRESH_MOST),
             )
-            since = trigger.config.first_poll.since if record.baseline_at is None else None
+            backfilling = record.baseline_at is None or bool((record.cursor or {}).get("backfill"))
+            since = trigger.config.first_poll.since if backfilling else None
             return read(
                 trigger.reader, client, allowance, now, last_ok=record.last_ok, since=since, known_hash=known_hash
             )
 
-        reading = once()
+        reading = once(fresh=fresh)
         if record.baseline_at is None and reading.pages > 1:
             # an item can slip past between two pages while the list shifts; in the baseline it would be missed for
             # good and look new in the next poll, so the baseline is read twice
-            reading.items += once().items
+            reading.items += once(fresh=True).items
         return reading
 
     def _backfill(self, trigger: Trigger, record: TriggerRecord, reading: Reading) -> list[str]:
@@ -183,8 +184,8 @@ class Engine:
         )
         return chosen
 
-    def _event(self, trigger: Trigger, noticed: Noticed, reading: Reading, now: datetime) -> EventRecord:
-        scope = self._scope_of(noticed, reading, trigger, now)
+    def _event(self, trigger: Trigger, noticed: Noticed, now: datetime) -> EventRecord:
+        scope = noticed.scope or trigger.reader.scope(now)
         detail = None
         if trigger.watch.kind.detail is not None:
             poll = self.home.settings.poll
@@ -203,11 +204,6 @@ class Engine:
             now=now,
             detail=detail,
         )
-
-    def _scope_of(self, noticed: Noticed, reading: Reading, trigger: Trigger, now: datetime) -> Scope:
-        """The scope that the item was read in: its lookup record may be part of its payload."""
-        found = (scope for item, scope in reading.items if item is noticed.item)
-        return next(found, None) or trigger.reader.scope(now)
 
     def _commit(
         self, trigger: Trigger, record: TriggerRecord, claimed: Claimed, now: datetime, found: Found

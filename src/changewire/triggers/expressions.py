@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from changewire.paths import Tokens, format_path, is_entry
 from changewire.templates import Templates
@@ -62,13 +61,18 @@ def removed(changes: Iterable[Change], name: str) -> list[Json]:
     return [c.old for c in changes if _is_entry_of(c, name) and c.new is None]
 
 
+def edited(changes: Iterable[Change], name: str) -> list[dict[str, Json]]:
+    """``{"id", "field", "old", "new"}`` for each difference inside a record that stayed in the list ``name``."""
+    return [
+        {"id": c.tokens[1][1:-1], "field": format_path(c.tokens[2:]), "old": c.old, "new": c.new}
+        for c in changes
+        if len(c.tokens) > 2 and c.tokens[0] == name and is_entry(c.tokens[1])
+    ]
+
+
 def moved(changes: Iterable[Change], name: str, field: str) -> list[dict[str, Json]]:
     """``{"id", "old", "new"}`` for each record of the list ``name`` whose ``field`` changed."""
-    return [
-        {"id": c.tokens[1][1:-1], "old": c.old, "new": c.new}
-        for c in changes
-        if len(c.tokens) == 3 and c.tokens[0] == name and c.tokens[2] == field
-    ]
+    return [{k: e[k] for k in ("id", "old", "new")} for e in edited(changes, name) if e["field"] == field]
 
 
 def _is_entry_of(change: Change, name: str) -> bool:
@@ -76,6 +80,14 @@ def _is_entry_of(change: Change, name: str) -> bool:
 
 
 EXPRESSIONS = Templates(
-    {"fields": fields, "as_fields": as_fields, "entries": entries, "added": added, "removed": removed, "moved": moved}
+    {
+        "fields": fields,
+        "as_fields": as_fields,
+        "entries": entries,
+        "added": added,
+        "removed": removed,
+        "edited": edited,
+        "moved": moved,
+    }
 )
 """What every template of a trigger type is worked out with."""

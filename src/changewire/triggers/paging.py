@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeAlias
 
 from changewire.connectors.definition import Paging
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
-from changewire.values import Json
+from changewire.values import Json, digest, dumps
+
+Headers: TypeAlias = Mapping[str, str]
+_RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
 @dataclass
@@ -18,24 +22,33 @@ class Pages:
     """Where a listing stands. One object reads one listing once; a restart makes a new one."""
 
     paging: Paging
-    page: int = 1
+    page: int = 1  # the number of the page that is being read
     seen: set[str] = field(default_factory=set)  # all tokens so far: some servers go round in circles
+    by_token: bool = False  # a token was there, so the page after which there is none is the last
 
-    def next_query(self, data: Json, headers: Any, count: int) -> tuple[tuple[str, str], ...] | str | None:
+    def next_query(self, data: Json, headers: Headers, count: int) -> tuple[tuple[str, str], ...] | str | None:
         """What the next request must send besides its own query, or its whole URL; None after the last page.
 
-        ``data`` and ``headers`` are the answer's, ``count`` how many items it held. Raises PollError on a token that
+        ``data`` and ``headers`` are the answer's, ``count`` how many items it held. Raises PollError on a page that
         was there before.
         """
-        token = self._token(data)
-        if self.paging.kind in ("token", "token_or_page") and token:
-            self._once(token)
-            return ((self.paging.token_query, token),)
-        if self.paging.kind in ("page_number", "token_or_page"):
-            return self._next_number(data, count)
-        if self.paging.kind == "link":
-            return self._next_link(headers)
-        return None
+        more = self._next(data, headers, count)
+        self.page += more is not None
+        return more
+
+    def _next(self, data: Json, headers: Headers, count: int) -> tuple[tuple[str, str], ...] | str | None:
+        kind = self.paging.kind
+        if kind == "link":
+            target = next_link(headers)
+            return None if target is None else self._once(target)
+        if kind in ("token", "token_or_page"):
+            token = self._token(data)
+            if token:
+                self.by_token = True
+                return ((self.paging.token_query, self._once(token)),)
+            if kind == "token" or self.by_token:
+                return None
+        return self._next_number(data, count) if kind in ("page_number", "token_or_page") else None
 
     def _token(self, data: Json) -> str:
         found = get(data, parse_path(self.paging.token_field))
@@ -43,25 +56,31 @@ class Pages:
 
     def _next_number(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
         total = get(data, parse_path(self.paging.count_field))
-        last = self.page >= int(total) if str(total).isdigit() else count == 0
-        self.page += 1
-        return None if last else ((self.paging.page_query, str(self.page)),)
+        if isinstance(total, str) and total.isdecimal():
+            total = int(total)
+        last = self.page >= total if isinstance(total, int) else count == 0
+        if last:
+            return None
+        self._once(digest(dumps(data)))  # a server that does not know the parameter gives its first page for ever
+        return ((self.paging.page_query, str(self.page + 1)),)
 
-    def _next_link(self, headers: Any) -> str | None:
-        """https://www.rfc-editor.org/rfc/rfc8288: the target whose relation is "next"."""
-        for part in re.split(r",\s*(?=<)", headers.get("Link") or headers.get("link") or ""):
-            target = re.match(r"\s*<([^>]*)>(.*)", part)
-            if target and re.search(r';\s*rel\s*=\s*"?([^";]*\s)?next(\s[^";]*)?"?', target[2], re.IGNORECASE):
-                self._once(target[1])
-                return target[1]
-        return None
-
-    def _once(self, token: str) -> None:
+    def _once(self, token: str) -> str:
         if token in self.seen:
             raise PollError(
                 "the source repeats a page that it gave before, so its list has no end; nothing was changed"
             )
         self.seen.add(token)
+        return token
+
+
+def next_link(headers: Headers) -> str | None:
+    """https://www.rfc-editor.org/rfc/rfc8288: the target whose relation is "next"; None where there is none."""
+    for part in re.split(r",\s*(?=<)", headers.get("Link") or headers.get("link") or ""):
+        target = re.match(r"\s*<([^>]*)>(.*)", part)
+        relation = _RELATION.search(target[2]) if target else None
+        if target and relation and "next" in (relation[1] or relation[2]).lower().split():
+            return target[1]
+    return None
 
 
 def merge_query(query: tuple[tuple[str, str], ...], more: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -5,8 +5,7 @@ Layers of one loop each: lookups around windows around pages around one request.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,16 +13,16 @@ from typing import Protocol
 
 from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
-from changewire.connectors.paths import encode_segment
 from changewire.errors import ApiError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
+from changewire.triggers.asking import build_request
 from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
-from changewire.triggers.definition import FailureMatch, RequestSpec
+from changewire.triggers.definition import FailureMatch
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.paging import Pages, merge_query, resolve_link
+from changewire.triggers.paging import Pages, merge_query, next_link, resolve_link
 from changewire.triggers.windows import spans
-from changewire.values import Json, digest
+from changewire.values import Json, digest, dumps
 
 RESTARTS = 2  # how often a listing is begun anew after its page token died
 DEAD_TOKEN = "dead_page_token"  # the reason that a connector gives such an error
@@ -31,7 +30,8 @@ _TOO_MUCH = (
     "the list does not end within the poll's allowance of {what}, so nothing was taken from it; "
     "watch less or raise `poll: {name}` in config/changewire.yaml"
 )
-_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.]*)(:uuid)?\}")
+NEVER = -1.0  # an age that no shared answer has: ask anew
+DEPTH, SERIALISED_DEPTH = 100, 254  # levels of nested lists and objects
 
 
 class Source(Protocol):
@@ -130,41 +130,6 @@ def fetch_detail(reader: Reader, source: Source, allowance: Allowance, scope: Sc
         raise
 
 
-def build_request(spec: RequestSpec, reader: Reader, scope: Scope, more: tuple[tuple[str, str], ...] = ()) -> Request:
-    """The request that ``spec`` describes. Raises PollError where the path asks for something that is not there."""
-    query = [(name, _query_text(value)) for name, value in EXPRESSIONS.render(spec.query, scope).items()]
-    headers = [(name, _query_text(value)) for name, value in EXPRESSIONS.render(spec.headers, scope).items()]
-    return Request(
-        method="GET",
-        path=_PLACEHOLDER.sub(lambda m: _segment(m[1], bool(m[2]), reader, scope), _rendered(spec.path, scope)),
-        query=merge_query(tuple((name, text) for name, text in query if text), more),
-        headers=tuple(headers),
-        label=spec.label,
-    )
-
-
-def _rendered(path: str, scope: Scope) -> str:
-    return str(EXPRESSIONS.render(path, scope)) if "{{" in path else path
-
-
-def _segment(name: str, uuid: bool, reader: Reader, scope: Scope) -> str:
-    head = name.partition(".")[0]
-    if head in {"lookup", "item"} and "." in name:
-        value = get(scope[head], parse_path(name.partition(".")[2]))
-    else:
-        value = reader.parameters.get(name)
-        uuid = uuid or reader.kind.parameters[name].uuid
-    if value in (MISSING, None, ""):
-        raise PollError(f"the request's path needs {name}, and there is none")
-    return encode_segment(str(value), uuid=uuid)
-
-
-def _query_text(value: Json) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
 def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime, reading: Reading) -> Iterator[Scope]:
     scope = reader.scope(now)
     lookup = reader.kind.lookup
@@ -210,6 +175,7 @@ def _read_listing(
             if error.reason != DEAD_TOKEN or attempt == RESTARTS:
                 raise
             del reading.items[before:]  # from the first page again, with a new token
+            allowance.fresh_s = NEVER
 
 
 def _read_pages(
@@ -229,16 +195,34 @@ def _read_pages(
         reading.pages = max(reading.pages, pages.page)
         reading.body_hash = digest(answer.body) if reading.requests == 1 else None
         reading.answered_at = reading.answered_at or answer.date
-        if known_hash is not None and reading.body_hash == known_hash:
+        if known_hash is not None and reading.body_hash == known_hash and not _goes_on(pages, answer):
             reading.unchanged = True
             return
         data = answer.data
         found = _items_of(data, reader.kind.items)
+        _refuse_depth(found)
         reading.items += [(item, scope) for item in found]
         if len(reading.items) > allowance.items:
             raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
         more = pages.next_query(data, answer.headers, len(found))
         following = _following(request, answer, more)
+
+
+def _goes_on(pages: Pages, answer: Answer) -> bool:
+    """Whether a body that was the whole list before is its first page now: a link header stands outside the body."""
+    return pages.paging.kind == "link" and next_link(answer.headers) is not None
+
+
+def _refuse_depth(found: list[Json]) -> None:
+    """Raise PollError on data nested so deep that they could not be compared or stored. Serialising them inside as
+    many lists as the serialiser allows more levels than we do is the fastest way to find out."""
+    for _ in range(SERIALISED_DEPTH - DEPTH):
+        found = [found]
+    try:
+        dumps(found)
+    except TypeError:
+        message = f"the answer is nested deeper than {DEPTH} levels, which no list of records is; nothing was changed"
+        raise PollError(message) from None
 
 
 def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ...] | str | None) -> Request | None:
@@ -281,8 +265,3 @@ def _means_empty(error: ApiError, matches: tuple[FailureMatch, ...]) -> bool:
         and (match.message is None or match.message.lower() in str(error).lower())
         for match in matches
     )
-
-
-def names_in_path(path: str) -> Mapping[str, bool]:
-    """The placeholders of a path, and whether each is written as a UUID."""
-    return {m[1]: bool(m[2]) for m in _PLACEHOLDER.finditer(path)}

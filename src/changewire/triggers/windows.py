@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from changewire.triggers.definition import Window
 
@@ -35,4 +35,4 @@ def spans(
 
 
 def _text(moment: datetime, window: Window) -> str:
-    return moment.strftime("%Y-%m-%d" if window.format == "date" else "%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%d" if window.format == "date" else "%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,69 @@
+"""One request out of what a type and the parameters of a workflow say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from changewire.connectors.client import Request
+from changewire.connectors.paths import encode_segment
+from changewire.errors import PollError
+from changewire.paths import MISSING, get, parse_path
+from changewire.templates import has_expression
+from changewire.triggers.binding import Reader
+from changewire.triggers.comparing import Scope
+from changewire.triggers.definition import RequestSpec
+from changewire.triggers.expressions import EXPRESSIONS
+from changewire.triggers.paging import merge_query
+from changewire.values import Json, dumps_text
+
+_PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.]*)(:uuid)?\}")
+
+
+def build_request(spec: RequestSpec, reader: Reader, scope: Scope, more: tuple[tuple[str, str], ...] = ()) -> Request:
+    """The request that ``spec`` describes. Raises PollError where the path asks for something that is not there."""
+    query = [pair for name, value in EXPRESSIONS.render(spec.query, scope).items() for pair in _pairs(name, value)]
+    headers = [(name, _query_text(value)) for name, value in EXPRESSIONS.render(spec.headers, scope).items()]
+    return Request(
+        method="GET",
+        path=_path_of(spec, reader, scope),
+        query=merge_query(tuple((name, text) for name, text in query if text), more),
+        headers=tuple(headers),
+        label=spec.label,
+    )
+
+
+def names_in_path(path: str) -> Mapping[str, bool]:
+    """The placeholders of a path, and whether each is written as a UUID; a template has none."""
+    return {} if has_expression(path) else {m[1]: bool(m[2]) for m in _PLACEHOLDER.finditer(path)}
+
+
+def _path_of(spec: RequestSpec, reader: Reader, scope: Scope) -> str:
+    if has_expression(spec.path):  # what it gives is a path as it is, braces and all
+        return str(EXPRESSIONS.render(spec.path, scope))
+    return _PLACEHOLDER.sub(lambda m: _segment(m[1], bool(m[2]), reader, scope), spec.path)
+
+
+def _segment(name: str, uuid: bool, reader: Reader, scope: Scope) -> str:
+    head = name.partition(".")[0]
+    if head in {"lookup", "item"} and "." in name:
+        value = get(scope[head], parse_path(name.partition(".")[2]))
+    else:
+        value = reader.parameters.get(name)
+        uuid = uuid or reader.kind.parameters[name].uuid
+    if value in (MISSING, None, ""):
+        raise PollError(f"the request's path needs {name}, and there is none")
+    return encode_segment(str(value), uuid=uuid)
+
+
+def _pairs(name: str, value: Json) -> list[tuple[str, str]]:
+    """``state: [open, new]`` → ``state=open&state=new``."""
+    return [(name, _query_text(one)) for one in (value if isinstance(value, list) else [value])]
+
+
+def _query_text(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return dumps_text(value)
+    return "" if value is None else str(value)
