@@ -26,21 +26,21 @@ class Cast:
     webinar: int
     audience: int
 
-    def watches(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        """Workflow name → trigger type and its parameters."""
-        owner = OWNER_EMAIL
+    def watches(self, page: int = 2) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Workflow name → trigger type and its parameters; lists are asked for in pages of ``page``."""
+        owner, size = OWNER_EMAIL, {"page_size": page}
         return {
             "details": ("zoom.meeting_details_changed", {"meeting_id": self.details}),
-            "meetings": ("zoom.new_meeting_created", {"user_id": owner, "page_size": 4}),
+            "meetings": ("zoom.new_meeting_created", {"user_id": owner, **size}),
             "recording": ("zoom.meeting_recording_changed", {"meeting_id": str(self.recording)}),
-            "recordings": ("zoom.new_cloud_recording", {"user_id": owner, "page_size": 3}),
-            "participants": ("zoom.new_meeting_participant", {"meeting_id": str(self.participants), "page_size": 2}),
+            "recordings": ("zoom.new_cloud_recording", {"user_id": owner, **size}),
+            "participants": ("zoom.new_meeting_participant", {"meeting_id": str(self.participants), **size}),
             "summary": ("zoom.meeting_summary_updated", {"meeting_id": str(self.summary)}),
             "user": ("zoom.user_information_changed", {"user_id": owner}),
             "report": ("zoom.daily_usage_report_changed", {"group_id": GROUP}),
-            "webinars": ("zoom.new_webinar_created", {"user_id": owner, "page_size": 3}),
+            "webinars": ("zoom.new_webinar_created", {"user_id": owner, **size}),
             "webinar": ("zoom.webinar_details_changed", {"webinar_id": str(self.webinar)}),
-            "audience": ("zoom.new_webinar_participant", {"webinar_id": str(self.audience), "page_size": 2}),
+            "audience": ("zoom.new_webinar_participant", {"webinar_id": str(self.audience), **size}),
         }
 
 
@@ -96,11 +96,11 @@ def make_home(path: Path, connections: str, workflows: Mapping[str, str], settin
 
 
 def eleven(
-    cast: Cast, *, every: str = "1s", steps: list[Any] | None = None, only: tuple[str, ...] = ()
+    cast: Cast, *, every: str = "1s", steps: list[Any] | None = None, only: tuple[str, ...] = (), page: int = 2
 ) -> dict[str, str]:
     """A workflow for each of the eleven types, or for those named."""
     return {
         name: workflow(name, type_, parameters, every=every, steps=steps)
-        for name, (type_, parameters) in cast.watches().items()
+        for name, (type_, parameters) in cast.watches(page).items()
         if not only or name in only
     }
