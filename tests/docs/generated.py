@@ -93,6 +93,7 @@ def _codes(names: object) -> str:
 
 
 def _parameters(parameters: dict[str, Parameter]) -> Iterator[str]:
+    parameters = {name: one for name, one in parameters.items() if name != "interval"}  # told once for all
     if parameters:
         yield "| parameter | meaning | type | default |"
         yield "| --- | --- | --- | --- |"

@@ -99,7 +99,7 @@ TOLD = dict(tables((DOCS / "reference" / "paths-and-expressions.md").read_text()
 
 def test_every_filter_of_ours_is_documented() -> None:
     assert {row[0].strip("`") for row in TOLD["changewire.templates"]} == set(FILTERS)
-    here = {"fields", "as_fields", "entries", "added", "removed", "moved"}
+    here = {"fields", "as_fields", "entries", "added", "removed", "edited", "moved"}
     assert {row[0].strip("`") for row in TOLD["changewire.triggers.expressions"]} == here
 
 
