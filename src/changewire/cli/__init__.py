@@ -18,6 +18,7 @@ from changewire.cli.trying import test
 
 
 @click.group(
+    name="changewire",
     cls=Root,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     examples=[

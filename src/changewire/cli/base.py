@@ -161,9 +161,9 @@ def tell(error: BaseException) -> int:
         error.show()
     elif isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "changewire"
-        say(f"{_sentence(error.format_message())} (`{path} --help` tells how it is used)")
+        say(f"{_sentence(error)} (`{path} --help` tells how it is used)")
     elif isinstance(error, click.ClickException):
-        say(_sentence(error.format_message()))
+        say(_sentence(error))
     elif isinstance(error, ChangewireError):
         say(str(error))
         return error.exit_code
@@ -175,8 +175,11 @@ def tell(error: BaseException) -> int:
     return error.exit_code if isinstance(error, click.ClickException) else FAILED
 
 
-def _sentence(message: str) -> str:
-    text = " ".join(message.split()).rstrip(".")
+def _sentence(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption):
+        near = nearest(error.option_name, error.possibilities or ())
+        return f"there is no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
+    text = " ".join(error.format_message().split()).rstrip(".")
     return text[:1].lower() + text[1:]
 
 

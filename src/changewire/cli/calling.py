@@ -43,24 +43,17 @@ def call(options: Options, action: str, values: Sequence[str], connection: str |
 
     With --json the one line has action, connection and output; with --dry-run action, connection, with and request.
     """
-    from changewire.actions.calling import check_inputs, choose_connection
-    from changewire.actions.inputs import revealed
+    from changewire.actions.calling import check_inputs
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
     from changewire.home import load_home
 
     home = load_home(options.find_home())
     kind = _action(home, action)
-    written = parse_values(values)
-    if connection is not None:
-        written["connection"] = connection
+    written = parse_values(values) | ({} if connection is None else {"connection": connection})
     given = check_inputs(kind, _expanded(home, written))
-    named = revealed(given.get("connection"))
-    if named is not None:
-        _told_if_broken(home, str(named))
-    chosen = choose_connection(kind, named, None, home.connections)
-    clock = SystemClock()
-    with closing(Clients(home.connections, clock, home.settings)) as clients:
+    chosen = _connection(home, kind, given.get("connection"))
+    with closing(Clients(home.connections, SystemClock(), home.settings)) as clients:
         client = None if chosen is None else clients.get(chosen)
         head: dict[str, Json] = {"v": 1, "action": kind.name, "connection": chosen}
         if dry_run:
@@ -127,14 +120,18 @@ def _action(home: Home, name: str) -> ActionType:
     raise UsageError(f"there is no action {name!r}{hint}")
 
 
-def _told_if_broken(home: Home, name: str) -> None:
-    """A connection that is written, but wrong, is told as that. Raises ConfigError."""
+def _connection(home: Home, kind: ActionType, given: Json) -> str | None:
+    """The connection to work on; None where none is needed. One that is written, but wrong, raises ConfigError."""
+    from changewire.actions.calling import choose_connection
+    from changewire.actions.inputs import revealed
     from changewire.config.connections import load_connections
 
-    if name not in home.connections:
-        problems = load_connections(home.path, home.environment)[1].get(name)
+    named = revealed(given)
+    if named is not None and named not in home.connections:
+        problems = load_connections(home.path, home.environment)[1].get(str(named))
         if problems:
             raise ConfigError(problems)
+    return choose_connection(kind, named, None, home.connections)
 
 
 def _plan(kind: ActionType, given: Mapping[str, Json], client: Client | None) -> dict[str, Json]:

@@ -169,15 +169,15 @@ def runs(
             found = [_named(store, run)]
         else:
             found = store.runs(since=since, workflow=workflow, states=wanted, limit=_limit(options, limit, 50))
-        if not found:
-            _tell_none(store, workflow, "run")
-        elif options.json:
+        if options.json:
             for history in found:
                 print_json(run_view(history))
         elif run is not None:
             _show_run(store, found[0])
-        else:
+        elif found:
             _show_runs(found)
+        if not found:
+            _tell_none(store, workflow, "run")
     return 0
 
 

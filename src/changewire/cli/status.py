@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -50,21 +51,16 @@ def status(options: Options) -> int:
     from changewire.home import load_home
 
     home, now = load_home(options.find_home()), SystemClock().now()
-    store = open_store(home.path)
-    try:
+    with open_store(home.path) or nullcontext() as store:
         records = list(_records(home, store, now))
         daemon = _daemon(store, now)
         counts = store.counts() if store else {}
-    finally:
-        if store is not None:
-            store.close()
     if options.json:
         print_json({"v": 1, "triggers": [_view(record) for record in records], "daemon": daemon})
     else:
         _show(records, daemon, now)
-    paused = counts.get("runs", {}).get("paused", 0)
-    if not options.json:
         _show_counts(counts)
+    paused = counts.get("runs", {}).get("paused", 0)
     if paused:
         say(f"{paused} run{'s' * (paused != 1)} paused, waiting for a person: `changewire runs --state paused`")
     return NEEDS_PERSON if paused or any(record.state in PEOPLE for record in records) else 0

@@ -1,0 +1,76 @@
+"""The program as people and scripts call it, in this process or as one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from changewire.cli import root
+from changewire.clock import SystemClock
+from changewire.daemon import Daemon
+from changewire.log import silent
+
+PROGRAM = [sys.executable, "-m", "changewire"]
+COMMANDS = ("init", "demo", "run", "validate", "test", "catalog", "status", "events", "runs", "call", "sandbox")
+
+
+def changewire(*words: str | Path, **variables: str) -> Result:
+    """One command in this process."""
+    return CliRunner().invoke(root, [str(word) for word in words], env=variables)
+
+
+def program(*words: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own."""
+    return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=30, check=False, **more)
+
+
+def background(*words: str | Path, **more: Any) -> subprocess.Popen[str]:
+    """A command that goes on, with pipes for both its outputs."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([*PROGRAM, *map(str, words)], text=True, env=environment, **pipes, **more)  # type: ignore[call-overload, no-any-return]
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """The objects of JSON lines; anything else on a line fails the test."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def watch(home: Path, change: Callable[[], object] | None = None, *, until: Callable[[Daemon], bool]) -> None:
+    """Let a real daemon work on a home until ``until``; ``change`` happens once every trigger was polled."""
+    daemon = Daemon(home, SystemClock(), silent)
+    daemon.start(watch_files=False)
+    with closing(daemon):
+        _turn(daemon, lambda: all(record.polls for record in daemon.store.triggers() if record.type))
+        if change is not None:
+            change()
+        _turn(daemon, lambda: until(daemon))
+
+
+def _turn(daemon: Daemon, done: Callable[[], bool]) -> None:
+    clock = SystemClock()
+    end = clock.monotonic() + 15
+    while not done():
+        assert clock.monotonic() < end, list(daemon.store.triggers())
+        clock.wait(min(0.05, daemon.turn(clock.now())))
+
+
+def finished(daemon: Daemon, count: int) -> bool:
+    """True where so many runs have come to an end, or wait for a person."""
+    states = [history.run.state for history in daemon.store.runs()]
+    return sum(state.finished or state == "paused" for state in states) >= count
+
+
+def workflow(name: str, kind: str, parameters: str = "{}", *, steps: str = "", extra: Iterable[str] = ()) -> str:
+    """A workflow that polls every second; ``steps`` as a flow list, default: one that logs."""
+    logging = '[{use: core.log, with: {message: "{{ event.key }}"}}]'
+    more = "".join(f"{line}\n" for line in extra)
+    return f"name: {name}\ntrigger: {{type: {kind}, every: 1s, with: {parameters}}}\n{more}steps: {steps or logging}\n"

@@ -1,0 +1,113 @@
+"""``catalog``: everything there is, with something to paste that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from changewire.catalog import builtin_folder, load_catalog
+from changewire.cli.catalog import event_types
+from changewire.config.home_folder import is_home
+from changewire.home import load_home
+from tests.cli.rig import changewire, lines
+
+Make = Callable[..., Path]
+CATALOG = load_catalog(builtin_folder("triggers").parent)
+COMMON = {"v", "kind", "name", "title", "description", "connector", "parameters", "needs", "snippet"}
+OWN = {"trigger": {"event_types", "payload"}, "action": {"idempotency", "output", "sample"}}
+PARAMETER = {"type", "required", "default", "enum", "min", "max", "description"}
+HTTP = "web: {connector: http, base_url: https://api.example.com}\n"
+
+
+def test_the_list_has_every_type_and_action_on_one_line() -> None:
+    shown = changewire("catalog").stdout.splitlines()
+    for name in (*CATALOG.triggers, *CATALOG.actions):
+        assert sum(line.split()[:1] == [name] for line in shown) == 1
+
+
+def test_json_has_exactly_its_keys() -> None:
+    found = lines(changewire("catalog", "--json").stdout)
+    assert [view["name"] for view in found] == sorted([*CATALOG.triggers, *CATALOG.actions])
+    for view in found:
+        assert view.keys() == COMMON | OWN[view["kind"]]
+        assert view["needs"].keys() == {"plan", "scopes", "notes"}
+        assert all(parameter.keys() == PARAMETER for parameter in view["parameters"].values())
+
+
+@pytest.mark.parametrize("name", [*CATALOG.triggers, *CATALOG.actions])
+def test_each_is_shown_with_its_parameters_and_is_the_same_for_programs(name: str) -> None:
+    result = changewire("catalog", name)
+    assert result.exit_code == 0
+    (view,) = lines(changewire("catalog", name, "--json").stdout)
+    for parameter, about in view["parameters"].items():
+        assert any(line.split()[:2] == [parameter, about["type"]] for line in result.stdout.splitlines())
+    assert "To paste" in result.stdout
+
+
+@pytest.mark.parametrize("name", CATALOG.triggers)
+def test_what_is_to_be_pasted_for_a_trigger_type_is_a_valid_workflow(name: str, make_home: Make) -> None:
+    (view,) = lines(changewire("catalog", name, "--json").stdout)
+    home = make_home(pasted=view["snippet"])
+    with (home / "config" / "connections.yaml").open("a") as file:
+        file.write(HTTP)
+    assert load_home(home).problems == []
+
+
+@pytest.mark.parametrize("name", CATALOG.actions)
+def test_what_is_to_be_pasted_for_an_action_is_a_valid_step(name: str, make_home: Make) -> None:
+    (view,) = lines(changewire("catalog", name, "--json").stdout)
+    trigger = {"type": "zoom.new_meeting_created"}
+    steps = yaml.safe_load(view["snippet"])
+    home = make_home(pasted=yaml.safe_dump({"name": "Pasted", "trigger": trigger, "steps": steps}))
+    assert load_home(home).problems == []
+
+
+def test_a_zoom_trigger_tells_parameters_limits_needs_events_and_payload() -> None:
+    shown = changewire("catalog", "zoom.new_meeting_created").stdout
+    assert "page_size" in shown
+    assert "1 to 300" in shown
+    assert "scheduled, live, upcoming" in shown
+    assert "scope (granular): meeting:read:list_meetings or" in shown
+    assert "  - meeting_created" in shown
+    assert "  event_type: meeting_created\n  meeting:\n" in shown
+    assert "type: zoom.new_meeting_created" in shown
+
+
+def test_event_types_are_all_outcomes_of_a_template() -> None:
+    nested = "{{ 'a' if payload.x == 'c' else 'b' if payload.y in ['d'] else 'e' }}"
+    assert event_types(nested) == ["a", "b", "e"]
+    assert event_types("plain") == ["plain"]
+
+
+def test_the_name_of_an_api_lists_what_is_there_for_it() -> None:
+    found = lines(changewire("catalog", "http", "--json").stdout)
+    assert found
+    assert {view["connector"] for view in found} == {"http"}
+
+
+def test_an_unknown_name_is_wrong_use_with_the_nearest() -> None:
+    result = changewire("catalog", "zoom.new_meting_created")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "there is no trigger type or action 'zoom.new_meting_created'; did you mean 'zoom.new_meeting_created'?\n"
+    )
+
+
+def test_own_types_are_listed_and_broken_ones_told(make_home: Make) -> None:
+    home = make_home()
+    own = home / "triggers"
+    own.mkdir()
+    text = (builtin_folder("triggers") / "zoom" / "new_meeting_created.yaml").read_text()
+    (own / "mine.yaml").write_text(text.replace("zoom.new_meeting_created", "zoom.my_own_meeting"))
+    (own / "broken.yaml").write_text("type: 3\n")
+    result = changewire("catalog", "--home", home)
+    assert "zoom.my_own_meeting" in result.stdout
+    assert "problems in own types: `changewire validate` tells them" in result.stderr
+
+
+def test_a_home_that_was_named_must_be_one(tmp_path: Path) -> None:
+    assert not is_home(tmp_path)
+    assert changewire("catalog", "--home", tmp_path).exit_code == 2

@@ -1,0 +1,164 @@
+"""``status``: what it says, and when it calls a person."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from changewire.cli.base import database_of
+from changewire.cli.status import PEOPLE
+from changewire.clock import SystemClock, to_text
+from changewire.daemon import DATABASE
+from changewire.sandbox import OWNER_EMAIL
+from changewire.state.records import TriggerState
+from changewire.state.store import SqliteStore
+from tests.cli.conftest import DETAILS, MEETINGS, TYPO
+from tests.cli.rig import background, changewire, finished, lines, watch, workflow
+
+Make = Callable[..., Path]
+SLOW = MEETINGS.replace("every: 1s", "every: 1h")
+
+
+def told(home: Path) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
+    """Exit code, triggers by name, daemon."""
+    result = changewire("status", "--home", home, "--json")
+    (view,) = lines(result.stdout)
+    assert view.keys() == {"v", "triggers", "daemon"}
+    assert view["v"] == 1
+    return result.exit_code, {trigger["name"]: trigger for trigger in view["triggers"]}, view["daemon"]
+
+
+def test_a_home_that_never_ran_is_pending_and_calls_nobody(make_home: Make) -> None:
+    code, triggers, daemon = told(make_home(a=MEETINGS))
+    assert code == 0
+    assert triggers == {
+        "Meetings/trigger": {
+            "name": "Meetings/trigger",
+            "type": "zoom.new_meeting_created",
+            "state": "baseline_pending",
+            "next_due": None,
+            "last_ok": None,
+            "last_event": None,
+            "lag_p99_ms": None,
+            "error": None,
+        }
+    }
+    assert daemon == {"alive": False, "pid": None, "started_at": None, "heartbeat_at": None, "polls": None}
+
+
+def test_a_trigger_that_is_well_calls_nobody_after_the_daemon_too(make_home: Make) -> None:
+    home = make_home(a=SLOW)
+    watch(home, until=lambda daemon: True)
+    code, triggers, _ = told(home)
+    trigger = triggers["Meetings/trigger"]
+    assert (code, trigger["state"]) == (0, "ok")
+    assert trigger["last_ok"].endswith("Z")
+    assert trigger["next_due"] > trigger["last_ok"]
+    assert isinstance(trigger["lag_p99_ms"], float)
+
+
+def test_what_is_late_by_three_intervals_is_stalled(make_home: Make) -> None:
+    home = make_home(a=MEETINGS)
+    watch(home, until=lambda daemon: True)
+    with closing(sqlite3.connect(database_of(home))) as database, database:
+        late = to_text(SystemClock().now() - timedelta(seconds=4))
+        database.execute("UPDATE triggers SET next_due = ?", (late,))
+    code, triggers, daemon = told(home)
+    assert (code, triggers["Meetings/trigger"]["state"]) == (3, "stalled")
+    result = changewire("status", "--home", home)
+    assert "stalled" in result.stdout
+    assert daemon["pid"] == os.getpid()
+
+
+def test_a_broken_workflow_is_unavailable_with_place_and_reason(make_home: Make) -> None:
+    code, triggers, _ = told(make_home(a=MEETINGS, typo=TYPO))
+    assert code == 3
+    assert triggers["Typo/trigger"]["state"] == "unavailable"
+    assert triggers["Typo/trigger"]["error"].startswith("config/workflows/typo.yaml:2:17: there is no trigger type")
+
+
+def test_a_workflow_that_broke_keeps_what_is_known_of_its_triggers(make_home: Make) -> None:
+    home = make_home(a=SLOW)
+    watch(home, until=lambda daemon: True)
+    (home / "config" / "workflows" / "a.yaml").write_text(SLOW + "stepps: []\n")
+    code, triggers, _ = told(home)
+    assert code == 3
+    assert list(triggers) == ["Meetings/trigger"]
+    trigger = triggers["Meetings/trigger"]
+    assert (trigger["state"], trigger["next_due"]) == ("unavailable", None)
+    assert trigger["last_ok"] is not None
+    assert "stepps" in trigger["error"]
+
+
+def test_wrong_credentials_call_a_person(make_home: Make) -> None:
+    home = make_home(secret="wrong-secret", a=SLOW)
+    watch(home, until=lambda daemon: True)
+    code, triggers, _ = told(home)
+    assert (code, triggers["Meetings/trigger"]["state"]) == (3, "suspended")
+    assert triggers["Meetings/trigger"]["error"]
+    assert "wrong-secret" not in changewire("status", "--home", home).output
+
+
+def test_a_paused_run_calls_a_person(make_home: Make) -> None:
+    steps = '[{use: zoom.get_meeting, with: {meeting_id: "1"}}]'
+    parameters = f"{{user_id: {OWNER_EMAIL}}}"
+    text = workflow("Failing", "zoom.new_meeting_created", parameters, steps=steps)
+    text = text.replace("every: 1s", "every: 1h, first_poll: {backfill: {max: 1}}")
+    home = make_home(a=text)
+    watch(home, until=lambda daemon: finished(daemon, 1))
+    result = changewire("status", "--home", home)
+    assert result.exit_code == 3
+    assert "1 run paused, waiting for a person: `changewire runs --state paused`" in result.stderr
+    assert told(home)[0] == 3
+
+
+def test_a_daemon_is_alive_until_it_is_killed(make_home: Make) -> None:
+    home = make_home(a=SLOW)
+    with background("run", "--home", home) as process:
+        assert process.stderr is not None
+        while "watching, " not in process.stderr.readline():
+            pass
+        _, _, daemon = told(home)
+        assert daemon["alive"] is True
+        assert daemon["pid"] == process.pid
+        assert daemon["started_at"] <= daemon["heartbeat_at"]
+        assert daemon["polls"] >= 0
+        assert f"a daemon is at work (process {process.pid}" in changewire("status", "--home", home).stderr
+        process.send_signal(signal.SIGKILL)
+    assert told(home)[2]["alive"] is False
+    assert "no daemon is at work here" in changewire("status", "--home", home).stderr
+
+
+def test_a_daemon_that_says_nothing_any_more_is_not_alive(make_home: Make) -> None:
+    home = make_home(a=SLOW)
+    clock = SystemClock()
+    with SqliteStore(database_of(home), clock=clock) as store:
+        info = {"pid": os.getpid(), "started_at": to_text(clock.now()), "polls": 3}
+        store.heartbeat(info, clock.now() - timedelta(seconds=60))
+    assert told(home)[2]["alive"] is False
+
+
+def test_a_trigger_that_left_the_files_is_no_longer_listed(make_home: Make) -> None:
+    home = make_home(a=SLOW, b=DETAILS)
+    watch(home, until=lambda daemon: True)
+    (home / "config" / "workflows" / "b.yaml").unlink()
+    assert list(told(home)[1]) == ["Meetings/trigger"]
+
+
+def test_states_that_need_a_person_are_known_states() -> None:
+    assert set(PEOPLE) <= set(TriggerState)
+
+
+def test_the_database_is_where_the_daemon_has_it() -> None:
+    assert database_of(Path("home")) == Path("home") / DATABASE
+
+
+def test_the_help_names_every_state() -> None:
+    shown = changewire("status", "--help").stdout
+    assert all(str(state) in shown for state in TriggerState)
