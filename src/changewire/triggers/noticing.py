@@ -192,7 +192,9 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         return
     known = case.known
     if known.hash == digest and case.same_rules():
-        _unchanged(known, result)
+        # what is ignored is kept as it is now: once it counts again, what happened before must not fire
+        body = dumps(remembered(case.item, case.watch.rules)) if case.watch.rules.ignoring else known.body
+        _unchanged(replace(known, body=body), result, store=body != known.body)
         return
     old = loads(known.body or b"null")
     changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope))

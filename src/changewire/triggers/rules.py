@@ -40,6 +40,7 @@ class Rules:
     may_vanish: frozenset[Tokens]  # fields that may go away without being a change
     known: frozenset[Tokens]  # fields that the type knows: one of these appearing or going is a change
     new_fields: Literal["quiet", "count"]
+    ignoring: bool  # whether the user leaves out more than the type does
     fingerprint: str  # changes when any of the above does
 
 
@@ -69,6 +70,7 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         may_vanish=frozenset(parse_path(path) for path in compare.may_vanish),
         known=frozenset(all_paths(kind.sample)) | frozenset(parse_path(path) for path in compare.known),
         new_fields=compare.new_fields,
+        ignoring=bool(ignore),
         fingerprint=digest(dumps([compare.model_dump(mode="json"), sorted(ignore), kind.status, kind.sample]), 16),
     )
 
