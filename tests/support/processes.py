@@ -24,7 +24,7 @@ class DaemonProcess:
         self.home = home
         self.log = home / "daemon.log"
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "tests.support.daemon", str(home)]
+            command = [sys.executable, "-m", "changewire", "run", "--json", "--home", str(home)]
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ)
 
     @property
