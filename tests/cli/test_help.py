@@ -96,13 +96,13 @@ def test_an_unknown_command_far_from_all_is_told_the_list() -> None:
 
 @pytest.mark.parametrize("order", ["before", "after", "variable"])
 def test_home_and_json_may_stand_before_or_after_the_command(order: str, watched: Path) -> None:
-    words: tuple[str | Path, ...] = {
+    orders: dict[str, tuple[str | Path, ...]] = {
         "before": ("--home", watched, "--json", "events"),
         "after": ("events", "--home", watched, "--json"),
         "variable": ("events", "--json"),
-    }[order]
+    }
     variables = {"CHANGEWIRE_HOME": str(watched)} if order == "variable" else {}
-    result = changewire(*words, **variables)
+    result = changewire(*orders[order], **variables)
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 3
 

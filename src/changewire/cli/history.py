@@ -204,7 +204,7 @@ def _show_runs(found: Sequence[RunHistory]) -> None:
         done = sum(attempts[-1].state == "succeeded" for attempts in steps)
         when = local(run.created_at, now)
         rows.append((when, run.id, run.workflow, str(run.state), f"{done}/{len(steps)}", shorten(run.reason, 80)))
-    print_table(("at", "run", "workflow", "state", "steps", "reason"), rows)
+    print_table(("at", "run", "workflow", "state", "steps", "reason"), rows, whole=("at", "run", "state"))
 
 
 def _show_run(store: SqliteStore, history: RunHistory) -> None:

@@ -45,8 +45,11 @@ def print_text(text: str) -> None:
     click.echo(mask(text))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> None:
-    """A table; None is shown as a dash. On a terminal long cells are folded, in a pipe they are left whole."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]], whole: Sequence[str] = ()) -> None:
+    """A table; None is shown as a dash.
+
+    On a terminal long cells are folded, but not those of the columns ``whole``; in a pipe all are left whole.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -55,7 +58,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> None:
         console.width = WIDEST
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     with console.capture() as capture:

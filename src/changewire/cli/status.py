@@ -144,7 +144,7 @@ def _show(records: list[TriggerRecord], daemon: dict[str, Any], now: datetime) -
         moments = [local(moment, now) for moment in (record.last_ok, record.next_due, record.last_event)]
         rows.append((record.shown, record.type, str(record.state), *moments, lag))
     if rows:
-        print_table(columns, rows)
+        print_table(columns, rows, whole=[column for column in columns if column != "type"])
     for record in records:
         if record.error:
             print_text(f"\n{record.shown} ({record.state}): {record.error}")
