@@ -21,7 +21,7 @@ from changewire.errors import ChangewireError, ConfigError, Problem, UsageError,
 from changewire.parameters import check_values
 from changewire.paths import parse_path
 from changewire.templates import Templates
-from changewire.triggers.binding import Reader, bind, fingerprint, watch_for
+from changewire.triggers.binding import Bindings, Reader, fingerprint
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.noticing import Watch
 from changewire.triggers.rules import unknown_paths
@@ -73,6 +73,7 @@ class Home:
     triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
     broken: list[Broken] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
+    bindings: Bindings = field(default_factory=Bindings, repr=False)
 
     def workflow(self, name: str) -> WorkflowFile:
         """The usable workflow of that name or file. Raises UsageError with the nearest name."""
@@ -206,8 +207,8 @@ class _Check:
         at: tuple[str | int, ...],
     ) -> Trigger | None:
         try:
-            bound = bind(kind, parameters)
-            watch = watch_for(bound, config.ignore, config.settle)
+            bound = self.home.bindings.bind(kind, parameters)
+            watch = self.home.bindings.watch(bound, config.ignore, config.settle)
         except (ValueError, ChangewireError) as error:
             self._say((*at, "with"), "bad_parameter", _first_line(error))
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,9 @@ from changewire.paths import parse_path
 from changewire.triggers.definition import TriggerType, shaped
 from changewire.triggers.noticing import Watch
 from changewire.triggers.rules import make_rules
-from changewire.values import Json, digest, dumps
+from changewire.values import Json, digest, dumps, dumps_text
+
+_PARAMETER = re.compile(r"\bparameters\b(?:\.(\w+))?")
 
 
 def bind(kind: TriggerType, parameters: Mapping[str, Json]) -> TriggerType:
@@ -25,6 +28,44 @@ def watch_for(kind: TriggerType, ignore: tuple[str, ...], settle: int) -> Watch:
     for path in ignore:
         parse_path(path)
     return Watch(kind, make_rules(kind, ignore), settle)
+
+
+class Bindings:
+    """Bound types and how they decide, each made once: thousands of triggers ask different things, but hardly differ
+    in how they compare.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[str, bytes], TriggerType] = {}
+        self._watches: dict[tuple[int, tuple[str, ...], int], Watch] = {}  # each holds the type whose id is its key
+        self._deciding: dict[str, frozenset[str]] = {}
+
+    def bind(self, kind: TriggerType, parameters: Mapping[str, Json]) -> TriggerType:
+        """As `bind`, for the types of one catalog."""
+        if not kind.shape:
+            return kind
+        names = self._deciding.get(kind.type)
+        if names is None:
+            names = self._deciding[kind.type] = _deciding(kind)
+        mark = (kind.type, dumps({name: value for name, value in parameters.items() if name in names}))
+        known = self._kinds.get(mark)
+        if known is None:
+            known = self._kinds[mark] = bind(kind, parameters)
+        return known
+
+    def watch(self, kind: TriggerType, ignore: tuple[str, ...], settle: int) -> Watch:
+        """As `watch_for`."""
+        mark = (id(kind), ignore, settle)
+        known = self._watches.get(mark)
+        if known is None:
+            known = self._watches[mark] = watch_for(kind, ignore, settle)
+        return known
+
+
+def _deciding(kind: TriggerType) -> frozenset[str]:
+    """The parameters that decide about parts of the type; all of them where it cannot be told."""
+    used = frozenset(_PARAMETER.findall(dumps_text(kind.shape)))
+    return used if used <= kind.parameters.keys() else frozenset(kind.parameters)
 
 
 def fingerprint(kind: TriggerType, parameters: Mapping[str, Json]) -> str:
