@@ -46,7 +46,7 @@ def test_what_decides_about_the_type_makes_another() -> None:
     [
         "{{ parameters.get('path') or parameters.key }}",
         "{{ parameters['path'] or parameters.key }}",
-        "{{ (parameters | first) and parameters.path }}",
+        "{{ (parameters | length > 1 and parameters.path) or parameters.key }}",
     ],
 )
 def test_a_type_that_looks_its_parameters_up_is_bound_for_each_set_of_them(key: str) -> None:
