@@ -56,6 +56,8 @@ class Daemon:
         self._lock = HomeLock(path / LOCK)
         workers = self.home.settings.workers
         self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, clock)
+        self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
+        self._crowded = False
         self._clients = Clients(self.home.connections, clock, self.home.settings)
         self._engine = Engine(self.home, self.store, self._clients, clock, log)
         self._runner = self._make_runner()
@@ -101,14 +103,21 @@ class Daemon:
     def turn(self, now: datetime) -> float:
         """Claim what is due at ``now`` and hand it out; how many seconds there are until the next look."""
         free_polls, free_runs = self._dispatcher.free()
-        lease = self.home.settings.poll.time + POLL_LEASE_MARGIN
         runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
         for run in runs:
             self._dispatcher.submit_run(run)
-        polls = self.store.claim_due(now, free_polls, lease) if free_polls else []
+        self._hand_out_polls(now, free_polls)
+        return self._nap(now)
+
+    def _hand_out_polls(self, now: datetime, free: int) -> None:
+        """Where more is due than there is room for, it goes on in batches: a claim is a write to disk."""
+        if self._crowded and free < self._batch:
+            return
+        lease = self.home.settings.poll.time + POLL_LEASE_MARGIN
+        polls = self.store.claim_due(now, free, lease) if free else []
+        self._crowded = len(polls) == free
         for claimed in polls:
             self._dispatcher.submit_poll(claimed)
-        return self._nap(now)
 
     def stop(self) -> None:
         """Ask the loop to end; safe in a signal handler."""
@@ -205,7 +214,7 @@ class Daemon:
     def _poll(self, claimed: Claimed) -> None:
         outcome = self._engine.poll(claimed)
         self.polls += 1
-        if outcome is Outcome.STORED:
+        if outcome is Outcome.STORED or (self._crowded and self._dispatcher.free()[0] >= self._batch):
             self._wake.set()
 
     def _run(self, run: RunRecord) -> None:
@@ -216,6 +225,8 @@ class Daemon:
         self._log("worker_failed", f"{type(error).__name__}: {error}")
 
     def _nap(self, now: datetime) -> float:
+        if self._crowded:  # a worker wakes us when there is room again; it may have looked just before we said so
+            return SHORTEST_NAP if self._dispatcher.free()[0] >= self._batch else LONGEST_NAP
         moments = [m for m in (self.store.next_due_after(now), self.store.next_run_after(now)) if m is not None]
         until = min(moments) if moments else now + timedelta(seconds=LONGEST_NAP)
         return min(LONGEST_NAP, max(SHORTEST_NAP, (until - now).total_seconds()))
@@ -265,7 +276,7 @@ class Daemon:
         self._look_for_stalled(now)
 
     def _look_for_stalled(self, now: datetime) -> None:
-        """Silence is an alarm: said once for each trigger that is late by several intervals, and once when it is back."""
+        """Silence is an alarm: said once for each trigger that is late by several intervals."""
         late = {
             record.id: record
             for record in self.store.triggers()
