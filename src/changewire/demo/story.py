@@ -22,7 +22,7 @@ class Change:
 
     type: str  # trigger type
     event_type: str
-    key: str  # how the event's key begins
+    key: str  # stands in the event's key
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def judge(truth: Sequence[Change], events: Sequence[EventRecord]) -> Verdict:
 
 def fits(change: Change, event: EventRecord) -> bool:
     """Whether ``event`` tells of ``change``."""
-    return (change.type, change.event_type) == (event.type, event.event_type) and event.key.startswith(change.key)
+    return (change.type, change.event_type) == (event.type, event.event_type) and change.key in event.key
 
 
 def _plans(control: Control) -> list[Change]:
@@ -138,7 +138,7 @@ def _webinar(control: Control) -> list[Change]:
     control("end_webinar", webinar_id=WEBINAR)
     return [
         Change("zoom.meeting_recording_changed", "recording_updated", recording["uuid"]),
-        Change("zoom.new_webinar_participant", "new_participant", f"{guest['user_id']}:"),
+        Change("zoom.new_webinar_participant", "new_participant", guest["user_id"]),
         Change("zoom.daily_usage_report_changed", "report_updated", ""),
     ]
 
