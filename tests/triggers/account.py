@@ -53,7 +53,8 @@ class Account:
     def after(self, seconds: float) -> Account:
         """Let time pass, there and here."""
         self.do("clock", advance_s=seconds)
-        self.running.clock.advance(seconds)
+        if self.rig is not None:
+            self.rig.clock.advance(seconds)
         return self
 
     @property
@@ -64,7 +65,7 @@ class Account:
 
     def poll(self) -> list[EventRecord]:
         """Poll all triggers a minute later; the events that this brought."""
-        self.running.clock.advance(MINUTE)
+        self.after(MINUTE)
         self.running.poll()
         failed = [trigger.error for trigger in self.running.store.triggers() if trigger.error]
         assert not failed, failed
@@ -74,7 +75,7 @@ class Account:
 
     def failing(self) -> str:
         """Poll, and what it says when that does not come to a good end."""
-        self.running.clock.advance(MINUTE)
+        self.after(MINUTE)
         self.running.poll()
         assert len(self.running.events) == self.told
         return self.running.trigger.error or ""
