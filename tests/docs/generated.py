@@ -27,7 +27,12 @@ def scopes() -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- |"
     for kind in _zoom():
         needs = kind.needs
-        cells = (_codes(needs.scopes.granular), _codes(needs.scopes.classic), needs.plan or "free", " ".join(needs.notes))
+        cells = (
+            _codes(needs.scopes.granular),
+            _codes(needs.scopes.classic),
+            needs.plan or "free",
+            " ".join(needs.notes),
+        )
         yield f"| `{kind.type}` | {' | '.join(cells)} |".replace("|  |", "| |")
 
 
@@ -149,7 +154,6 @@ def main(pages: list[Path]) -> None:
         text = page.read_text()
         if (new := renewed(text)) != text:
             page.write_text(new)
-            print(page)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -31,7 +33,7 @@ class Running:
     """A command that goes on until Ctrl-C."""
 
     def __init__(self, command: str, folder: Path, env: dict[str, str], log: Path) -> None:
-        self.command, self._log = command, log
+        self._log = log
         with log.open("wb") as stream:
             self._process = subprocess.Popen(
                 shlex.split(command), cwd=folder, env=env, stdout=stream, stderr=subprocess.STDOUT
@@ -39,6 +41,9 @@ class Running:
 
     def output(self) -> str:
         return self._log.read_text()
+
+    def await_lines(self, expected: list[str], place: str = "") -> None:
+        await_lines(self.output, expected, place)
 
     def interrupt(self) -> None:
         if self._process.poll() is None:
@@ -67,38 +72,27 @@ class Session:
             each.interrupt()
 
     def play(self, page: Path) -> None:
+        """Do what the page tells, from its top to its end."""
         for block in blocks(page):
             if block.language == "yaml" and "/" in block.title:
                 path = self.cwd / block.title
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(self._here(block.text) + "\n")
             elif block.language == "log":
-                self._expect(self._running[-1].output, block.text.splitlines(), block)
+                self._running[-1].await_lines(block.text.splitlines(), block.place)
             elif block.language == "console":
                 self._console(block)
 
-    def _here(self, text: str) -> str:
-        for port, mine in self._ports.items():
-            text = text.replace(f":{port}", f":{mine}").replace(f"server {port}", f"server {mine}")
-        return text.replace("changewire sandbox", f"changewire sandbox --port {self._ports['8750']}")
+    def start(self, command: str, expected: list[str], place: str = "") -> Running:
+        """Start a command that goes on, and wait until it has shown the lines ``expected``."""
+        log = self._logs / f"{len(list(self._logs.iterdir()))}.log"
+        running = Running(command, self.cwd, self._env, log)
+        self._running.append(running)
+        running.await_lines(expected, place)
+        return running
 
-    def _console(self, block: Block) -> None:
-        for typed, expected in entries(self._here(block.text)):
-            if typed == "^C":
-                self._running[-1].interrupt()
-                self._expect(self._running.pop().output, expected, block)
-            elif typed.startswith("cd "):
-                self.cwd = (self.cwd / typed.removeprefix("cd ")).resolve()
-            elif LONG_RUNNING.match(typed):
-                started = Running(typed, self.cwd, self._env, self._logs / f"{len(list(self._logs.iterdir()))}.log")
-                self._running.append(started)
-                self._expect(started.output, expected, block)
-                if "http.server" in typed:
-                    _await_port(typed)
-            else:
-                self._expect(lambda typed=typed: self._do(typed), expected, block)
-
-    def _do(self, command: str) -> str:
+    def do(self, command: str) -> str:
+        """What a command shows that comes to an end by itself."""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.cwd,
@@ -112,16 +106,37 @@ class Session:
         assert done.returncode in (0, 1, 3), f"{command}: {done.returncode}\n{done.stdout}"
         return done.stdout
 
-    def _expect(self, output, expected: list[str], block: Block) -> None:  # type: ignore[no-untyped-def]
-        """What the page shows must come, line after line; other lines may come in between."""
-        latest = time.monotonic() + WITHIN_S
-        while True:
-            text = output()
-            missing = first_missing(expected, text)
-            if missing is None:
-                return
-            assert time.monotonic() < latest, f"{block.place}: {missing!r} never came; there was\n{text}"
-            time.sleep(0.2)
+    def _here(self, text: str) -> str:
+        for port, mine in self._ports.items():
+            text = text.replace(f":{port}", f":{mine}").replace(f"server {port}", f"server {mine}")
+        text = text.replace("every: 2s", "every: 1s")
+        return text.replace("changewire sandbox", f"changewire sandbox --port {self._ports['8750']}")
+
+    def _console(self, block: Block) -> None:
+        for typed, expected in entries(self._here(block.text)):
+            if typed == "^C":
+                self._running[-1].interrupt()
+                self._running.pop().await_lines(expected, block.place)
+            elif typed.startswith("cd "):
+                self.cwd = (self.cwd / typed.removeprefix("cd ")).resolve()
+            elif LONG_RUNNING.match(typed):
+                self.start(typed, expected, block.place)
+                if "http.server" in typed:
+                    _await_port(typed)
+            else:
+                await_lines(functools.partial(self.do, typed), expected, block.place)
+
+
+def await_lines(output: Callable[[], str], expected: list[str], place: str) -> None:
+    """What a page shows must come, line after line; other lines may come in between."""
+    latest = time.monotonic() + WITHIN_S
+    while True:
+        text = output()
+        missing = first_missing(expected, text)
+        if missing is None:
+            return
+        assert time.monotonic() < latest, f"{place}: {missing!r} never came; there was\n{text}"
+        time.sleep(0.1)
 
 
 def entries(text: str) -> list[tuple[str, list[str]]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from changewire.config.environment import Environment
 from changewire.home import load_home
 from tests.docs.pages import DOCS, Block, all_blocks, blocks
 
@@ -61,11 +59,14 @@ def test_a_whole_file_can_be_used_with_those_of_its_page(block: Block, tmp_path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(other.text)
     assert _problems(home) == []
-    assert block.title.startswith(("config/con", "config/cha", "triggers/", "actions/")) or load_home(home, VARIABLES).triggers
+    assert (
+        block.title.startswith(("config/con", "config/cha", "triggers/", "actions/"))
+        or load_home(home, VARIABLES).triggers
+    )
 
 
 def _beside(other: Block, block: Block) -> bool:
-    """What may lie in one home with ``block``: itself, and files of other names; of several versions, the last before."""
+    """What may lie in one home with ``block``: itself and files of other names, each in its last version before."""
     if other == block:
         return True
     if other.title == block.title or other.title.startswith("config/workflows/"):
@@ -92,8 +93,3 @@ def _merged(whole: Any, part: Any) -> Any:
     if {"type", "with"} & part.keys() and part.get("type", whole.get("type")) != whole.get("type"):
         return part  # another trigger type altogether
     return whole | {key: _merged(whole.get(key), value) for key, value in part.items()}
-
-
-def test_examples_name_only_variables_that_are_explained() -> None:
-    assert Environment(VARIABLES, DOCS).variables == VARIABLES
-    assert shutil.which("git")

@@ -1,0 +1,150 @@
+"""The forms for programs are as the page tells them: real output, field by field."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from changewire.sandbox import OWNER_EMAIL, Sandbox
+from tests.docs.pages import DOCS, ROOT, tables
+from tests.docs.session import Session
+from tests.support.homes import connection, make_home, workflow
+
+PAGE = (DOCS / "reference" / "json.md").read_text()
+TOLD = dict(tables(re.sub(r"(<!-- json: \w+) (\w+ -->)", r"\1-\2", PAGE), "json"))
+MEETING = 85512340001
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "text": lambda v: isinstance(v, str),
+    "number": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
+    "true/false": lambda v: isinstance(v, bool),
+    "object": lambda v: isinstance(v, dict),
+    "list": lambda v: isinstance(v, list),
+    "moment": lambda v: isinstance(v, str) and MOMENT.fullmatch(v) is not None,
+    "null": lambda v: v is None,
+    "any": lambda v: True,
+}
+
+
+class Reader:
+    """What programs read of one home in which something happened."""
+
+    def __init__(self, session: Session, log: list[str]) -> None:
+        self._session = session
+        self.log = [json.loads(line) for line in log]
+
+    def read(self, command: str) -> list[dict[str, Any]]:
+        shown = self._session.do(f"changewire --json {command} 2>/dev/null")
+        return [json.loads(line) for line in shown.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    folder = tmp_path_factory.mktemp("json")
+    with Sandbox() as sandbox, Session(folder / "home") as session:
+        details = workflow("Details", "zoom.meeting_details_changed", {"meeting_id": MEETING})
+        new = workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL})
+        make_home(
+            folder / "home", connection(sandbox.url), {"details": details, "new": new, "bad": "trigger: {typ: x}"}
+        )
+        running = session.start("changewire run --json", ['…"action":"baseline_taken"…'] * 2)
+        sandbox.control("update_meeting", meeting_id=MEETING, topic="Another", settings={"waiting_room": False})
+        sandbox.control("create_meeting", user_id=OWNER_EMAIL, topic="New")
+        running.await_lines(['…"action":"run_left"…'] * 2)
+        yield Reader(session, [line for line in running.output().splitlines() if line.startswith("{")])
+
+
+def _fits(form: str, found: dict[str, Any], *, also: bool = False) -> None:
+    rows = {row[0].strip("`"): row[2].split(" or ") for row in TOLD[form]}
+    assert rows.keys() <= found.keys() if also else rows.keys() == found.keys()
+    for field, types in rows.items():
+        assert any(TYPES[kind](found[field]) for kind in types), f"{field}: {found[field]!r} is not {types}"
+
+
+def test_events(reader: Reader) -> None:
+    found = reader.read("events")
+    assert {event["event_type"] for event in found} == {"meeting_updated", "meeting_created"}
+    for event in found:
+        _fits("events", event)
+        for change in event["changes"]:
+            _fits("changes", change)
+    assert any(event["changes"] for event in found)
+
+
+def test_runs(reader: Reader) -> None:
+    found = reader.read("runs")
+    assert found
+    for run in found:
+        _fits("runs", run)
+        assert run["steps"]
+        for step in run["steps"]:
+            _fits("steps", step)
+
+
+def test_status(reader: Reader) -> None:
+    (found,) = reader.read("status")
+    _fits("status", found)
+    _fits("daemon", found["daemon"])
+    assert {trigger["state"] for trigger in found["triggers"]} == {"ok", "unavailable"}
+    for trigger in found["triggers"]:
+        _fits("triggers", trigger)
+
+
+def test_validate(reader: Reader) -> None:
+    found = reader.read("validate")
+    assert found
+    for problem in found:
+        _fits("validate", problem)
+
+
+def test_test(reader: Reader, tmp_path: Path) -> None:
+    with Session(tmp_path / "home") as session, Sandbox() as sandbox:
+        new = workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL})
+        make_home(tmp_path / "home", connection(sandbox.url), {"new": new})
+        found = Reader(session, []).read("test New")
+        (called,) = Reader(session, []).read(f"call zoom.get_meeting meeting_id={MEETING}")
+    assert len(found) == 3
+    for event in found:
+        _fits("events", {name: value for name, value in event.items() if name != "steps"})
+        _fits("test", event, also=True)
+        assert all(step.keys() == {"address", "use", "with"} for step in event["steps"])
+    _fits("call", called)
+
+
+def test_catalog(reader: Reader) -> None:
+    found = reader.read("catalog")
+    assert {each["kind"] for each in found} == {"trigger", "action"}
+    for each in found:
+        _fits(f"catalog-{each['kind']}", each)
+
+
+def test_init(reader: Reader, tmp_path: Path) -> None:
+    (found,) = reader.read(f"init {tmp_path}/made")
+    _fits("init", found)
+
+
+def test_sandbox(reader: Reader, tmp_path: Path) -> None:
+    with Session(tmp_path) as session:
+        running = session.start("changewire sandbox --port 0 --json", ['…"url"…'])
+        _fits("sandbox", json.loads(running.output().splitlines()[0]))
+
+
+def test_the_log(reader: Reader) -> None:
+    for line in reader.log:
+        _fits("log", line, also=True)
+    told = set(re.findall(r"`([a-z_.]+)`", PAGE.partition("<!-- actions -->")[2].partition("## ")[0]))
+    assert {line["action"] for line in reader.log} <= told
+
+
+def test_every_word_of_the_log_is_told() -> None:
+    told = set(re.findall(r"`([a-z_.]+)`", PAGE.partition("<!-- actions -->")[2]))
+    code = "".join(path.read_text() for path in [*ROOT.glob("src/changewire/**/*.py"), *ROOT.glob("actions/**/*.py")])
+    said = set(re.findall(r"""\blog\(\s*"([a-z_.]+)\"""", code)) | set(
+        re.findall(r'word = "(\w+)" if .* else "(\w+)"', code)[0]
+    )
+    assert said <= told

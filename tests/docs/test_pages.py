@@ -1,0 +1,73 @@
+"""Links lead somewhere, everything that there is is mentioned, and tables that follow from files follow from them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from changewire.cli import root
+from tests.docs.generated import PLACE, TABLES, catalog, renewed
+from tests.docs.pages import DOCS, PAGES, ROOT, anchors, links
+
+GUARANTEES = ROOT / "tests" / "acceptance" / "test_guarantees.py"
+
+
+def _id(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if target != GUARANTEES:
+            assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_on_the_map() -> None:
+    reached = {(DOCS / link.partition("#")[0]).resolve() for link in links(DOCS / "index.md")}
+    assert {page.resolve() for page in PAGES} - reached == {(DOCS / "index.md").resolve()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_id)
+def test_generated_tables_are_up_to_date(page: Path) -> None:
+    text = page.read_text()
+    assert text == renewed(text), "run: python -m tests.docs.generated"
+
+
+def test_each_table_is_somewhere() -> None:
+    assert {name for page in PAGES for name in PLACE.findall(page.read_text())} == set(TABLES)
+
+
+def test_everything_that_there_is_is_mentioned() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    known = catalog()
+    for name in (*known.triggers, *known.actions):
+        assert f"`{name}`" in text or f"### {name}\n" in text, name
+    for name in root.commands:
+        assert f"changewire {name}" in text, name
+
+
+def test_guarantees_name_tests_that_are_there() -> None:
+    named = re.findall(
+        r"(?m)^## (\d+)\. .*?\*Test: `(test_guarantee_(\d+))`\*", (DOCS / "guarantees.md").read_text(), re.S
+    )
+    assert [(a, b) for a, _, b in named] == [(str(n), str(n)) for n in range(1, 13)]
+    if GUARANTEES.exists():
+        there = re.findall(r"def (test_guarantee_\d+)_", GUARANTEES.read_text())
+        assert {name for _, name, _ in named} == set(there)
+
+
+def test_variables_of_the_zoom_page_are_those_of_its_connection() -> None:
+    text = (DOCS / "how-to" / "real-zoom.md").read_text()
+    connection = (ROOT / "config" / "connections.yaml").read_text()
+    wanted = set(re.findall(r"\$\{(ZOOM_\w+)\}", text))
+    assert wanted == {"ZOOM_USER", "ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"}
+    assert wanted <= set(re.findall(r"\$\{(ZOOM_\w+)", connection))
+    assert wanted <= set(re.findall(r"(?m)^(ZOOM_\w+)=", text))
