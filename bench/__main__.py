@@ -1,0 +1,214 @@
+"""``python -m bench``: measure, print a table, or with ``--json`` one object. Ratios count, figures are the machine's.
+
+Everything is on 127.0.0.1 and takes less than four minutes. What is compared is measured by turns in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.homes import make_home, point
+
+THREADS = 32  # of the plain loop; the engine's own default
+SIZE = 20_000  # bytes of a document
+SATURATED = (100, 20)  # workflows and triggers in each: more polls are due than can be done
+CROWD = (2_000, 5)
+WORKERS_END_WITHIN_S = 150.0
+Figures = dict[str, Any]
+
+
+def main() -> int:
+    """Run what was asked for; 1 where a figure is worse than promised."""
+    options = _options()
+    figures: dict[str, Figures] = {}
+    with tempfile.TemporaryDirectory(prefix="changewire-bench-") as folder, _serving() as server:
+        bench = Bench(Path(folder), server, quick=options.quick)
+        for name in options.only or ("load", "saturated", "latency", "crowd"):
+            print(f"measuring: {name}", file=sys.stderr)
+            figures[name] = getattr(bench, name)()
+    if options.json:
+        print(json.dumps({"v": 1, **figures}))
+    else:
+        _show(figures)
+    broken = _broken(figures)
+    for words in broken:
+        print(f"not as promised: {words}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+class Bench:
+    """Each measurement is a method; it works in ``folder`` and against the server at ``server``."""
+
+    def __init__(self, folder: Path, server: str, *, quick: bool) -> None:
+        self._folder, self._server, self._quick = folder, server, quick
+
+    def load(self) -> Figures:
+        """How long it takes to read and check 2,000 workflows."""
+        home = self._home("load", 2_000, 1, "60s", "1000/0")
+        return _work("load", home=str(home))
+
+    def saturated(self) -> Figures:
+        """Polls per second of an engine that never catches up, beside a plain loop of requests."""
+        rounds, seconds = (1, 2.0) if self._quick else (3, 4.0)
+        home = self._home("saturated", *SATURATED, "1s", f"{SIZE}/0")
+        _work("saturated", home=str(home), seconds=0.5, warm_up=0.0)  # the first polls: baselines
+        plain, engine, changing, single = [], [], [], []
+        for _ in range(rounds):
+            plain.append(self._plain(THREADS, seconds))
+            engine.append(self._saturated(home, "0", seconds))
+        for _ in range(rounds - 1 or 1):
+            plain.append(self._plain(THREADS, seconds))
+            changing.append(self._saturated(home, "50", seconds))
+        all_changed = self._saturated(home, "1", seconds)
+        for _ in range(rounds - 1 or 1):
+            single.append(self._plain(1, seconds / 2))
+        return _compared(plain, single, engine, changing, all_changed)
+
+    def latency(self) -> Figures:
+        """How long a stored event waits for the first step of its run."""
+        home = self._home("latency", 50, 6, "1s", "2000/10")
+        return _work("latency", home=str(home), seconds=3.0 if self._quick else 8.0)
+
+    def crowd(self) -> Figures:
+        """10,000 triggers that are polled every minute, from a cold start."""
+        home = self._home("crowd", *CROWD, "60s", "1000/0")
+        return _work("crowd", home=str(home), seconds=20.0 if self._quick else 75.0, steady=15.0)
+
+    def _home(self, name: str, workflows: int, triggers: int, every: str, documents: str) -> Path:
+        home = self._folder / name
+        make_home(home, workflows, triggers, every)
+        point(home, f"{self._server}/{documents}")
+        return home
+
+    def _plain(self, threads: int, seconds: float) -> Figures:
+        names = SATURATED[0] * SATURATED[1]
+        return _work("plain", base_url=f"{self._server}/{SIZE}/0", names=names, threads=threads, seconds=seconds)
+
+    def _saturated(self, home: Path, every: str, seconds: float) -> Figures:
+        point(home, f"{self._server}/{SIZE}/{every}")
+        found = _work("saturated", home=str(home), seconds=seconds, warm_up=1.0)
+        if found["failing"]:
+            raise SystemExit(f"{found['failing']:.0f} triggers failed: the figures mean nothing")
+        return found
+
+
+def _compared(
+    plain: list[Figures], single: list[Figures], engine: list[Figures], changing: list[Figures], all_changed: Figures
+) -> Figures:
+    base, alone = _median(plain), _median(single)
+    unchanged, some = _median(engine), _median(changing)
+    return {
+        "plain_32_per_s": base["per_s"],
+        "plain_32_cpu_ms": base["cpu_ms"],
+        "plain_1_per_s": alone["per_s"],
+        "plain_1_cpu_ms": alone["cpu_ms"],
+        "unchanged_per_s": unchanged["per_s"],
+        "unchanged_cpu_ms": unchanged["cpu_ms"],
+        "unchanged_behind_s": unchanged["behind_s"],
+        "unchanged_ratio": unchanged["per_s"] / base["per_s"],
+        "unchanged_ratio_to_1": unchanged["per_s"] / alone["per_s"],
+        "changed_2_percent_per_s": some["per_s"],
+        "changed_2_percent_events": some["events"],
+        "changed_2_percent_ratio": some["per_s"] / base["per_s"],
+        "changed_all_per_s": all_changed["per_s"],
+        "changed_all_events": all_changed["events"],
+        "changed_all_ratio": all_changed["per_s"] / base["per_s"],
+    }
+
+
+def _median(rounds: list[Figures]) -> Figures:
+    return {name: median(each[name] for each in rounds) for name in rounds[0]}
+
+
+_ROWS = (
+    ("2,000 workflows read and checked", "load.seconds", "{:.2f} s", "< 3 s"),
+    ("plain loop of requests, 32 threads, 20 KB", "saturated.plain_32_per_s", "{:.0f}/s", ""),
+    ("  its processor time for each", "saturated.plain_32_cpu_ms", "{:.2f} ms", ""),
+    ("plain loop of requests, 1 thread", "saturated.plain_1_per_s", "{:.0f}/s", ""),
+    ("polls of what is unchanged, whole engine", "saturated.unchanged_per_s", "{:.0f}/s", ""),
+    ("  processor time of one", "saturated.unchanged_cpu_ms", "{:.2f} ms", ""),
+    ("  ÷ plain loop, 32 threads", "saturated.unchanged_ratio", "{:.2f}", "≥ 1.0"),
+    ("  ÷ plain loop, 1 thread", "saturated.unchanged_ratio_to_1", "{:.2f}", ""),
+    ("polls, 2 % changed (with their runs)", "saturated.changed_2_percent_per_s", "{:.0f}/s", ""),
+    ("  ÷ plain loop, 32 threads", "saturated.changed_2_percent_ratio", "{:.2f}", ""),
+    ("polls, all changed (with their runs)", "saturated.changed_all_per_s", "{:.0f}/s", ""),
+    ("  ÷ plain loop, 32 threads", "saturated.changed_all_ratio", "{:.2f}", ""),
+    ("event stored → first step begun, median", "latency.p50_ms", "{:.1f} ms", ""),
+    ("  99th percentile", "latency.p99_ms", "{:.1f} ms", ""),
+    ("10,000 triggers every 60 s: ready after", "crowd.start_s", "{:.1f} s", ""),
+    ("  polls, first minute with all first polls", "crowd.per_s", "{:.0f}/s", ""),
+    ("  polls, afterwards", "crowd.steady_per_s", "{:.0f}/s", ""),
+    ("  lag: median", "crowd.steady_lag_p50_ms", "{:.1f} ms", ""),
+    ("  lag: 99th percentile", "crowd.steady_lag_p99_ms", "{:.1f} ms", ""),
+    ("  lag: longest", "crowd.steady_lag_max_ms", "{:.1f} ms", ""),
+    ("  lag: 99th percentile, first minute too", "crowd.lag_p99_ms", "{:.1f} ms", ""),
+    ("  share of one core", "crowd.steady_cores", "{:.2f}", ""),
+    ("  memory", "crowd.rss_mib", "{:.0f} MiB", "< 250 MiB"),
+)
+
+
+def _broken(figures: dict[str, Figures]) -> list[str]:
+    seconds, ratio = _find(figures, "load.seconds"), _find(figures, "saturated.unchanged_ratio")
+    words = []
+    if seconds is not None and seconds >= 3.0:
+        words.append(f"2,000 workflows load in less than 3 seconds, it took {seconds:.1f}")
+    if ratio is not None and ratio < 1.0:
+        words.append(f"unchanged polls are no slower than a plain loop, the ratio is {ratio:.2f}")
+    return words
+
+
+def _find(figures: dict[str, Figures], name: str) -> float | None:
+    part, _, figure = name.partition(".")
+    return figures.get(part, {}).get(figure)
+
+
+def _show(figures: dict[str, Figures]) -> None:
+    table = Table("what", "figure", "promised or aimed at")
+    for words, name, shape, promised in _ROWS:
+        value = _find(figures, name)
+        if value is not None:
+            table.add_row(words, shape.format(value), promised)
+    Console().print(table)
+
+
+def _work(name: str, **arguments: Any) -> Figures:
+    """The figures of one worker, measured in a process of its own."""
+    command = [sys.executable, "-m", "bench.workers", name, json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=WORKERS_END_WITHIN_S)
+    found: Figures = json.loads(done.stdout)
+    return found
+
+
+@contextmanager
+def _serving() -> Iterator[str]:
+    command = [sys.executable, "-m", "bench.server"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.terminate()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of the table")
+    parser.add_argument("--quick", action="store_true", help="shorter: for trying out, not for comparing")
+    parser.add_argument("only", nargs="*", help="load, saturated, latency, crowd; without any: all")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
