@@ -9,7 +9,7 @@ import click
 
 from changewire.cli.base import Command, Options, say
 from changewire.cli.output import print_json, print_text, to_yaml
-from changewire.cli.signals import caught_signals
+from changewire.cli.signals import caught_signals, next_message
 from changewire.errors import ChangewireError
 from changewire.values import Json
 
@@ -63,7 +63,7 @@ def sandbox(options: Options, port: int, plan: str, populate: bool) -> int:
         else:
             print_text(f"{served.url}\n\n{to_yaml({'sandbox': told})}")
         say(f"\nserving until Ctrl-C; paste this into config/connections.yaml; {served.url}/sandbox tells more")
-        incoming.get()
+        next_message(incoming)
     return 0
 
 

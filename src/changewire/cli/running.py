@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, say
-from changewire.cli.signals import caught_signals
+from changewire.cli.signals import caught_signals, next_message
 
 if TYPE_CHECKING:
     from changewire.daemon import Daemon
@@ -83,7 +83,7 @@ def _work(daemon: Daemon, incoming: SimpleQueue[int | None]) -> None:
     thread = threading.Thread(target=loop, name="changewire-loop")
     thread.start()
     try:
-        while incoming.get() == signal.SIGHUP:
+        while next_message(incoming) == signal.SIGHUP:
             daemon.reload()
     finally:
         daemon.stop()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+LOOK_EVERY_S = 0.25
 
 
 @contextmanager
@@ -23,3 +24,16 @@ def caught_signals() -> Iterator[SimpleQueue[int | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def next_message(incoming: SimpleQueue[int | None]) -> int | None:
+    """The next thing in the queue, waiting for it.
+
+    Python runs a handler only between two of its own steps: a signal that comes just before a wait without end would
+    be noticed never, so the wait is cut into pieces.
+    """
+    while True:
+        try:
+            return incoming.get(timeout=LOOK_EVERY_S)
+        except Empty:
+            continue
