@@ -234,12 +234,14 @@ def _leaves(form: Json, other: Json) -> Json:
     """Plain lists as one value each: a set that changed is told as the old and the new set, not as shifted places.
 
     Values are their JSON, which keeps 1, "1" and true apart and spares DeepDiff the lines of long texts. A list of
-    records that is empty on one side is there as an empty one, so that each record is told on its own.
+    records that is empty on one side is there as an empty one, so that each record is told on its own. What is the
+    same on both sides is left out: DeepDiff takes a hundred times as long to see that.
     """
     if isinstance(form, dict):
         rest = other if isinstance(other, dict) else {}
         missing: dict[str, Json] = {key: {} for key, value in rest.items() if key not in form and _keyed(value)}
-        return {key: _leaves(value, rest.get(key)) for key, value in form.items()} | missing
+        differing = {k: v for k, v in form.items() if k not in rest or dumps(v) != dumps(rest[k])}
+        return {key: _leaves(value, rest.get(key)) for key, value in differing.items()} | missing
     return dumps(form)
 
 
