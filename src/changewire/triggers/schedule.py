@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Sequence
@@ -44,9 +45,16 @@ class Schedule:
 
     def _next_cron(self, moment: datetime) -> datetime:
         zone = ZoneInfo(self.timezone)
-        trigger = CronTrigger.from_crontab(self.cron or "", timezone=zone)
-        found = trigger.get_next_fire_time(None, moment.astimezone(zone) + timedelta(microseconds=1))
+        found = _cron(self.cron or "", zone).get_next_fire_time(
+            None, moment.astimezone(zone) + timedelta(microseconds=1)
+        )
         return found.astimezone(UTC) if found else moment + timedelta(days=365)
+
+
+@functools.lru_cache(512)
+def _cron(expression: str, zone: ZoneInfo) -> CronTrigger:
+    """Reading an expression takes as long as finding a due time by it."""
+    return CronTrigger.from_crontab(expression, timezone=zone)
 
 
 def phase_of(*parts: str) -> float:
