@@ -31,6 +31,7 @@ _TOO_MUCH = (
     "watch less or raise `poll: {name}` in config/changewire.yaml"
 )
 NEVER = -1.0  # an age that no shared answer has: ask anew
+ONE_PAGE = Paging(kind="none")
 DEPTH, SERIALISED_DEPTH = 100, 254  # levels of nested lists and objects
 
 
@@ -74,7 +75,7 @@ class Reading:
     pages: int = 0  # of the longest listing
     body_hash: str | None = None  # of the only answer; None when there were several
     unchanged: bool = False  # the only answer is, byte for byte, the one known before
-    answered_at: datetime | None = None  # the source's own clock at the first answer; None: it does not tell
+    answered_at: datetime | None = None  # the source's own clock at the first answer; None: unchanged, or not told
 
 
 def read(
@@ -187,17 +188,17 @@ def _read_pages(
     reading: Reading,
     known_hash: str | None,
 ) -> None:
-    pages = Pages(reader.kind.paging or Paging(kind="none"))
+    pages = Pages(reader.kind.paging or ONE_PAGE)
     following: Request | None = request
     while following is not None:
         answer = _send(source, following, allowance)
         reading.requests += 1
         reading.pages = max(reading.pages, pages.page)
         reading.body_hash = digest(answer.body) if reading.requests == 1 else None
-        reading.answered_at = reading.answered_at or answer.date
         if known_hash is not None and reading.body_hash == known_hash and not _goes_on(pages, answer):
             reading.unchanged = True
             return
+        reading.answered_at = reading.answered_at or answer.date
         data = answer.data
         found = _items_of(data, reader.kind.items)
         _refuse_depth(found)
