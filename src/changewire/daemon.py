@@ -63,6 +63,7 @@ class Daemon:
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._reloading = threading.Lock()
         self._housekeeping = BackgroundScheduler(timezone="UTC")
         self._watcher: threading.Thread | None = None
         self._started_at: datetime | None = None
@@ -141,21 +142,26 @@ class Daemon:
     # the config
 
     def reload(self) -> None:
-        """Take over what changed in the files; what is broken stays as it was."""
-        try:
-            home = load_home(self.path, previous=self.home)
-        except ChangewireError as error:
-            self._log("reload_failed", f"the files cannot be used, so nothing was taken over: {error}")
-            return
+        """Take over what changed in the files; what is broken stays as it was. Safe from several threads at once."""
+        with self._reloading:  # else files that were read earlier could be put in place later, and stay
+            try:
+                self._reload()
+            except StateError as error:
+                self._log("reload_failed", f"the changed files could not be taken over in full: {error}")
+            except ChangewireError as error:
+                self._log("reload_failed", f"the files cannot be used, so nothing was taken over: {error}")
+
+    def _reload(self) -> None:
+        home = load_home(self.path, previous=self.home)
         self._clients.replace(home.connections)
         self.home = self._engine.home = home
         self._runner = self._make_runner()
         self._sync()
         for problem in home.problems:
             self._log("problem", str(problem), **problem.as_dict())
-        self._log(
-            "reloaded", f"took over the changed files: {len(home.triggers)} triggers", problems=len(home.problems)
-        )
+        count = len(home.triggers)
+        words = f"took over the changed files: {count} trigger{'s' * (count != 1)}"
+        self._log("reloaded", words, problems=len(home.problems))
         self._wake.set()
 
     def _sync(self) -> None:

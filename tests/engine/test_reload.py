@@ -1,0 +1,78 @@
+"""Taking over changed files while the daemon works."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from changewire import daemon as module
+from changewire.clock import SystemClock
+from changewire.daemon import Daemon
+from changewire.errors import StateError
+from changewire.home import Home, load_home
+from changewire.sandbox import Sandbox
+from tests.engine.rig import USER, connection, workflow, write_home
+
+ONE = workflow("One", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
+
+
+@pytest.fixture
+def logged() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def daemon(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Daemon:
+    def log(event: str, message: str, /, **_: Any) -> None:
+        logged.append((event, message))
+
+    return Daemon(write_home(tmp_path, connection(sandbox.url), one=ONE), SystemClock(), log)
+
+
+def test_files_read_earlier_never_replace_files_read_later(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow_at_first(path: Path, *, previous: Home) -> Home:
+        home = load_home(path, previous=previous)
+        if not entered.is_set():
+            entered.set()
+            go_on.wait(5)
+        return home
+
+    monkeypatch.setattr(module, "load_home", slow_at_first)
+    with closing(daemon):
+        daemon.start(watch_files=False)
+        first = threading.Thread(target=daemon.reload)
+        first.start()
+        entered.wait(5)
+        (daemon.path / "config" / "workflows" / "two.yaml").write_text(ONE.replace("One", "Two"))
+        second = threading.Thread(target=daemon.reload)
+        second.start()
+        second.join(0.3)  # done by now, if nothing held it back
+        go_on.set()
+        first.join()
+        second.join()
+        assert sorted(daemon.home.workflows) == ["One", "Two"]
+
+
+def test_a_database_that_fails_at_a_reload_is_told_and_the_daemon_goes_on(
+    daemon: Daemon, logged: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StateError("The database cannot grow.")
+
+    with closing(daemon):
+        daemon.start(watch_files=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(daemon.store, "sync_triggers", full)
+            daemon.reload()
+        assert logged[-1] == (
+            "reload_failed",
+            "the changed files could not be taken over in full: The database cannot grow.",
+        )
+        daemon.reload()
+        assert logged[-1] == ("reloaded", "took over the changed files: 1 trigger")
