@@ -161,7 +161,7 @@ class TestNoise:
     def test_a_download_token_is_told_when_asked_for_and_not_kept(self, account: Account) -> None:
         number = account.meeting()
         one = {"meeting_id": str(number), "include_download_token": True, "token_ttl": 60}
-        account.watch("meeting_recording_changed", **one)
+        account.watch_all(meeting_recording_changed=(one, ""))
         account.do("end_meeting", meeting_id=number, recording="completed")
         (event,) = account.poll()
         assert event.payload["meeting_recording"]["download_access_token"].startswith("eyJ")

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
+
+from changewire.config.wording import words
 from changewire.paths import parse_path
 from changewire.triggers.definition import TriggerType, shaped
 from changewire.triggers.noticing import Watch
@@ -17,10 +20,19 @@ _PARAMETER = re.compile(r"\bparameters\b(?:\.(\w+))?")
 
 
 def bind(kind: TriggerType, parameters: Mapping[str, Json]) -> TriggerType:
-    """The type with the parts worked out that parameters decide. Raises ValueError or TemplateError."""
+    """The type with the parts worked out that parameters decide. Raises ValueError or TemplateError in words for
+    whoever gave the parameters.
+    """
     if not kind.shape:
         return kind
-    return TriggerType.model_validate(shaped(kind.model_dump(), kind.shape, dict(parameters)))
+    data = shaped(kind.model_dump(), kind.shape, dict(parameters))
+    try:
+        return TriggerType.model_validate(data)
+    except ValidationError as error:
+        (detail, *_) = error.errors(include_url=False)
+        told = words(TriggerType, data, detail, whole="the trigger")
+        hint = f" (did you mean {told.suggestion!r}?)" if told.suggestion else ""
+        raise ValueError(told.message + hint) from None
 
 
 def watch_for(kind: TriggerType, ignore: tuple[str, ...], settle: int) -> Watch:

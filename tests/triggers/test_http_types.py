@@ -1,0 +1,316 @@
+"""The three types for any JSON API, against a small server of records."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from changewire.home import load_home
+from changewire.state.records import EventRecord
+from changewire.testing import ManualClock
+from changewire.values import dumps, dumps_text
+from tests.engine.rig import Rig, workflow, write_home
+
+Answer = Callable[[dict[str, list[str]]], tuple[Any, dict[str, str]]]
+
+
+class Shop:
+    """A server whose answers a test puts in place; one rig on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.answer: Answer = lambda _: ([], {})
+        self.asked: list[str] = []
+        self.path, self.told = path, 0
+        self.rig: Rig | None = None
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        shop = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                shop.asked.append(self.path)
+                query: dict[str, list[str]] = {}
+                for name, value in parse_qsl(urlsplit(self.path).query):
+                    query.setdefault(name, []).append(value)
+                data, headers = shop.answer(query)
+                body = data if isinstance(data, bytes) else dumps(data)
+                self.send_response(200)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                pass
+
+        return Handler
+
+    def serves(self, data: Any) -> None:
+        """From now on every answer is this."""
+        self.answer = lambda _: (data, {})
+
+    def connections(self) -> str:
+        return (
+            f"shop: {{connector: http, base_url: 'http://127.0.0.1:{self.server.server_port}', auth: {{type: none}}}}\n"
+        )
+
+    def watch(self, kind: str, extra: str = "", **parameters: Any) -> list[EventRecord]:
+        """Begin; what the first poll brought."""
+        text = workflow("Shop", f"http.{kind}", dumps_text({"path": "/orders", **parameters}), extra)
+        write_home(self.path, self.connections(), shop=text)
+        self.rig = Rig(self.path, ManualClock())
+        assert not self.rig.home.problems, self.rig.home.problems
+        return self.poll()
+
+    def problems(self, kind: str, **parameters: Any) -> list[str]:
+        """What is wrong with a workflow."""
+        text = workflow("Shop", f"http.{kind}", dumps_text({"path": "/orders", **parameters}))
+        write_home(self.path, self.connections(), shop=text)
+        return [problem.message for problem in load_home(self.path, {}).problems]
+
+    def poll(self) -> list[EventRecord]:
+        """Poll once; the new events."""
+        assert self.rig is not None
+        self.rig.clock.advance(60)
+        self.rig.poll()
+        assert self.rig.trigger.error is None, self.rig.trigger.error
+        new = self.rig.events[self.told :]
+        self.told += len(new)
+        return new
+
+    def keys(self) -> list[str]:
+        return [event.key for event in self.poll()]
+
+    def failing(self) -> str:
+        assert self.rig is not None
+        self.rig.clock.advance(60)
+        self.rig.poll()
+        return self.rig.trigger.error or ""
+
+    def close(self) -> None:
+        if self.rig is not None:
+            self.rig.close()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    shop.close()
+
+
+def orders(*numbers: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"id": n, "state": "open", **more} for n in numbers]
+
+
+class TestNewItem:
+    def test_in_a_bare_list(self, shop: Shop) -> None:
+        shop.serves(orders(1, 2))
+        assert shop.watch("new_item") == []
+        shop.serves(orders(3, 2, 1))
+        (event,) = shop.poll()
+        assert (event.key, event.event_type, event.payload["item"]["id"]) == ("3", "new_item", 3)
+        shop.serves(orders(2))
+        assert shop.poll() == []
+        shop.serves(orders(1, 2, 3))
+        assert shop.poll() == []
+
+    def test_in_a_nested_list_with_a_key_of_several_fields(self, shop: Shop) -> None:
+        rows = [{"account": "a", "number": 1}, {"account": "b", "number": 1}]
+        shop.serves({"data": {"orders": rows}})
+        shop.watch("new_item", items="data.orders", key=["account", "number"])
+        shop.serves({"data": {"orders": [*rows, {"account": "a", "number": 2}]}})
+        assert shop.keys() == ["a:2"]
+
+    def test_over_pages_by_number(self, shop: Shop) -> None:
+        present = orders(1, 2, 3)
+
+        def answer(query: dict[str, list[str]]) -> tuple[Any, dict[str, str]]:
+            page = int(query.get("page", ["1"])[0])
+            return present[(page - 1) * 2 : page * 2], {}
+
+        shop.answer = answer
+        shop.watch("new_item", paging={"kind": "page_number", "page_query": "page"})
+        present += orders(4, 5)
+        assert shop.keys() == ["4", "5"]
+
+    def test_over_pages_by_token(self, shop: Shop) -> None:
+        present = orders(1, 2, 3)
+
+        def answer(query: dict[str, list[str]]) -> tuple[Any, dict[str, str]]:
+            at = int(query.get("cursor", ["0"])[0])
+            following = at + 2 if at + 2 < len(present) else None
+            return {"orders": present[at : at + 2], "meta": {"next": following}}, {}
+
+        shop.answer = answer
+        paging = {"kind": "token", "token_field": "meta.next", "token_query": "cursor"}
+        shop.watch("new_item", items="orders", paging=paging)
+        present += orders(4, 5)
+        assert shop.keys() == ["4", "5"]
+
+    def test_over_pages_by_link_also_when_the_first_page_stays_the_same(self, shop: Shop) -> None:
+        present = orders(1, 2)
+
+        def answer(query: dict[str, list[str]]) -> tuple[Any, dict[str, str]]:
+            page = int(query.get("page", ["1"])[0])
+            more = {"Link": f'</orders?page={page + 1}>; rel="next"'} if page * 2 < len(present) else {}
+            return present[(page - 1) * 2 : page * 2], more
+
+        shop.answer = answer
+        shop.watch("new_item", paging={"kind": "link"})
+        present += orders(3)
+        assert shop.keys() == ["3"]
+
+    def test_backfill_is_bounded_and_marked(self, shop: Shop) -> None:
+        rows = [{"id": n, "made": f"2026-11-{n:02}T00:00:00Z"} for n in range(1, 10)]
+        shop.serves(rows)
+        first = "first_poll: {backfill: {since: 2026-11-03, max: 4}}"
+        events = shop.watch("new_item", first, created_at="made")
+        assert [(event.key, event.backfill) for event in events] == [(str(n), True) for n in (6, 7, 8, 9)]
+        assert shop.poll() == []
+
+    def test_settling(self, shop: Shop) -> None:
+        shop.watch("new_item", "settle: 2")
+        shop.serves(orders(1))
+        assert shop.poll() == []
+        assert shop.keys() == ["1"]
+
+    def test_readiness(self, shop: Shop) -> None:
+        shop.serves(orders(1))
+        shop.watch("new_item", ready="{{ item.state == 'paid' }}")
+        shop.serves([*orders(1), *orders(2, state="paid")])
+        assert shop.keys() == ["2"]
+        shop.serves(orders(1, 2, state="paid"))
+        assert shop.keys() == ["1"]
+
+    def test_query_with_several_values(self, shop: Shop) -> None:
+        shop.watch("new_item", query={"state": ["open", "new"], "deep": {"a": 1}, "no": None, "yes": True})
+        assert shop.asked == ["/orders?deep=%7B%22a%22:1%7D&state=open&state=new&yes=true"]
+
+    def test_a_path_with_braces_is_sent_as_it_is(self, shop: Shop) -> None:
+        shop.watch("new_item", path="/orders/{id}")
+        assert shop.asked == ["/orders/%7Bid%7D"]
+
+    @pytest.mark.parametrize(
+        ("answer", "message"),
+        [
+            ({"orders": []}, "'[*]' in the answer is not a list; `items` names where the list is"),
+            ([{"name": "x"}], "an item has no id, so it cannot be told from others"),
+            (b"<html>", ""),
+        ],
+    )
+    def test_an_answer_of_another_form_changes_nothing(self, shop: Shop, answer: Any, message: str) -> None:
+        shop.serves(orders(1))
+        shop.watch("new_item")
+        shop.serves(answer)
+        assert message in shop.failing() != ""
+        shop.serves(orders(1, 2))
+        assert shop.keys() == ["2"]
+
+
+class TestDocumentChanged:
+    def test_one_document(self, shop: Shop) -> None:
+        shop.serves({"sku": "L", "price": 79, "tags": ["a", "b"]})
+        shop.watch("document_changed", path="/stock")
+        shop.serves({"price": 79.0, "tags": ["b", "a"], "sku": "L", "note": None})
+        assert shop.poll() == []
+        shop.serves({"sku": "L", "price": 81, "tags": ["a"], "new": 1})
+        (event,) = shop.poll()
+        assert event.payload["changed_fields"] == ["new", "price", "tags"]
+        assert event.payload["changes_detected"]["price"] == {"old": 79, "new": 81}
+
+    def test_ignored_fields_and_quiet_new_ones(self, shop: Shop) -> None:
+        shop.serves({"price": 1, "seen_at": 1})
+        shop.watch("document_changed", "ignore: [seen_at]", new_fields="quiet")
+        shop.serves({"price": 1, "seen_at": 2, "new": 1})
+        assert shop.poll() == []
+
+    def test_records_inside_by_key(self, shop: Shop) -> None:
+        shop.serves({"lines": [{"sku": "a", "n": 1}, {"sku": "b", "n": 1}]})
+        shop.watch("document_changed", lists={"lines": {"key": "sku"}})
+        shop.serves({"lines": [{"sku": "b", "n": 2}, {"sku": "a", "n": 1}]})
+        assert [change["path"] for event in shop.poll() for change in event.changes] == ["lines[b].n"]
+
+    def test_a_list_whose_order_is_a_value(self, shop: Shop) -> None:
+        shop.serves({"steps": [{"id": 1}, {"id": 2}]})
+        shop.watch("document_changed", ordered=["steps"])
+        shop.serves({"steps": [{"id": 2}, {"id": 1}]})
+        assert len(shop.poll()) == 1
+
+    @pytest.mark.parametrize(("new_documents", "told"), [("baseline", []), ("fire", ["new_document"])])
+    def test_each_document_of_a_list(self, shop: Shop, new_documents: str, told: list[str]) -> None:
+        shop.serves(orders(1, 2))
+        shop.watch("document_changed", items="[*]", key="id", new_documents=new_documents)
+        shop.serves(orders(1, 2, 3))
+        assert [event.event_type for event in shop.poll()] == told
+        shop.serves([*orders(1), *orders(2, state="paid"), *orders(3, state="paid")])
+        assert shop.keys() == ["2", "3"]
+
+
+class TestStatusChanged:
+    def test_only_the_named_field_counts(self, shop: Shop) -> None:
+        shop.serves({"state": {"now": "open"}, "n": 1})
+        shop.watch("status_changed", status="state.now")
+        shop.serves({"state": {"now": "open"}, "n": 2})
+        assert shop.poll() == []
+        shop.serves({"state": {"now": "paid"}, "n": 2})
+        (event,) = shop.poll()
+        assert (event.payload["before"], event.payload["status"]) == ("open", "paid")
+
+    def test_each_record_of_a_list(self, shop: Shop) -> None:
+        shop.serves(orders(1, 2))
+        shop.watch("status_changed", items="[*]", key="id", status="state")
+        shop.serves([*orders(1, state="paid"), *orders(2, 3)])
+        assert shop.keys() == ["1"]
+
+    def test_a_new_record_may_fire(self, shop: Shop) -> None:
+        shop.serves(orders(1))
+        shop.watch("status_changed", items="[*]", key="id", status="state", new_records="fire")
+        shop.serves(orders(1, 2))
+        (event,) = shop.poll()
+        assert (event.payload["before"], event.payload["item"]["id"]) == (None, 2)
+
+
+NO_KEY = "the trigger: `items` names a list, so `key` must say which field identifies an item in it"
+HOW = 'write a.b, list[*].c or a["b.c"]'
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "message"),
+    [
+        ("status_changed", {"items": "[*]"}, NO_KEY),
+        ("document_changed", {"items": "a"}, NO_KEY),
+        ("new_item", {"key": "lines[*].id"}, "'key': 'lines[*].id' must name one field: [*] cannot stand in it"),
+        ("new_item", {"key": "a..b"}, f"'key': 'a..b' is not a path: it goes wrong at '..b'; {HOW}"),
+        ("new_item", {"key": []}, "'key' must not be empty"),
+        ("new_item", {"ready": "{{ a == }}"}, "'ready': {{ a == }}: unexpected 'end of print statement'"),
+        (
+            "new_item",
+            {"paging": {"kind": "pages"}},
+            "'kind' cannot be 'pages': write none, token, page_number, token_or_page or link",
+        ),
+        ("new_item", {"paging": {"knd": "link"}}, "unknown key 'knd' (did you mean 'kind'?)"),
+        ("status_changed", {"status": "a b"}, f"'status': 'a b' is not a path: it goes wrong at ' b'; {HOW}"),
+        ("document_changed", {"lists": {"lines": {"kye": "sku"}}}, "'key' is missing"),
+    ],
+)
+def test_parameters_that_cannot_work_are_told_before_anything_is_asked(
+    shop: Shop, kind: str, parameters: dict[str, Any], message: str
+) -> None:
+    assert shop.problems(kind, **parameters) == [message]
+    assert shop.asked == []
