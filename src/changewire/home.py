@@ -17,6 +17,7 @@ from changewire.config.environment import Environment
 from changewire.config.settings import Settings, load_settings
 from changewire.config.workflows import Step, TriggerConfig, Workflow, WorkflowFile, load_workflows
 from changewire.connectors.definition import load_connector
+from changewire.connectors.fitting import unfit_connections
 from changewire.errors import ChangewireError, ConfigError, Problem, UsageError, nearest
 from changewire.parameters import check_values
 from changewire.paths import parse_path
@@ -95,9 +96,12 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     """
     environment = Environment.of_home(path, variables)
     connections, wrong_connections, problems = load_connections(path, environment)
+    unfit = unfit_connections(path, connections)
+    connections = {name: one for name, one in connections.items() if name not in unfit}
+    wrong_connections = {**wrong_connections, **unfit}
     home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
     files, unread = load_workflows(path, environment)
-    home.problems += [*home.catalog.problems, *problems, *unread]
+    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found), *unread]
     for file in files:
         _add_workflow(home, file, wrong_connections)
     if previous is not None:
