@@ -136,7 +136,7 @@ def await_lines(output: Callable[[], str], expected: list[str], place: str) -> N
         if missing is None:
             return
         assert time.monotonic() < latest, f"{place}: {missing!r} never came; there was\n{text}"
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 def entries(text: str) -> list[tuple[str, list[str]]]:
