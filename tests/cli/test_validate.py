@@ -33,7 +33,9 @@ def test_problems_stand_in_the_order_of_files_and_lines(make_home: Make) -> None
     home = make_home(
         zz=TYPO, aa="name: Two\nstep: []\ntrigger: {type: zoom.new_meeting_created, with: {page_siz: 3}}\n"
     )
-    (home / "config" / "connections.yaml").write_text("zoom: {connector: zoom, auth: {type: bearer, token: t}}\nother: {conector: zoom}\n")
+    (home / "config" / "connections.yaml").write_text(
+        "zoom: {connector: zoom, auth: {type: bearer, token: t}}\nother: {conector: zoom}\n"
+    )
     result = changewire("validate", "--home", home)
     places = [line.split(": ")[0].rsplit(":", 2) for line in result.stdout.splitlines()]
     assert len(places) >= 3

@@ -49,7 +49,7 @@ class FirstPoll(Strict):
 
     mode: Literal["baseline", "backfill"] = "baseline"  # remember them silently, or fire for each, marked
     since: Moment | None = None  # backfill only: older items are remembered silently; None: no limit
-    max: Annotated[Whole, Field(ge=1)] = 200  # backfill only: more items than this are refused
+    max: Annotated[Whole, Field(ge=1)] = 200  # backfill only: at most so many items, the newest
 
 
 class TriggerConfig(Strict):
