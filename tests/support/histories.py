@@ -32,6 +32,7 @@ FIELDS = ("note", "tags", "size.width")
 IGNORABLE = st.sets(st.sampled_from(FIELDS))
 IDS = st.integers(1, 9)
 VALUES = st.integers(0, 3)
+NOTES = st.sampled_from(["", "x", "y"])
 STATUS = st.sampled_from(["open", "paid", "shipped"])
 FAULTS = st.lists(st.sampled_from([*BAD, "cut", "shift", "good"]), max_size=4)
 ZOOM_FAULTS = st.sampled_from(["status", "cut_body", "reset", "error_200", "empty_200", "bad_json", "html_200"])
@@ -156,7 +157,7 @@ class Histories(RuleBasedStateMachine):
         assert not self.turned.daemon.home.problems, self.turned.daemon.home.problems
 
     def _on_write(self, point: str) -> None:
-        if self.fuse is None or point == "commit:after":
+        if self.fuse is None or not point.endswith(":before"):
             return
         self.fuse -= 1
         if self.fuse < 0:
@@ -169,10 +170,12 @@ class Histories(RuleBasedStateMachine):
 
     # the account
 
-    @rule(key=IDS, value=VALUES, status=STATUS)
-    def put_record(self, key: int, value: int, status: str) -> None:
+    @rule(key=IDS, value=VALUES, status=STATUS, polled=st.booleans())
+    def put_record(self, key: int, value: int, status: str, polled: bool) -> None:
         self.records[key] = _record(key, value, status)
         self._publish()
+        if polled:
+            self.poll(15)
 
     @precondition(lambda self: self.records)
     @rule(data=st.data())
@@ -188,11 +191,13 @@ class Histories(RuleBasedStateMachine):
         for record in [*self.api.records, self.api.document]:
             record["tags"] = record["tags"][::-1]
 
-    @rule(price=VALUES, note=st.sampled_from(["", "x", "y"]), tags=st.sets(st.sampled_from("abc")), width=VALUES)
-    def edit_document(self, price: int, note: str, tags: set[str], width: int) -> None:
+    @rule(price=VALUES, note=NOTES, tags=st.sets(st.sampled_from("abc")), width=VALUES, polled=st.booleans())
+    def edit_document(self, price: int, note: str, tags: set[str], width: int, polled: bool) -> None:
         size = {"width": width, "height": 1}
         self.document = {"price": price, "note": note, "tags": sorted(tags), "size": size}
         self._publish()
+        if polled:
+            self.poll(15)
 
     @rule()
     def create_meeting(self) -> None:
@@ -230,6 +235,14 @@ class Histories(RuleBasedStateMachine):
         self.fuse = points
 
     # the watcher
+
+    @rule()
+    def poll_soon(self) -> None:
+        self.poll(1)
+
+    @rule()
+    def poll_later(self) -> None:
+        self.poll(3)
 
     @rule(minutes=st.sampled_from([1, 3, 15]))
     def poll(self, minutes: int) -> None:
@@ -269,10 +282,12 @@ class Histories(RuleBasedStateMachine):
         self.turned.close()
         self._open()
 
-    @rule(ignore=IGNORABLE)
-    def ignore_other_fields(self, ignore: set[str]) -> None:
+    @rule(ignore=IGNORABLE, polled=st.booleans())
+    def ignore_other_fields(self, ignore: set[str], polled: bool) -> None:
         self.ignore = ignore
         self._write()
+        if polled:
+            self.poll(15)
 
     @rule()
     def rename(self) -> None:
