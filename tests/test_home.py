@@ -47,6 +47,12 @@ WRONG = [
         " (did you mean 'job_title'?)",
         id="an ignored path that does not exist",
     ),
+    pytest.param(
+        workflow("Good", "zoom.user_information_changed", "{user_id: me}", "first_poll: backfill"),
+        "6:15: zoom.user_information_changed notices changes of what is there, so nothing can be backfilled:"
+        " leave first_poll out",
+        id="a backfill of what cannot be backfilled",
+    ),
 ]
 
 

@@ -216,6 +216,10 @@ class _Check:
         except (ValueError, ChangewireError) as error:
             self._say((*at, "with"), "bad_parameter", _first_line(error))
             return None
+        if config.first_poll.mode == "backfill" and bound.kind != "created":
+            message = f"{kind.type} notices changes of what is there, so nothing can be backfilled: leave first_poll out"
+            self._say((*at, "first_poll"), "no_backfill", message)
+            return None
         mark = fingerprint(kind, parameters)
         return Trigger(
             id=make_id("trg", self.workflow.name, config.name, connection, mark),
