@@ -7,6 +7,7 @@ and ``detail``.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -68,6 +69,12 @@ def _path_keys(value: object) -> object:
     return value
 
 
+def _type_name(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", value):
+        raise ValueError(f"{value!r} is not a type's name: write connector.what_is_noticed in small letters")
+    return value
+
+
 def _plain_path(value: object) -> object:
     if isinstance(value, str) and EACH in value:
         raise ValueError(f"{value!r} must name one field: {EACH} cannot stand in it")
@@ -82,6 +89,8 @@ def _expression(value: object) -> object:
 
 def _alternatives(value: object) -> object:
     """``id`` → ``[[id]]`` and ``[a, b]`` → ``[[a, b]]``: behind this door there is only the long form."""
+    if value == "" or (isinstance(value, list | tuple) and not all([value, *value])):
+        raise ValueError("name a field, or several as in [a, b]")
     if isinstance(value, str):
         return [[value]]
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
@@ -92,11 +101,7 @@ def _alternatives(value: object) -> object:
 PathText = Annotated[str, BeforeValidator(_path)]
 FieldPath = Annotated[str, BeforeValidator(_plain_path)]  # of one field, without [*]
 Expression = Annotated[str, BeforeValidator(_expression)]
-KeyPaths = Annotated[
-    tuple[Annotated[tuple[FieldPath, ...], Field(min_length=1)], ...],
-    Field(min_length=1),
-    BeforeValidator(_alternatives),
-]
+KeyPaths = Annotated[tuple[tuple[FieldPath, ...], ...], BeforeValidator(_alternatives)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Kind = Literal["created", "updated", "status", "deleted"]
 
@@ -171,17 +176,23 @@ class Records(_Part):
     slides_by: FieldPath | None = None  # entries beyond the greatest known value here are not new, the window moved
 
 
-class VolatileWhen(_Part):
-    """A path that is volatile only for some items."""
+class Volatile(_Part):
+    """A path that never counts, or only for some items."""
 
     path: PathText
-    when: Expression
+    when: Expression | None = None  # None: always
+
+
+def _volatile(value: object) -> object:
+    """``[a]`` → ``[{path: a}]``."""
+    short = isinstance(value, list | tuple)
+    return [{"path": one} if isinstance(one, str) else one for one in value] if short else value  # type: ignore[attr-defined]
 
 
 class Compare(_Part):
     """Which differences count."""
 
-    volatile: tuple[PathText | VolatileWhen, ...] = ()  # never count
+    volatile: Annotated[tuple[Volatile, ...], BeforeValidator(_volatile)] = ()  # never count
     secret: tuple[PathText, ...] = ()  # carry a token: never count, and are not remembered
     only: tuple[FieldPath, ...] = ()  # nothing else counts; empty: everything does
     lists: Annotated[dict[str, Records], BeforeValidator(_path_keys)] = Field(default_factory=dict)
@@ -200,7 +211,7 @@ class Detail(RequestSpec):
 class TriggerType(_Part):
     """Something that can be noticed."""
 
-    type: str = Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
+    type: Annotated[str, BeforeValidator(_type_name)]
     title: str
     description: str
     connector: str = ""  # default: the part of `type` before the dot

@@ -69,11 +69,12 @@ def _wrong(document: Document, kind: TriggerType) -> Iterator[Problem]:
         message = f"there is no connector {kind.connector!r}; known are {', '.join(connector_names())}"
         at = ("connector",) if "connector" in document.data else ("type",)
         yield document.problem(at, "unknown_connector", message, nearest(kind.connector, connector_names()))
-    for path, message in EXPRESSIONS.expression_problems(document.data):
-        yield document.problem(path, "bad_expression", message)
-    yield from _wrong_places(document, kind)
-    yield from _wrong_paths(document, kind)
-    yield from _wrong_on_sample(document, kind)
+    written = [
+        *(document.problem(path, "bad_expression", m) for path, m in EXPRESSIONS.expression_problems(document.data)),
+        *_wrong_places(document, kind),
+        *_wrong_paths(document, kind),
+    ]
+    yield from written or _wrong_on_sample(document, kind)  # a mistake that was told would only show once more
 
 
 def _wrong_places(document: Document, kind: TriggerType) -> Iterator[Problem]:
@@ -89,7 +90,7 @@ def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
     """Paths of comparison rules that lead nowhere in the sample."""
     compare = kind.compare
     named: dict[str, list[str]] = {
-        "volatile": [entry if isinstance(entry, str) else entry.path for entry in compare.volatile],
+        "volatile": [entry.path for entry in compare.volatile],
         **{key: list(getattr(compare, key)) for key in _PATHS},
     }
     for key, paths in named.items():
@@ -118,6 +119,7 @@ def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]
         except ChangewireError as error:
             at = "event_type" if key == "payload" and str(kind.event_type) in str(error) else key
             yield document.problem((at,), "fails_on_sample", f"tried on the sample: {error}")
+            return
 
 
 def _event_of_sample(kind: TriggerType, scope: Scope) -> EventRecord:

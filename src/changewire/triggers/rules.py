@@ -50,10 +50,12 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
     root, secret = Rule(), Rule()
     for path in compare.secret:
         _place(secret, parse_path(path)).volatile = True
-    for entry in (*compare.volatile, *compare.secret, *ignore):
-        path, when = (entry, None) if isinstance(entry, str) else (entry.path, entry.when)
+    for entry in compare.volatile:
+        place = _place(root, parse_path(entry.path))
+        place.volatile, place.volatile_when = entry.when is None, entry.when
+    for path in (*compare.secret, *ignore):
         place = _place(root, parse_path(path))
-        place.volatile, place.volatile_when = when is None, when
+        place.volatile, place.volatile_when = True, None
     _place_lists(root, compare)
     for path in compare.ordered:
         _place(root, parse_path(path)).ordered = True

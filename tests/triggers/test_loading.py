@@ -1,0 +1,129 @@
+"""Type files that cannot be used: where it is wrong and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from changewire.triggers.loading import load_trigger_types
+
+GOOD = """\
+type: http.thing
+title: Thing
+description: A thing.
+parameters:
+  name: {type: string, required: true}
+request:
+  path: /things/{name}
+items: rows
+key: id
+kind: updated
+compare:
+  volatile: [seen]
+  lists: {lines: {key: sku, keep: "{{ entry.n > 0 }}"}}
+event_type: thing
+payload: {event_type: "{{ event_type }}", item: "{{ item }}"}
+sample: {id: 1, seen: x, lines: [{sku: a, n: 1}]}
+"""
+
+
+def problems(tmp_path: Path, text: str, name: str = "thing.yaml") -> list[str]:
+    (tmp_path / name).write_text(text)
+    return [str(problem) for problem in load_trigger_types([tmp_path])[1]]
+
+
+def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
+    assert problems(tmp_path, GOOD) == []
+    found, _ = load_trigger_types([tmp_path, tmp_path / "not there"])
+    assert list(found) == ["http.thing"]
+    assert found["http.thing"].parameters.keys() == {"name", "interval"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "kind: updated",
+            "kind: changed",
+            "10:7: 'kind' cannot be 'changed': write created, updated, status or deleted",
+        ),
+        ("key: id", "kye: id", "9:1: unknown key 'kye' (did you mean 'key'?)"),
+        ("key: id", "key: uid", "9:6: tried on the sample: an item has no uid, so it cannot be told from others"),
+        ("key: id", "key: 'lines[*].sku'", "9:6: 'key': 'lines[*].sku' must name one field: [*] cannot stand in it"),
+        ("key: id", "key: parameters.name", "the file: `items` names a list, so `key` must say which field"),
+        (
+            "kind: updated",
+            "kind: status",
+            "the file: `status` names the watched field of kind: status, and of no other",
+        ),
+        ("kind: updated", "kind: status\nstatus: sate", "11:9: sate leads nowhere in the sample"),
+        ("kind: updated", "kind: created\ncreated_at: made", "11:13: made leads nowhere in the sample"),
+        ("[seen]", "[sen]", "12:13: sen is neither in the sample nor among `known`, so it would never fit anything"),
+        ("[seen]", "[seen]\n  ordered: [line]", "13:12: line is neither in the sample nor among `known`"),
+        ("[seen]", "[seen]\n  only: ['lines[*].n']", "13:10: item 1 of 'only': 'lines[*].n' must name one field"),
+        ("[seen]", "['a b']", "'a b' is not a path: it goes wrong at ' b'; write a.b, list[*].c or a[\"b.c\"]"),
+        (
+            "{name}",
+            "{nmae}",
+            "7:9: the path asks for {nmae}, which is no parameter of this type (did you mean 'name'?)",
+        ),
+        ("entry.n > 0", "entry.n >", "{{ entry.n > }}: unexpected 'end of print statement'"),
+        ("entry.n > 0", "entry.m > 0", "12:3: tried on the sample: {{ entry.m > 0 }}: there is no field 'm'"),
+        (
+            "kind: updated",
+            "kind: updated\nready: '{{ item.redy }}'",
+            "11:8: tried on the sample: {{ item.redy }}: there is",
+        ),
+        (
+            "event_type: thing\n",
+            "event_type: '{{ item.x }}'\n",
+            "14:13: tried on the sample: {{ item.x }}: there is no",
+        ),
+        ('"{{ item }}"', '"{{ itm }}"', "15:10: tried on the sample: item: {{ itm }}: there is no name 'itm'"),
+        ('"{{ item }}"', '"{{ item | shorten }}"', "15:49: {{ item | shorten }}: there is no filter 'shorten'"),
+        (
+            "http.thing",
+            "htp.thing",
+            "1:7: there is no connector 'htp'; known are core, http, zoom (did you mean 'http'?)",
+        ),
+        (
+            "http.thing",
+            "thing",
+            "1:7: 'type': 'thing' is not a type's name: write connector.what_is_noticed in small letters",
+        ),
+    ],
+)
+def test_a_bad_one_is_told_where_and_why(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    assert old in GOOD
+    (found,) = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert found.startswith("triggers/thing.yaml:")
+    assert problem in found
+    assert load_trigger_types([tmp_path])[0] == {}
+
+
+def test_several_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("[seen]", "[sen]").replace("{name}", "{nmae}")
+    assert len(problems(tmp_path, text)) == 2
+
+
+def test_one_name_may_stand_in_one_file_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.yaml").write_text(GOOD)
+    (found,) = problems(tmp_path, GOOD, "a.yaml")
+    assert found == "triggers/sub/b.yaml:1:7: http.thing stands in triggers/a.yaml as well"
+
+
+def test_the_first_folder_goes_before_the_others(tmp_path: Path) -> None:
+    for name, title in (("own", "Mine"), ("builtin", "Theirs")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thing.yaml").write_text(GOOD.replace("title: Thing", f"title: {title}"))
+    found, wrong = load_trigger_types([tmp_path / "own", tmp_path / "builtin"])
+    assert (found["http.thing"].title, wrong) == ("Mine", [])
+
+
+def test_a_file_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("type: [")
+    (found,) = problems(tmp_path, GOOD)
+    assert found.startswith("triggers/broken.yaml:2:1: ")
+    assert list(load_trigger_types([tmp_path])[0]) == ["http.thing"]
