@@ -22,8 +22,7 @@ WRONG = [
     ),
     pytest.param(
         GOOD.replace("user_id", "userid"),
-        "5:10: there is no parameter 'userid'"
-        " (did you mean 'user_id'?)",
+        "5:10: there is no parameter 'userid' (did you mean 'user_id'?)",
         id="a parameter that does not exist",
     ),
     pytest.param(
@@ -49,8 +48,8 @@ WRONG = [
     ),
     pytest.param(
         workflow("Good", "zoom.user_information_changed", "{user_id: me}", "first_poll: backfill"),
-        "6:15: zoom.user_information_changed notices changes of what is there, so nothing can be backfilled:"
-        " leave first_poll out",
+        "6:15: zoom.user_information_changed notices changes of what is there, so there is nothing to backfill:"
+        " leave it out",
         id="a backfill of what cannot be backfilled",
     ),
 ]

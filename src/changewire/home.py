@@ -217,7 +217,7 @@ class _Check:
             self._say((*at, "with"), "bad_parameter", _first_line(error))
             return None
         if config.first_poll.mode == "backfill" and bound.kind != "created":
-            message = f"{kind.type} notices changes of what is there, so nothing can be backfilled: leave first_poll out"
+            message = f"{kind.type} notices changes of what is there, so there is nothing to backfill: leave it out"
             self._say((*at, "first_poll"), "no_backfill", message)
             return None
         mark = fingerprint(kind, parameters)
