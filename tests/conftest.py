@@ -1,0 +1,13 @@
+"""What holds for all tests."""
+
+import pytest
+
+from changewire import secret
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_one_test_hide_no_words_from_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the mask knows is one for the process. Each test gets a copy of its own, which goes with it."""
+    monkeypatch.setattr(secret, "_lasting", secret._lasting.copy())
+    monkeypatch.setattr(secret, "_passing", secret._passing.copy())
+    monkeypatch.setattr(secret, "_forms", secret._forms)

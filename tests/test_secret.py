@@ -1,0 +1,80 @@
+"""Secrets show themselves nowhere."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import urllib.parse
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from changewire.secret import STARS, Secret, learn, mask, mask_data
+
+VALUE = 'p&ss "wörd"/+<1>'
+
+
+@pytest.fixture
+def secret() -> Secret:
+    return Secret(VALUE)
+
+
+def test_a_secret_is_given_away_by_name_only(secret: Secret) -> None:
+    assert secret.reveal() == VALUE
+    assert (str(secret), repr(secret), f"{secret}") == ("***", "Secret('***')", "***")
+    assert not hasattr(secret, "__dict__")
+
+
+def test_secrets_compare_by_value_with_secrets_only(secret: Secret) -> None:
+    assert secret == Secret(VALUE)
+    assert hash(secret) == hash(Secret(VALUE))
+    assert secret != VALUE
+    assert not Secret("")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        VALUE,
+        urllib.parse.quote(VALUE),
+        urllib.parse.quote(VALUE, safe=""),
+        urllib.parse.quote_plus(VALUE),
+        json.dumps(VALUE)[1:-1],
+        json.dumps(VALUE, ensure_ascii=False)[1:-1],
+        html.escape(VALUE),
+        VALUE.encode().hex(),
+        repr(VALUE)[1:-1],
+    ],
+)
+def test_its_usual_forms_are_masked_inside_other_text(secret: Secret, form: str) -> None:
+    assert mask(f"before {form} after") == f"before {STARS} after"
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_it_is_masked_inside_base64_wherever_it_begins(before: str, after: str) -> None:
+    value = "client-4f0c2b7a9d"
+    learn(value)
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = encode(f"{before}{value}{after}".encode()).decode()
+        assert STARS in mask(text)
+
+
+def test_data_are_masked_keys_included(secret: Secret) -> None:
+    data = {"a": [VALUE, secret, 1, None, (VALUE,)], VALUE: {"b": f"x{VALUE}"}}
+    assert mask_data(data) == {"a": [STARS, STARS, 1, None, [STARS]], STARS: {"b": f"x{STARS}"}}
+
+
+def test_short_values_do_not_blot_out_ordinary_text() -> None:
+    learn("abc")
+    learn("   x  ")
+    assert mask("abc x") == "abc x"
+
+
+def test_a_longer_secret_goes_before_one_inside_it() -> None:
+    short = uuid.uuid4().hex
+    learn(short)
+    learn(f"{short}-longer")
+    assert mask(f"<{short}-longer>") == f"<{STARS}>"

@@ -1,0 +1,51 @@
+"""Plain JSON data: one form, hashes, ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from changewire.values import digest, dumps, dumps_text, loads, make_id
+
+NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+DATA = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(DATA)
+def test_data_come_back_as_they_were(data: Any) -> None:
+    assert loads(dumps(data)) == data
+    assert dumps_text(data).encode() == dumps(data)
+
+
+@given(st.dictionaries(st.text(max_size=3), DATA, max_size=5), st.randoms(use_true_random=False))
+def test_equal_data_have_equal_bytes(data: dict[str, Any], chance: Any) -> None:
+    pairs = list(data.items())
+    chance.shuffle(pairs)
+    assert dumps(dict(pairs)) == dumps(data)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"nul", b"NaN", b'{"a":1,}', b"\xff", b'"\\ud800"'])
+def test_what_is_no_json_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        loads(text)
+
+
+def test_a_digest_has_as_many_digits_as_asked_for() -> None:
+    assert digest(b"x") == "2d711642b726b04401627ca9fbac32f5"
+    assert digest(b"x", 16) == "2d711642b726b044"
+
+
+def test_an_id_follows_from_its_parts_for_ever() -> None:
+    assert make_id("evt", "trigger", "created", "42") == "evt_43aedf7b657df70fafc3cde9"
+
+
+@given(st.lists(st.text(max_size=3) | st.integers(0, 3), max_size=4), st.lists(st.text(max_size=3), max_size=4))
+def test_other_parts_give_another_id(one: list[Any], other: list[Any]) -> None:
+    assert (make_id("x", *one) == make_id("x", *other)) is (one == other)
