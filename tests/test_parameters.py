@@ -24,7 +24,7 @@ def one(value: Any, *, allow_templates: bool = False, **declared: Any) -> tuple[
         ("integer", "3", 3),
         ("integer", " -3\n", -3),
         ("integer", 3.0, 3),
-        ("integer", Secret("12345"), 12345),
+        ("integer", Secret("90210"), 90210),
         ("number", "3", 3),
         ("number", "3.5", 3.5),
         ("number", 2, 2),

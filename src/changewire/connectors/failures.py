@@ -68,9 +68,10 @@ def _may_be_error(fields: ErrorBody, body: bytes) -> bool:
     return all(any(f'"{name}"'.encode() in body for name in names) for names in (fields.code, fields.message))
 
 
-def _classify(connector: Connector, request: Request, status: int, code: str | None, message: str) -> Failure:
+def _classify(connector: Connector, request: Request, status: int, code: str | None, said: str) -> Failure:
+    message = mask(said)[:LONGEST_MESSAGE]  # the rules look at what was really said: a secret may be a common word
     for rule in connector.failures:
-        if rule.fits(request.method, request.path, status, code, message):
+        if rule.fits(request.method, request.path, status, code, said):
             return Failure(rule.failure, status, code, message, rule.reason, rule.advice)
     if status in _BY_STATUS:
         failure, advice = _BY_STATUS[status]
@@ -80,7 +81,10 @@ def _classify(connector: Connector, request: Request, status: int, code: str | N
 
 
 def read_error(fields: ErrorBody, body: bytes) -> tuple[str | None, str]:
-    """Code and message of an error body, (None, "") where there are none; also from slightly broken JSON."""
+    """Code and message of an error body, (None, "") where there are none; also from slightly broken JSON.
+
+    The message is as it was sent, so it may hold a secret.
+    """
     if len(body) > LONGEST_ERROR:
         return None, ""
     try:
@@ -94,7 +98,7 @@ def read_error(fields: ErrorBody, body: bytes) -> tuple[str | None, str]:
         return None, ""
     code = _first(data, fields.code)
     message = " ".join(part for part in (_first(data, fields.message), _details(data.get("errors"))) if part)
-    return code, mask(message)[:LONGEST_MESSAGE]
+    return code, message
 
 
 def _first(data: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
@@ -116,7 +120,7 @@ def _from_text(fields: ErrorBody, text: str) -> tuple[str | None, str]:
         return None, ""
     code = re.search(rf'"(?:{"|".join(fields.code)})"\s*:\s*"?(\w+)', text)
     message = re.search(rf'"(?:{"|".join(fields.message)})"\s*:\s*"(.*)"', text, re.DOTALL)
-    return (code[1] if code else None), mask(message[1])[:LONGEST_MESSAGE] if message else ""
+    return (code[1] if code else None), message[1] if message else ""
 
 
 def retry_at(failure: Failure, headers: Mapping[str, str], now: datetime, span: float) -> datetime | None:
