@@ -165,3 +165,18 @@ def test_many_threads_never_take_more_than_there_is(clock: ManualClock) -> None:
     for thread in threads:
         thread.join()
     assert taken.count(0.0) == 60
+
+
+def test_a_request_counts_from_its_answer_for_it_may_have_been_slow_on_its_way(clock: ManualClock) -> None:
+    one = budget(clock)
+    taken = [clock.monotonic() for _ in range(2) if one.take("MEDIUM", clock.now()) == 0.0]
+    clock.advance(0.75)
+    one.landed("MEDIUM", taken[0])
+
+    assert one.take("MEDIUM", clock.now()) == pytest.approx(0.25)
+    clock.advance(0.25)
+    assert one.take("MEDIUM", clock.now()) == 0.0
+    assert one.take("MEDIUM", clock.now()) == pytest.approx(0.75)
+    clock.advance(3)
+    one.landed("MEDIUM", taken[1])  # forgotten already, and on its way all the same
+    assert [one.take("MEDIUM", clock.now()) for _ in range(2)] == [0.0, 1.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,6 +67,14 @@ class ClockedStorage(Storage, MovingWindowSupport):
         moments.extend([now] * amount)
         return True
 
+    def renew_entry(self, key: str, expiry: int, noted_at: float) -> None:
+        """Let the use that was noted at ``noted_at`` count from now on."""
+        moments, now = self._moments.setdefault(key, deque()), self._clock.monotonic()
+        place = bisect_right(moments, noted_at) - 1
+        if place >= 0 and moments[place] > now - expiry:
+            del moments[place]
+        moments.append(now)
+
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
         """The first use that still counts, by `Clock.monotonic`, and how many there are."""
         now = self._clock.monotonic()
@@ -109,7 +118,7 @@ class Budget:
         self._connector, self._name, self._plan, self._share = connector, name, plan, share
         self._limits = connector.limits(plan)
         self._lock = threading.Lock()
-        storage = ClockedStorage(clock)
+        storage = self._storage = ClockedStorage(clock)
         self._moving, self._fixed = MovingWindowRateLimiter(storage), FixedWindowRateLimiter(storage)
         self._clock = clock
         self._short = {label: self._short_counters(label, limits) for label, limits in self._limits.items()}
@@ -140,6 +149,18 @@ class Budget:
                 for counter in daily:
                     self._fixed.hit(counter.item, *counter.keys)
             return wait
+
+    def landed(self, label: str | None, taken_at: float) -> None:
+        """A request that was taken at ``taken_at``, by `Clock.monotonic`, has come to its end.
+
+        It may have reached the API as late as now, and there it counts from then on.
+        """
+        counters = self._short.get(label or "", ())
+        if counters:
+            with self._lock:
+                for counter in counters:
+                    key = counter.item.key_for(*counter.keys)
+                    self._storage.renew_entry(key, counter.item.get_expiry(), taken_at)
 
     def delayed(self, label: str | None, now: datetime, wait: float) -> DelayedError:
         """The error for a request that gives up waiting; one after the other is told a later moment."""

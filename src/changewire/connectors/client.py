@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
@@ -125,20 +126,30 @@ class Client:
         self._fetcher.close()
 
     def _exchange(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Credentials, Reply]:
-        self._reserve(request, deadline)
-        credentials = self._auth.get(deadline)
-        out = self._outgoing(request, self._base(credentials))
-        return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
+        with self._reserved(request, deadline):
+            credentials = self._auth.get(deadline)
+            out = self._outgoing(request, self._base(credentials))
+            return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
 
     def _download(
         self, request: Request, target: BinaryIO, deadline: float | None, max_bytes: int | None, allow_html: bool
     ) -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
-        self._reserve(request, deadline)
-        credentials = self._auth.get(deadline)
-        out = self._outgoing(request, self._base(credentials))
-        with self._fetcher.open(out, deadline=deadline, max_bytes=max_bytes) as stream:
-            outcome = save(self.connector, request, stream, target, allow_html=allow_html)
+        with self._reserved(request, deadline):
+            credentials = self._auth.get(deadline)
+            out = self._outgoing(request, self._base(credentials))
+            with self._fetcher.open(out, deadline=deadline, max_bytes=max_bytes) as stream:
+                outcome = save(self.connector, request, stream, target, allow_html=allow_html)
         return credentials, outcome, stream.headers
+
+    @contextmanager
+    def _reserved(self, request: Request, deadline: float | None) -> Iterator[None]:
+        """Have one request of the budget for what is done inside."""
+        self._reserve(request, deadline)
+        taken_at = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.budget.landed(request.label, taken_at)
 
     def _reserve(self, request: Request, deadline: float | None) -> None:
         """Take one request from the budget, waiting for it where that is short."""
