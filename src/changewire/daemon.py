@@ -165,9 +165,8 @@ class Daemon:
         self._wake.set()
 
     def _sync(self) -> None:
+        self.store.save_versions({file.version: file.text for file in self.home.workflows.values()})
         now = self._clock.now()
-        for file in self.home.workflows.values():
-            self.store.save_version(file.version, file.text)
         records = trigger_records(self.home, now)
         known = {record.id for record in self.store.triggers(active=None)}
         fresh = [record for record in records if record.id not in known]

@@ -112,7 +112,9 @@ def test_attempts_come_in_the_order_of_their_addresses(store: Store) -> None:
 def test_a_version_is_stored_once(store: Store) -> None:
     store.save_version("v1", "name: w\n")
     store.save_version("v1", "something else")
-    assert store.load_version("v1") == "name: w\n"
+    store.save_versions({"v1": "something else", "v2": "name: v\n"})
+    store.save_versions({})
+    assert (store.load_version("v1"), store.load_version("v2")) == ("name: w\n", "name: v\n")
     with pytest.raises(StateError, match="The text of workflow version v9 is not in the database"):
         store.load_version("v9")
 

@@ -6,7 +6,7 @@ written under a claim is written only while the claim stands ("fenced"); the ans
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -144,6 +144,9 @@ class Store(Protocol):
 
     def save_version(self, version: str, text: str) -> None:
         """Keep the text of a workflow under its version; saving it again changes nothing."""
+
+    def save_versions(self, texts: Mapping[str, str]) -> None:
+        """As `save_version` for many at once: text by version."""
 
     def load_version(self, version: str) -> str:
         """The text of a version. Unknown: StateError."""

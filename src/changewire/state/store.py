@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -228,6 +228,11 @@ class SqliteStore:
         """See `Store.save_version`."""
         statement = "INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._write(lambda transaction: transaction.execute("save_version", statement, (version, text)))
+
+    def save_versions(self, texts: Mapping[str, str]) -> None:
+        """See `Store.save_versions`."""
+        statement = "INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._write(lambda transaction: transaction.execute_many("save_versions", statement, list(texts.items())))
 
     def load_version(self, version: str) -> str:
         """See `Store.load_version`."""
