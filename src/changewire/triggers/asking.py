@@ -17,7 +17,19 @@ from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.paging import merge_query
 from changewire.values import Json, dumps_text
 
+_MOVING = re.compile(r"\b(now|lookup)\b")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.]*)(:uuid)?\}")
+
+
+def main_request(reader: Reader, scope: Scope, window: tuple[tuple[str, str], ...]) -> Request:
+    """The request for what is watched. Where nothing in it moves with the time it is worked out once."""
+    if reader.kept:
+        return reader.kept[0]
+    spec = reader.kind.request
+    request = build_request(spec, reader, scope, window)
+    if not window and not _MOVING.search(dumps_text([spec.path, spec.query, spec.headers])):
+        reader.kept.append(request)
+    return request
 
 
 def build_request(spec: RequestSpec, reader: Reader, scope: Scope, more: tuple[tuple[str, str], ...] = ()) -> Request:

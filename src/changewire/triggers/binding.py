@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from changewire.config.wording import words
+from changewire.connectors.messages import Request
 from changewire.paths import parse_path
 from changewire.triggers.definition import TriggerType, shaped
 from changewire.triggers.noticing import Watch
@@ -98,6 +99,7 @@ class Reader:
 
     kind: TriggerType
     parameters: Mapping[str, Json]
+    kept: list[Request] = field(default_factory=list, compare=False, repr=False)  # see `asking.main_request`
 
     def scope(self, now: datetime) -> dict[str, Json]:
         """The names that every template of the type may use."""

@@ -15,7 +15,7 @@ from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
 from changewire.errors import ApiError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
-from changewire.triggers.asking import build_request
+from changewire.triggers.asking import build_request, main_request
 from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import FailureMatch
@@ -166,7 +166,7 @@ def _read_listing(
     reading: Reading,
     known_hash: str | None,
 ) -> None:
-    request = build_request(reader.kind.request, reader, scope, window)
+    request = main_request(reader, scope, window)
     before = len(reading.items)
     for attempt in range(RESTARTS + 1):
         try:
