@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -71,7 +72,7 @@ class Engine:
         self._clients = clients
         self._clock = clock
         self._log = log
-        self._lags: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=LAGS))
+        self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
 
     def poll(self, claimed: Claimed) -> Outcome:
@@ -305,7 +306,8 @@ class Engine:
         with self._lock:
             lags = self._lags[trigger_id]
             lags.append(lag)
-            return lag, percentile(lags, 0.99)
+            del lags[:-LAGS]
+            return lag, round(percentile(lags, 0.99), 3)
 
 
 def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
