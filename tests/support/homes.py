@@ -85,11 +85,14 @@ def workflow(
     return json.dumps({"name": name, "trigger": trigger, "steps": steps})
 
 
-def make_home(path: Path, connections: str, workflows: Mapping[str, str], settings: str = SETTINGS) -> Path:
-    """Write the files of a home; ``workflows`` are texts by the stem of their file."""
+def make_home(
+    path: Path, connections: str, workflows: Mapping[str, str], settings: str = SETTINGS, variables: str = ""
+) -> Path:
+    """Write the files of a home; ``workflows`` are texts by the stem of their file, ``variables`` go to .env."""
     (path / "config" / "workflows").mkdir(parents=True)
     (path / "config" / "changewire.yaml").write_text(settings)
     (path / "config" / "connections.yaml").write_text(connections)
+    (path / "config" / ".env").write_text(variables)
     for name, text in workflows.items():
         (path / "config" / "workflows" / f"{name}.yaml").write_text(text)
     return path
