@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 
@@ -10,6 +11,7 @@ import pytest
 
 from changewire.cli import root
 from changewire.cli.base import Options
+from changewire.sandbox import Sandbox
 from changewire.state.records import RunState, TriggerState
 from tests.docs.pages import DOCS, Block, all_blocks, tables
 
@@ -63,6 +65,16 @@ def test_states_are_told() -> None:
     assert runs == [str(state) for state in RunState]
     status = PAGE.partition("## status")[2].partition("```")[0]
     assert re.findall(r"\| `(\w+)` \|", status) == [str(state) for state in TriggerState]
+
+
+def test_calls_of_the_stand_ins_control_api_are_understood() -> None:
+    examples = [line for command in root.commands.values() for line, _ in getattr(command, "examples", ())]
+    text = "\n".join([*examples, *(block.text for block in all_blocks("sh", "console"))])
+    calls = re.findall(r"curl -d '(\{.*?\})' \S+/sandbox/(\w+)", text)
+    assert len(calls) >= 6
+    with Sandbox() as sandbox:
+        for arguments, name in calls:
+            sandbox.control(name, **json.loads(arguments))
 
 
 def _typed(block: Block) -> list[str]:

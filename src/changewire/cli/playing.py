@@ -42,7 +42,10 @@ def demo(options: Options) -> int:
     examples=[
         ("changewire sandbox", "a Zoom account on http://127.0.0.1:8750"),
         ("changewire sandbox --port 0 --plan free", "on any free port, with the limits of the free plan"),
-        ('curl -d \'{"topic": "Hello"}\' URL/sandbox/create_meeting', "change something in it (URL as printed)"),
+        (
+            'curl -d \'{"user_id": "dana.host@example.com", "topic": "Hello"}\' URL/sandbox/create_meeting',
+            "change something in it (URL as printed)",
+        ),
     ],
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="0: any free port.")
