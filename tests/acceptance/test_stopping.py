@@ -1,0 +1,106 @@
+"""Stopping, pausing and editing under way: a clean end, no backlog, nothing forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from changewire.sandbox import OWNER_EMAIL, Sandbox
+from changewire.testing import ManualClock
+from tests.support.homes import connection, make_home, workflow
+from tests.support.processes import DaemonProcess, ask, baselines, wait_for
+from tests.support.turning import Turned
+
+NEW = ("zoom.new_meeting_created", {"user_id": OWNER_EMAIL})
+NOTE = [{"use": "core.write_file", "with": {"path": "seen.txt", "content": "{{ event.key }} {{ run.workflow }}\n"}}]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(enforce_limits=False) as running:
+        yield running
+
+
+def test_sigterm_under_load_ends_cleanly_within_ten_seconds(sandbox: Sandbox, tmp_path: Path) -> None:
+    flows = {f"new{n}": workflow(f"new{n}", NEW[0], {**NEW[1], "page_size": n + 1}, steps=NOTE * 5) for n in range(12)}
+    home = make_home(tmp_path / "home", connection(sandbox.url), flows)
+    with DaemonProcess(home) as daemon:
+        assert wait_for(lambda: baselines(home) == len(flows))
+        made = [sandbox.control("create_meeting", user_id=OWNER_EMAIL)["meeting_id"] for _ in range(10)]
+        sandbox.control("faults", match="GET /v2", kind="delay", delay_s=0.3)
+        assert wait_for(lambda: bool(ask(home, "SELECT 1 FROM runs")))
+        began = time.monotonic()
+        assert daemon.terminate(within_s=12) == 0
+        assert time.monotonic() - began < 10
+    assert ask(home, "SELECT count(*) FROM attempts WHERE state = 'running'") == [(0,)]
+    sandbox.control("clear_faults")
+    with DaemonProcess(home):
+        done = [("succeeded", len(made) * len(flows))]
+        assert wait_for(lambda: ask(home, "SELECT state, count(*) FROM runs GROUP BY state") == done)
+    lines = (home / "state" / "files" / "seen.txt").read_text().splitlines()
+    assert sorted(lines) == sorted(f"{number} {name}" for number in made for name in flows for _ in range(5))
+
+
+def test_changed_and_broken_files_are_taken_over_while_it_runs(sandbox: Sandbox, tmp_path: Path) -> None:
+    flows = {"one": workflow("one", *NEW, steps=NOTE), "two": workflow("two", *NEW, steps=NOTE)}
+    home = make_home(tmp_path / "home", connection(sandbox.url), flows)
+    folder, seen = home / "config" / "workflows", home / "state" / "files" / "seen.txt"
+
+    def fires(*names: str) -> None:
+        number = sandbox.control("create_meeting", user_id=OWNER_EMAIL)["meeting_id"]
+        wanted = {f"{number} {name}" for name in names}
+        assert wait_for(lambda: seen.exists() and wanted <= set(seen.read_text().splitlines()), 15), wanted
+
+    def reloaded(times: int) -> bool:
+        return wait_for(lambda: daemon.log.read_text().count('"action":"reloaded"') >= times, 15)
+
+    with DaemonProcess(home) as daemon:
+        assert wait_for(lambda: baselines(home) == 2)
+        time.sleep(0.5)  # until the files are watched
+        fires("one", "two")
+        (folder / "one.yaml").write_text(flows["one"].replace("1s", "2s"))
+        (folder / "two.yaml").write_text("name: two\ntrigger: [")
+        assert reloaded(1)
+        fires("one", "two")  # the last good version of the broken one goes on
+        (folder / "two.yaml").write_text(workflow("second", *NEW, steps=NOTE))
+        assert reloaded(2)
+        fires("one", "second")
+        assert daemon.terminate() == 0
+    assert "two.yaml:" in daemon.log.read_text()
+    assert len(ask(home, "SELECT id FROM events")) == 6
+
+
+def test_an_hour_of_downtime_is_one_poll(sandbox: Sandbox, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", connection(sandbox.url), {"new": workflow("new", *NEW, every="10s")})
+    clock = ManualClock(sandbox.clock.now())
+    turned = Turned(home, clock).start()
+    turned.turn()
+    turned.close()
+    number = str(sandbox.control("create_meeting", user_id=OWNER_EMAIL)["meeting_id"])
+    clock.advance(3600)
+    turned = Turned(home, clock).start()
+    for _ in range(10):
+        turned.turn()
+    turned.close()
+    assert ask(home, "SELECT polls FROM triggers") == [(2,)]
+    assert ask(home, "SELECT key FROM events") == [(number,)]
+
+
+def test_a_renamed_workflow_keeps_its_memory_over_a_restart(sandbox: Sandbox, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", connection(sandbox.url), {"new": workflow("before", *NEW, every="10s")})
+    clock = ManualClock(sandbox.clock.now())
+    turned = Turned(home, clock).start()
+    turned.turn()
+    turned.close()
+    number = str(sandbox.control("create_meeting", user_id=OWNER_EMAIL)["meeting_id"])
+    (home / "config" / "workflows" / "new.yaml").rename(home / "config" / "workflows" / "other.yaml")
+    (home / "config" / "workflows" / "other.yaml").write_text(workflow("after", *NEW, every="10s"))
+    clock.advance(60)
+    turned = Turned(home, clock).start()
+    turned.turn()
+    turned.close()
+    assert ask(home, "SELECT workflow, key FROM events") == [("after", number)]
+    assert ask(home, "SELECT workflow, active, polls FROM triggers") == [("after", 1, 2)]
