@@ -104,12 +104,3 @@ def mask_data(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [mask_data(v) for v in data]
     return STARS if isinstance(data, Secret) else data
-
-
-def forget_all() -> None:
-    """Know no secret any more; for tests, which share one process."""
-    global _forms
-    with _lock:
-        _lasting.clear()
-        _passing.clear()
-        _forms = ()
