@@ -140,6 +140,15 @@ def test_a_list_that_shifts_while_it_is_read_gives_all_that_stood_still(
     assert set(range(100, 100 + total)) - removed - slipped <= set(found)
 
 
+def test_the_page_after_the_last_token_is_the_last_though_nobody_counts_pages() -> None:
+    def answer(query: dict[str, str], call: int) -> Reply:
+        return {"rows": rows(call), "next_page_token": "" if query else "t"}, {}
+
+    listing = Listing(answer)
+    assert ids(read_all(listing, {"kind": "token_or_page"})) == [1, 2]
+    assert len(listing.asked) == 2
+
+
 def test_other_names_of_token_and_number() -> None:
     def answer(query: dict[str, str], _: int) -> Reply:
         at = query.get("cursor", query.get("p", "1"))
