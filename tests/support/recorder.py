@@ -18,11 +18,15 @@ class _Server(ThreadingHTTPServer):
 
 
 class Recorder:
-    """Remembers what was sent to it: path, idempotency key and JSON body."""
+    """Remembers what was sent to it: path, idempotency key and JSON body.
 
-    def __init__(self) -> None:
+    From the ``hold_from``-th call on (None: never) nobody is answered before ``go`` is set.
+    """
+
+    def __init__(self, hold_from: int | None = None) -> None:
         self.calls: list[tuple[str, str, Any]] = []
-        calls = self.calls
+        self.go = threading.Event()
+        calls, go = self.calls, self.go
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -30,6 +34,8 @@ class Recorder:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 calls.append((self.path, self.headers.get("Idempotency-Key") or "", json.loads(body or b"null")))
+                if hold_from is not None and len(calls) >= hold_from:
+                    go.wait(30)
                 self.send_response(200)
                 self.send_header("Content-Length", "2")
                 self.send_header("Content-Type", "application/json")
