@@ -157,9 +157,9 @@ class Engine:
             )
 
         reading = once(fresh=fresh)
-        if record.baseline_at is None and reading.pages > 1:
-            # an item can slip past between two pages while the list shifts; in the baseline it would be missed for
-            # good and look new in the next poll, so the baseline is read twice
+        if record.baseline_at is None and (reading.pages > 1 or not reading.items):
+            # An item can slip past between two pages while the list shifts, and a source can hiccup with an empty
+            # list. What the baseline misses looks new in the next poll, so such a one is read twice.
             reading.items += once(fresh=True).items
         return reading
 

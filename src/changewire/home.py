@@ -196,11 +196,10 @@ class _Check:
             self._say(at, "bad_path", str(error))
             return
         if kind.connector != "http" and unknown_paths(kind, [path]):
-            names = [p.rpartition(".")[2] for p in (path,)]
-            near = nearest(names[0], _names(kind.sample))
-            self._say(
-                at, "unknown_path", f"{path} leads nowhere in what {kind.type} reads, so it would hide nothing", near
-            )
+            near = nearest(path.rpartition(".")[2], _names(kind.sample))
+            message = f"{path} leads nowhere in what {kind.type} reads, so it would hide nothing"
+            if near is not None:  # without a word like it, it may be a field that the API has got since
+                self._say(at, "unknown_path", message, near)
 
     def _bound(
         self,

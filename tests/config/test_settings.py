@@ -10,12 +10,11 @@ from changewire.config.settings import Settings, load_settings
 from changewire.errors import ConfigError
 
 FULL = """\
-timezone: Europe/Berlin
 every: 1m
 workers: {polls: 4, runs: "${RUNS:-2}"}
 poll: {time: 30s, pages: 5, items: 100, bytes: 1MiB}
 retention: {events: 2w, runs: 30d}
-log: {level: "${LEVEL}"}
+timezone: "${ZONE}"
 http: {allow_private: "${PRIVATE}", timeout: 10}
 alert_after: 5
 """
@@ -24,7 +23,7 @@ alert_after: 5
 def load(home: Path, text: str) -> Settings:
     (home / "config").mkdir(exist_ok=True)
     (home / "config" / "changewire.yaml").write_text(text)
-    return load_settings(home, Environment({"LEVEL": "debug", "PRIVATE": "true"}, home))
+    return load_settings(home, Environment({"ZONE": "Europe/Berlin", "PRIVATE": "true"}, home))
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}"])
@@ -40,7 +39,6 @@ def test_no_file_means_the_defaults(tmp_path: Path) -> None:
     assert (settings.poll.time, settings.poll.pages) == (timedelta(minutes=1), 200)
     assert (settings.poll.items, settings.poll.bytes) == (50_000, 64_000_000)
     assert settings.retention.events == settings.retention.runs == timedelta(days=90)
-    assert settings.log.level == "info"
     assert (settings.http.allow_private, settings.http.timeout) == (False, timedelta(seconds=30))
     assert settings.alert_after == 3
 
@@ -53,7 +51,6 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         "workers": {"polls": 4, "runs": 2},
         "poll": {"time": timedelta(seconds=30), "pages": 5, "items": 100, "bytes": 1024 * 1024},
         "retention": {"events": timedelta(weeks=2), "runs": timedelta(days=30)},
-        "log": {"level": "debug"},
         "http": {"allow_private": True, "timeout": timedelta(seconds=10)},
         "alert_after": 5,
     }
@@ -70,16 +67,12 @@ WRONG = [
     ("workers:\n  polls: 1000", "2:10: 'polls' must be at most 512, not 1000"),
     ("workers: {poll: 3}", "1:11: unknown key 'poll' (did you mean 'polls'?)"),
     ("poll: {bytes: lots}", "1:15: 'bytes': 'lots' is not a size: write 64MB, 500KB, 1GiB or a number of bytes"),
-    (
-        "log: {level: warn}",
-        "1:14: 'level' cannot be 'warn': write debug, info, warning or error (did you mean 'warning'?)",
-    ),
     ("alert_after: 0", "1:14: 'alert_after' must be at least 1, not 0"),
     ("- a", "1:1: the file must be a mapping: lines of `key: value`"),
     (
-        'log: {level: "${LEVE}"}',
-        "1:14: the variable LEVE is not set: export it, write LEVE=… into config/.env, or give a default, "
-        "${LEVE:-…} (did you mean 'LEVEL'?)",
+        'timezone: "${ZON}"',
+        "1:11: the variable ZON is not set: export it, write ZON=… into config/.env, or give a default, "
+        "${ZON:-…} (did you mean 'ZONE'?)",
     ),
 ]
 

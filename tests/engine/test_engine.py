@@ -26,6 +26,18 @@ def test_the_first_poll_is_silent_and_the_second_tells_what_came_since(sandbox: 
     assert (run.event_id, run.workflow) == (event.id, "New")
 
 
+def test_a_list_that_hiccups_empty_at_the_first_poll_does_not_make_all_new(sandbox: Sandbox, rig: Make) -> None:
+    ended = sandbox.control("create_meeting", user_id=USER, topic="Held")
+    session = sandbox.control(
+        "end_meeting", meeting_id=ended["meeting_id"], participants=[{"name": "A"}, {"name": "B"}]
+    )
+    new = rig(new=workflow("People", "zoom.new_meeting_participant", f'{{meeting_id: "{session["uuid"]}"}}'))
+    body = '{"participants": [], "next_page_token": ""}'
+    sandbox.control("faults", match="participants", kind="status", status=200, body=body, times=1)
+    new.poll(3)
+    assert new.events == []
+
+
 def test_an_equal_answer_is_not_even_compared(sandbox: Sandbox, rig: Make) -> None:
     new = rig(new=MEETINGS)
     assert new.poll(3) == [Outcome.STORED, Outcome.UNCHANGED, Outcome.UNCHANGED]

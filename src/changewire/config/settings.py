@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -39,12 +39,6 @@ class Retention(Strict):
     runs: Interval = timedelta(days=90)
 
 
-class LogSettings(Strict):
-    """What the log tells."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-
-
 class HttpSettings(Strict):
     """Requests to every source."""
 
@@ -60,7 +54,6 @@ class Settings(Strict):
     workers: WorkerSettings = WorkerSettings()
     poll: PollBudget = PollBudget()
     retention: Retention = Retention()
-    log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     alert_after: Annotated[Whole, Field(ge=1)] = 3  # failed polls in a row until somebody is told
 

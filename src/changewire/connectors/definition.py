@@ -61,9 +61,6 @@ class Paging(_Model):
     kind: Literal["none", "token", "page_number", "token_or_page", "link"] = "none"
     token_field: str = "next_page_token"  # where the answer holds the token; "" or missing: the last page
     token_query: str = "next_page_token"  # where the next request sends it
-    size_query: str | None = None  # None: the page size cannot be chosen
-    size: int | None = Field(default=None, ge=1)  # the largest useful page; None: the API's default
-    lifetime_s: float | None = None  # a token is dead after so many seconds; None: it lives on
     page_query: str = "page_number"  # where the next request sends the page's number, the first being 1
     count_field: str = "page_count"  # where the answer says how many pages there are; missing: until one is empty
 
