@@ -35,7 +35,7 @@ def test_no_file_means_the_defaults(tmp_path: Path) -> None:
     settings = load_settings(tmp_path, Environment({}, tmp_path))
     assert settings.timezone == "UTC"
     assert settings.every == timedelta(minutes=5)
-    assert (settings.workers.polls, settings.workers.runs) == (32, 8)
+    assert (settings.workers.polls, settings.workers.runs) == (64, 8)
     assert (settings.poll.time, settings.poll.pages) == (timedelta(minutes=1), 200)
     assert (settings.poll.items, settings.poll.bytes) == (50_000, 64_000_000)
     assert settings.retention.events == settings.retention.runs == timedelta(days=90)

@@ -19,7 +19,7 @@ FILE = "config/changewire.yaml"
 class WorkerSettings(Strict):
     """How much happens at the same time."""
 
-    polls: Annotated[Whole, Field(ge=1, le=512)] = 32
+    polls: Annotated[Whole, Field(ge=1, le=512)] = 64
     runs: Annotated[Whole, Field(ge=1, le=512)] = 8
 
 
