@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.homes import make_home, point
+from changewire.config.settings import Settings
 
-THREADS = 32  # of the plain loop; the engine's own default
+THREADS = Settings().workers.polls  # of the plain loop: as many as the engine has
 SIZE = 20_000  # bytes of a document
 SATURATED = (100, 20)  # workflows and triggers in each: more polls are due than can be done
 CROWD = (2_000, 5)
@@ -42,6 +44,8 @@ def main() -> int:
         print(json.dumps({"v": 1, **figures}))
     else:
         _show(figures)
+    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        print("this machine is busy with other things, which slows down most what waits for its disk", file=sys.stderr)
     broken = _broken(figures)
     for words in broken:
         print(f"not as promised: {words}", file=sys.stderr)
@@ -110,14 +114,15 @@ def _compared(
     base, alone = _median(plain), _median(single)
     unchanged, some = _median(engine), _median(changing)
     return {
-        "plain_32_per_s": base["per_s"],
-        "plain_32_cpu_ms": base["cpu_ms"],
-        "plain_1_per_s": alone["per_s"],
-        "plain_1_cpu_ms": alone["cpu_ms"],
+        "plain_per_s": base["per_s"],
+        "plain_cpu_ms": base["cpu_ms"],
+        "single_per_s": alone["per_s"],
+        "single_cpu_ms": alone["cpu_ms"],
         "unchanged_per_s": unchanged["per_s"],
         "unchanged_cpu_ms": unchanged["cpu_ms"],
         "unchanged_behind_s": unchanged["behind_s"],
         "unchanged_ratio": unchanged["per_s"] / base["per_s"],
+        "unchanged_cpu_ratio": base["cpu_ms"] / unchanged["cpu_ms"],
         "unchanged_ratio_to_1": unchanged["per_s"] / alone["per_s"],
         "changed_2_percent_per_s": some["per_s"],
         "changed_2_percent_events": some["events"],
@@ -134,26 +139,27 @@ def _median(rounds: list[Figures]) -> Figures:
 
 _ROWS = (
     ("2,000 workflows read and checked", "load.seconds", "{:.2f} s", "< 3 s"),
-    ("plain loop of requests, 32 threads, 20 KB", "saturated.plain_32_per_s", "{:.0f}/s", ""),
-    ("  its processor time for each", "saturated.plain_32_cpu_ms", "{:.2f} ms", ""),
-    ("plain loop of requests, 1 thread", "saturated.plain_1_per_s", "{:.0f}/s", ""),
+    (f"plain loop of requests, {THREADS} threads, 20 KB", "saturated.plain_per_s", "{:.0f}/s", ""),
+    ("  its processor time for each", "saturated.plain_cpu_ms", "{:.2f} ms", ""),
+    ("plain loop of requests, 1 thread", "saturated.single_per_s", "{:.0f}/s", ""),
     ("polls of what is unchanged, whole engine", "saturated.unchanged_per_s", "{:.0f}/s", ""),
     ("  processor time of one", "saturated.unchanged_cpu_ms", "{:.2f} ms", ""),
-    ("  ÷ plain loop, 32 threads", "saturated.unchanged_ratio", "{:.2f}", "≥ 1.0"),
+    (f"  ÷ plain loop, {THREADS} threads", "saturated.unchanged_ratio", "{:.2f}", "≥ 1.0"),
+    ("  ÷ plain loop, by processor time", "saturated.unchanged_cpu_ratio", "{:.2f}", ""),
     ("  ÷ plain loop, 1 thread", "saturated.unchanged_ratio_to_1", "{:.2f}", ""),
     ("polls, 2 % changed (with their runs)", "saturated.changed_2_percent_per_s", "{:.0f}/s", ""),
-    ("  ÷ plain loop, 32 threads", "saturated.changed_2_percent_ratio", "{:.2f}", ""),
+    (f"  ÷ plain loop, {THREADS} threads", "saturated.changed_2_percent_ratio", "{:.2f}", ""),
     ("polls, all changed (with their runs)", "saturated.changed_all_per_s", "{:.0f}/s", ""),
-    ("  ÷ plain loop, 32 threads", "saturated.changed_all_ratio", "{:.2f}", ""),
+    (f"  ÷ plain loop, {THREADS} threads", "saturated.changed_all_ratio", "{:.2f}", ""),
     ("event stored → first step begun, median", "latency.p50_ms", "{:.1f} ms", ""),
     ("  99th percentile", "latency.p99_ms", "{:.1f} ms", ""),
     ("10,000 triggers every 60 s: ready after", "crowd.start_s", "{:.1f} s", ""),
-    ("  polls, first minute with all first polls", "crowd.per_s", "{:.0f}/s", ""),
+    ("  polls, first minute", "crowd.per_s", "{:.0f}/s", ""),
     ("  polls, afterwards", "crowd.steady_per_s", "{:.0f}/s", ""),
     ("  lag: median", "crowd.steady_lag_p50_ms", "{:.1f} ms", ""),
     ("  lag: 99th percentile", "crowd.steady_lag_p99_ms", "{:.1f} ms", ""),
     ("  lag: longest", "crowd.steady_lag_max_ms", "{:.1f} ms", ""),
-    ("  lag: 99th percentile, first minute too", "crowd.lag_p99_ms", "{:.1f} ms", ""),
+    ("  lag: 99th percentile, first minute", "crowd.lag_p99_ms", "{:.1f} ms", ""),
     ("  share of one core", "crowd.steady_cores", "{:.2f}", ""),
     ("  memory", "crowd.rss_mib", "{:.0f} MiB", "< 250 MiB"),
 )
@@ -175,7 +181,7 @@ def _find(figures: dict[str, Figures], name: str) -> float | None:
 
 
 def _show(figures: dict[str, Figures]) -> None:
-    table = Table("what", "figure", "promised or aimed at")
+    table = Table("what", "figure", "promised")
     for words, name, shape, promised in _ROWS:
         value = _find(figures, name)
         if value is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from changewire.clock import SystemClock
+from changewire.config.settings import Settings
 from changewire.daemon import DATABASE, Daemon
 from changewire.dispatcher import Handlers, LocalDispatcher
 from changewire.home import load_home
@@ -149,7 +150,7 @@ class Noting(LocalDispatcher):
     """The dispatcher of the daemon, which also notes how late each poll begins: (when, milliseconds)."""
 
     def __init__(self, lags: list[tuple[float, float]]) -> None:
-        super().__init__(32, 8, CLOCK)
+        super().__init__(Settings().workers.polls, Settings().workers.runs, CLOCK)
         self._lags = lags
 
     def start(self, handlers: Handlers) -> None:
