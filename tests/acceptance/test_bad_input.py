@@ -1,4 +1,4 @@
-"""What goes wrong at a user's: each gives one clear sentence with what to do, exit code 1, no traceback, nothing lost."""
+"""What goes wrong at a user's: one clear sentence with what to do, exit code 1, no traceback, nothing lost."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def _goes_on(home: Path, point: str) -> set[str]:
             assert ran.count(line) == 1 if address in finished else ran.count(line) in {1, 2}, point
         assert (home / "state" / "files" / "out.txt").read_text() == "a\nc\n", point
         attempts = rig.attempts
-        assert [a for a, _, state in attempts if state is AttemptState.SUCCEEDED] == [f"steps/{n}" for n in range(5)], point
+        assert [a for a, _, state in attempts if state is AttemptState.SUCCEEDED] == [f"steps/{n}" for n in range(5)], (
+            point
+        )
         assert all(number == 1 for address, number, _ in attempts if address in finished), point
         return {address for address, _, state in attempts if state is AttemptState.UNKNOWN}
     finally:

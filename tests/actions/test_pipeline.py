@@ -121,7 +121,13 @@ def test_a_hiccup_is_tried_again_later_as_a_row_with_a_due_time(rig: Rig, server
         assert rig.store.claim_runs(rig.clock.now(), 1, DAY) == []
         rig.clock.advance(wait)  # type: ignore[attr-defined]
     assert rig.go() is RunState.SUCCEEDED
-    assert rig.attempts == [("steps/0", 1, OK), ("steps/1", 1, FAILED), ("steps/1", 2, FAILED), ("steps/1", 3, OK), ("steps/2", 1, OK)]
+    assert rig.attempts == [
+        ("steps/0", 1, OK),
+        ("steps/1", 1, FAILED),
+        ("steps/1", 2, FAILED),
+        ("steps/1", 3, OK),
+        ("steps/2", 1, OK),
+    ]
     assert lines(rig) == ["one", "two"]
 
 
