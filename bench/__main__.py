@@ -88,7 +88,7 @@ class Bench:
     def crowd(self) -> Figures:
         """10,000 triggers that are polled every minute, from a cold start."""
         home = self._home("crowd", *CROWD, "60s", "1000/0")
-        return _work("crowd", home=str(home), seconds=20.0 if self._quick else 75.0, steady=15.0)
+        return _work("crowd", home=str(home), seconds=20.0 if self._quick else 67.0, steady=15.0)
 
     def _home(self, name: str, workflows: int, triggers: int, every: str, documents: str) -> Path:
         home = self._folder / name
