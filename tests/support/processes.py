@@ -23,6 +23,7 @@ class DaemonProcess:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.log = home / "daemon.log"
+        self._begins = self.log.stat().st_size if self.log.exists() else 0  # of what this process says
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "changewire", "run", "--json", "--home", str(home)]
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ)
@@ -41,6 +42,12 @@ class DaemonProcess:
         """SIGTERM; the exit code."""
         self._process.terminate()
         return self._process.wait(within_s)
+
+    def at_work(self) -> bool:
+        """Whether it said that it has started."""
+        with self.log.open("rb") as log:
+            log.seek(self._begins)
+            return b'"daemon_started"' in log.read()
 
     def alive(self) -> bool:
         """Whether it still runs."""
