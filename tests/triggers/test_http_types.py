@@ -200,11 +200,11 @@ class TestNewItem:
 
     def test_query_with_several_values(self, shop: Shop) -> None:
         shop.watch("new_item", query={"state": ["open", "new"], "deep": {"a": 1}, "no": None, "yes": True})
-        assert shop.asked == ["/orders?deep=%7B%22a%22:1%7D&state=open&state=new&yes=true"]
+        assert set(shop.asked) == {"/orders?deep=%7B%22a%22:1%7D&state=open&state=new&yes=true"}
 
     def test_a_path_with_braces_is_sent_as_it_is(self, shop: Shop) -> None:
         shop.watch("new_item", path="/orders/{id}")
-        assert shop.asked == ["/orders/%7Bid%7D"]
+        assert set(shop.asked) == {"/orders/%7Bid%7D"}
 
     @pytest.mark.parametrize(
         ("answer", "message"),
