@@ -160,7 +160,7 @@ class Window(_Part):
 
     @model_validator(mode="after")
     def _spans_have_a_length(self) -> Window:
-        least = timedelta(days=1) if self.format == "date" else timedelta(minutes=1)
+        least = timedelta(days=2) if self.format == "date" else timedelta(minutes=1)
         if self.longest < least:
             raise ValueError(f"`longest` must be at least {format_duration(least)} with format: {self.format}")
         if self.reach < self.lookback:
