@@ -83,7 +83,7 @@ def test_without_them_it_says_which_are_to_be_set(checkout: Path) -> None:
 
 def test_the_example_environment_names_each_variable_that_the_connections_need() -> None:
     needed = set(re.findall(r"^[^#\n]*\$\{(\w+)\}", (ROOT / "config" / "connections.yaml").read_text(), re.M))
-    assert set(re.findall(r"^(\w+)=", (ROOT / "config" / "env.example").read_text(), re.MULTILINE)) == needed
+    assert set(re.findall(r"^(\w+)=", (ROOT / "config" / ".env.example").read_text(), re.MULTILINE)) == needed
 
 
 @pytest.mark.parametrize("text", blocks("README.md", "yaml"))
