@@ -249,8 +249,8 @@ class Histories(RuleBasedStateMachine):
         self.clock.advance(60 * minutes)
         ahead = (self.clock.now() - self.sandbox.clock.now()).total_seconds()
         self.sandbox.control("clock", advance_s=max(0.0, ahead))
-        self.turned.store.free_stale(self.clock.now())
         try:
+            self.turned.store.free_stale(self.clock.now())
             self.turned.turn()
         except Exception:
             if self.fuse is not None:
