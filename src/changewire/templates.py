@@ -25,7 +25,8 @@ from changewire.values import Json
 
 LARGEST = 1 << 20  # characters a rendered value may have in all
 _COMPILED = 4096  # compiled templates that are kept
-_VALUE = "changewire_value_of_the_expression"
+HIDDEN = "changewire_"  # how names in a scope begin that are not for people
+_VALUE = f"{HIDDEN}value_of_the_expression"
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
 _WIDENING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
 
@@ -110,7 +111,9 @@ def _key(key: Any) -> str:
     return key
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2 with our filters and without its ways to fill the memory."""
+
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
@@ -149,12 +152,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-class _Compiled:
+class Compiled:
     """One template, ready to be rendered."""
 
     __slots__ = ("_native", "_template", "_text")
 
-    def __init__(self, sandbox: _Sandbox, text: str) -> None:
+    def __init__(self, sandbox: Sandbox, text: str) -> None:
         self._text = text
         parsed = sandbox.parse(text)
         body = parsed.body
@@ -173,6 +176,7 @@ class _Compiled:
         self._template.globals = dict(self._template.globals)  # they never change, and a ChainMap is slow to go through
 
     def render(self, scope: Mapping[str, Any]) -> Json:
+        """The value of the expression, or the text. Raises TemplateError."""
         try:
             context = self._template.new_context(scope)  # type: ignore[arg-type]
             if self._native:
@@ -215,7 +219,8 @@ def _short(text: str) -> str:
 
 def _unknown(text: str, error: _MissingError, scope: Mapping[str, Any]) -> TemplateError:
     if error.obj is missing:
-        known, where = list(scope), "there is no name"
+        known = [name for name in scope if not name.startswith(HIDDEN)]
+        where = "there is no name"
     elif isinstance(error.obj, Mapping):
         known, where = [k for k in error.obj if isinstance(k, str)], "there is no field"
     else:
@@ -226,12 +231,14 @@ def _unknown(text: str, error: _MissingError, scope: Mapping[str, Any]) -> Templ
 
 
 class Templates:
-    """A set of filters and the templates compiled with them. Thread-safe."""
+    """A set of filters and the templates compiled with them. Thread-safe. ``sandbox`` None: a usual one."""
 
-    def __init__(self, extra_filters: Mapping[str, Callable[..., Any]] | None = None) -> None:
-        self._sandbox = _Sandbox()
+    def __init__(
+        self, extra_filters: Mapping[str, Callable[..., Any]] | None = None, sandbox: Sandbox | None = None
+    ) -> None:
+        self._sandbox = sandbox or Sandbox()
         self._sandbox.filters.update(extra_filters or {})
-        self._compiled = functools.lru_cache(_COMPILED)(functools.partial(_Compiled, self._sandbox))
+        self._compiled = functools.lru_cache(_COMPILED)(functools.partial(Compiled, self._sandbox))
         self._wrong = functools.lru_cache(_COMPILED)(self._find_wrong)
 
     def render(self, value: Json, scope: Mapping[str, Any], path: Path = ()) -> Json:
