@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from changewire.actions.calling import build_request, check_inputs
+from changewire.actions.calling import check_inputs
 from changewire.actions.definition import check_parameters
 from changewire.actions.loading import load_actions
+from changewire.actions.sending import build_request
 from changewire.connectors.definition import load_connector
 from tests.actions.rig import BUILT_IN
 
