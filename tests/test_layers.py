@@ -18,6 +18,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"state"},
     {"triggers", "actions"},
     {"catalog"},
+    {"known"},
     {"home"},
     {"engine", "dispatcher"},
     {"daemon"},

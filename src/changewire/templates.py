@@ -239,6 +239,7 @@ class Templates:
         self._sandbox = sandbox or Sandbox()
         self._sandbox.filters.update(extra_filters or {})
         self._compiled = functools.lru_cache(_COMPILED)(functools.partial(Compiled, self._sandbox))
+        self._parsed = functools.lru_cache(_COMPILED)(self._parse)
         self._wrong = functools.lru_cache(_COMPILED)(self._find_wrong)
 
     def render(self, value: Json, scope: Mapping[str, Any], path: Path = ()) -> Json:
@@ -298,6 +299,16 @@ class Templates:
                     return f"{_short(text)}: there is no {kind.__name__.lower()} {node.name!r}{hint}"
         return None
 
+    def parse(self, text: str) -> nodes.Template | None:
+        """The syntax tree of a text, for reading only; None where it cannot be parsed."""
+        return self._parsed(text)
+
+    def _parse(self, text: str) -> nodes.Template | None:
+        try:
+            return self._sandbox.parse(text)
+        except TemplateSyntaxError:
+            return None
+
     def names_used(self, value: Json) -> set[str]:
         """The names that ``value`` asks the scope for, as far as they are fixed: ``steps.files.topic``."""
         if isinstance(value, dict | list | tuple):
@@ -344,3 +355,4 @@ render = _usual.render
 condition = _usual.condition
 expression_problems = _usual.expression_problems
 names_used = _usual.names_used
+parse = _usual.parse
