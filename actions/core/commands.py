@@ -71,6 +71,8 @@ def _expected(given: Mapping[str, Json]) -> set[int]:
 
 def _command(given: list[Json], path: str) -> list[str]:
     command = [text_of(part) for part in given]
+    if not command:
+        raise UsageError("command names no program")
     program = shutil.which(command[0], path=path)
     if program is None:
         raise UsageError(f"there is no program {command[0]!r} in {path}: write its whole path, or give PATH in env")

@@ -98,6 +98,7 @@ def test_a_program_that_leaves_another_behind_does_not_hold_the_run_up(rig: Rig)
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"command": []}, "command names no program"),
         ({"command": ["no-such-program"]}, "there is no program 'no-such-program' in /bin:/usr/bin"),
         ({"command": ["echo", "a\0b"]}, "cannot be started: embedded null byte"),
         ({"command": ["echo"], "expect": ["x"]}, "expect must be a list of exit codes, such as [0, 1]"),
