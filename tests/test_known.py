@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from changewire.actions.checking import name_problems
+from changewire.actions.names import name_problems
 from changewire.actions.shapes import ANYTHING, Fields, Steps, names_of
 from changewire.catalog import load_catalog
 from changewire.known import Known

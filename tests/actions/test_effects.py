@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -8,7 +9,6 @@ from changewire.actions.advice import step_warnings
 from changewire.actions.definition import ActionSpec, ActionType
 from changewire.actions.effects import effect_of, must_look
 from changewire.actions.retry import DELAYED, Failure, Verdict, decide, failure_of
-from changewire.config.workflows import Retry, Step
 from changewire.errors import ApiError, FailureClass
 from changewire.state.records import AttemptRecord, AttemptState
 from tests.state.samples import NOW
@@ -55,15 +55,25 @@ def test_an_unknown_attempt_of_an_action_with_a_probe_is_made_again() -> None:
     assert decide(Failure("x", "unknown"), None, 1, "none", NOW).verdict is Verdict.PAUSE
 
 
+@dataclass
+class Asked:
+    attempts: int
+
+
+@dataclass
+class Step:
+    retry: Asked | None
+
+
 @pytest.mark.parametrize(
     ("idempotency", "retry", "count"),
-    [("none", Retry(), 1), ("none", Retry(attempts=1), 0), ("none", None, 0), ("natural", Retry(), 0)],
+    [("none", Asked(3), 1), ("none", Asked(1), 0), ("none", None, 0), ("natural", Asked(3), 0)],
 )
 def test_a_retry_of_what_cannot_tell_a_repetition_is_warned_of(
-    idempotency: str, retry: Retry | None, count: int
+    idempotency: str, retry: Asked | None, count: int
 ) -> None:
     given = {"title": "T", "description": "D.", "code": "x", "idempotency": idempotency}
     action = ActionType("core.x", "core", ActionSpec.model_validate(given), "f")
-    warnings = step_warnings(Step(use="core.x", retry=retry), action)
+    warnings = step_warnings(Step(retry), action)
     assert len(warnings) == count
     assert all(one.startswith("core.x cannot tell a repetition (idempotency: none)") for one in warnings)

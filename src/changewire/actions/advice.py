@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
-    from changewire.config.workflows import Step
 
 
-def step_warnings(step: Step, action: ActionType) -> list[str]:
+class _Retry(Protocol):
+    @property
+    def attempts(self) -> int: ...
+
+
+class _Step(Protocol):
+    @property
+    def retry(self) -> _Retry | None: ...
+
+
+def step_warnings(step: _Step, action: ActionType) -> list[str]:
     """One sentence for each thing to know about a step that uses ``action``."""
     if action.spec.idempotency == "none" and step.retry is not None and step.retry.attempts > 1:
         return [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.actions.checking import entry_shape, expression_shape, guards, name_problems
+from changewire.actions.names import entry_shape, expression_shape, guards, name_problems
 from changewire.actions.shapes import (
     ANYTHING,
     FAILURE,
