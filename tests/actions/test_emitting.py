@@ -8,11 +8,11 @@ from changewire.actions.calling import check_inputs, perform
 from changewire.actions.emitting import MOST_HOPS, Emission, TooManyHopsError, hops_of, next_hop
 from changewire.actions.pipeline import Runner
 from changewire.actions.retry import failure_of
-from changewire.config.workflows import Step
 from changewire.errors import UsageError
 from changewire.secret import Secret
+from changewire.state.records import RunState
 from tests.actions.rig import Rig
-from tests.state.samples import NOW
+from tests.state.samples import DAY, NOW, event, run, with_events
 
 
 class Hearing:
@@ -85,6 +85,8 @@ def test_by_hand_nobody_listens(rig: Rig) -> None:
 
 def test_a_run_hands_its_hops_and_its_hook_to_the_action(rig: Rig) -> None:
     hearing = Hearing()
+    rig.store.save_version("v1", "trigger: {type: zoom.x}\nsteps: [{use: core.emit, with: {name: x}}]")
+    with_events(rig.store, [event(type="core.emitted", payload={"hops": 4}, trigger="w/trigger")], [run()])
     runner = Runner(
         store=rig.store,
         actions=rig.actions,
@@ -97,10 +99,8 @@ def test_a_run_hands_its_hops_and_its_hook_to_the_action(rig: Rig) -> None:
         log=rig.log,
         emit=hearing,
     )
-    scope = {"event": {"type": "core.emitted"}, "payload": {"hops": 4}, "run": {"id": "r", "workflow": "w"}}
-    step = Step.model_validate({"use": "core.emit", "with": {"name": "x"}})
-    for told, hops in ((None, 4), (1, 1)):
-        action, values, context = runner.prepare(step, "key_9", scope, None, look_first=False, hops=told)
-        assert (context.look_first, context.hops, context.workflow, context.run_id) == (False, hops, "w", "r")
-        perform(action, values, context)
-    assert [one.hops for one in hearing.heard] == [5, 2]
+    claimed = rig.store.claim_runs(rig.clock.now(), 1, DAY)[0]
+    assert runner.advance(claimed.id, claimed.claim) is RunState.SUCCEEDED
+    [heard] = hearing.heard
+    assert (heard.hops, heard.run_id, heard.workflow) == (5, "r1", run().workflow)
+    assert rig.output("steps/0") == {"name": "x", "workflows": ["Send invoice"], "hops": 5}
