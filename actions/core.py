@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from changewire.actions.context import ActionContext
-from changewire.actions.files import append_once, strict_place, write_whole
-from changewire.actions.inputs import revealed
+from changewire.actions.emitting import Emission, next_hop
 from changewire.errors import ApiError, FailureClass, UsageError
-from changewire.secret import mask
+from changewire.secret import mask, mask_data
 from changewire.templates import text_of
 from changewire.values import Json
 
@@ -18,20 +17,6 @@ def log(context: ActionContext, values: Mapping[str, Json]) -> Json:
     message = mask(text_of(values["message"]))
     context.log("core.log", message, level=values["level"])
     return {"message": message}
-
-
-def write_file(context: ActionContext, values: Mapping[str, Json]) -> Json:
-    """Write or extend a file below ``state/files``."""
-    root = context.home / "state" / "files"
-    path = strict_place(root, text_of(values["path"]))
-    content = revealed(values["content"])
-    data = (content if isinstance(content, str) else f"{text_of(content)}\n").encode()
-    if values["mode"] == "append":
-        notes = context.home / "state" / "appended" / f"{path.relative_to(root)}.json"
-        append_once(path, data, context.idempotency_key, notes)
-    else:
-        write_whole(path, lambda file: file.write(data))
-    return {"path": str(path.relative_to(context.home)), "size": len(data)}
 
 
 def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
@@ -47,3 +32,15 @@ def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
         message = f"the notification to {kind}:… was not accepted; check the address and that the service is up"
         raise ApiError(message, FailureClass.TRANSIENT)
     return {"sent": True}
+
+
+def emit(context: ActionContext, values: Mapping[str, Json]) -> Json:
+    """Raise an event for other workflows."""
+    name = text_of(values["name"])
+    hops = next_hop(context.hops, name)
+    if context.emit is None:
+        raise UsageError("core.emit needs the daemon: an action that is called by hand cannot start workflows")
+    key = text_of(values.get("key")) or context.idempotency_key
+    data = mask_data(values.get("data"))
+    emission = Emission(name, data, key, hops, context.workflow, context.run_id, context.idempotency_key)
+    return {"name": name, "workflows": context.emit(emission), "hops": hops}

@@ -12,12 +12,13 @@ PACKAGE = ROOT / "src" / "changewire"
 
 LAYERS = [  # each part may import those of the layers above its own line, and of its own only itself
     {"__init__", "errors", "clock", "secret", "durations", "values", "paths", "templates", "filters", "parameters"}
-    | {"log", "testing"},
+    | {"log", "moments", "testing", "texts"},
     {"config"},
     {"connectors"},
     {"state"},
     {"triggers", "actions"},
     {"catalog"},
+    {"known"},
     {"home"},
     {"engine", "dispatcher"},
     {"daemon"},

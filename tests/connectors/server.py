@@ -59,7 +59,7 @@ class Server:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 server.respond(self, Seen(self.command, self.path, headers, body, self.client_address[1]))
 
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = answer  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -91,7 +91,7 @@ class Server:
             if value:
                 handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(body)
+        handler.wfile.write(body if handler.command != "HEAD" else b"")
 
     def paths(self) -> list[str]:
         return [seen.path for seen in self.seen]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import check_inputs, choose_connection
 from changewire.actions.context import ActionContext, Log
+from changewire.actions.emitting import Emit, hops_of
 from changewire.actions.inputs import resolve, revealed
 from changewire.actions.walk import Walk
 from changewire.clock import Clock
@@ -44,10 +45,12 @@ class Runner:
         clock: Clock,
         home: Path,
         log: Log,
+        emit: Emit | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
+        self._emit = emit
         self._workflow = functools.lru_cache(256)(self._read_workflow)
 
     def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
@@ -100,9 +103,20 @@ class Runner:
         return fitting[0] if len(fitting) == 1 else None
 
     def prepare(
-        self, step: Step, key: str, scope: Mapping[str, Any], usual: str | None
+        self,
+        step: Step,
+        key: str,
+        scope: Mapping[str, Any],
+        usual: str | None,
+        *,
+        look_first: bool = True,
+        hops: int | None = None,
     ) -> tuple[ActionType, dict[str, Json], ActionContext]:
-        """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had."""
+        """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had.
+
+        ``look_first`` is what `changewire.actions.effects.must_look` says of the step's earlier attempts; ``hops`` what
+        `changewire.actions.emitting.hops_of` says of the run's event, None: of the scope.
+        """
         action = self.action(step.use)
         values = check_inputs(action, resolve(step.parameters, scope, self._environment))
         named = revealed(values.get("connection"))
@@ -117,6 +131,11 @@ class Runner:
             log=self.log,
             settings=self._settings,
             written=step.parameters,
+            look_first=look_first,
+            hops=hops_of(scope["event"]["type"], scope["payload"]) if hops is None else hops,
+            workflow=scope["run"]["workflow"],
+            run_id=scope["run"]["id"],
+            emit=self._emit,
         )
         return action, values, context
 

@@ -53,3 +53,7 @@ class Progress:
         latest = self.latest(address)
         number = 1 if latest is None else latest.attempt + (latest.error_class != DELAYED)
         return number, self.tries(address) + 1
+
+    def all(self, address: str) -> list[AttemptRecord]:
+        """Every attempt there, the earliest first."""
+        return list(self._attempts.get(address, ()))
