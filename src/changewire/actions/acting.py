@@ -18,9 +18,9 @@ from changewire.templates import condition
 from changewire.values import Json, dumps, loads
 
 if TYPE_CHECKING:
+    from changewire.actions.course import Course
     from changewire.actions.definition import Idempotency
     from changewire.actions.frame import Frame
-    from changewire.actions.walk import Walk
     from changewire.config.steps import ActionStep
 
 _MARGIN = timedelta(minutes=1)  # a lease lasts so much longer than the attempt may
@@ -31,7 +31,7 @@ def kept(output: Json) -> Json:
     return loads(dumps(mask_data(output)))
 
 
-def act(walk: Walk, step: ActionStep, address: str, frame: Frame, tail: bool) -> Json:
+def act(walk: Course, step: ActionStep, address: str, frame: Frame, tail: bool) -> Json:
     """Bring an action to its end; its output, None where it was skipped or may fail. Raises Ended."""
     latest = frame.latest(address)
     if latest is not None:
@@ -64,7 +64,7 @@ def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame, tail: bool
     return attempt.output
 
 
-def _lost(walk: Walk, attempt: AttemptRecord, step: ActionStep, frame: Frame) -> Decision:
+def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) -> Decision:
     """An attempt whose end was never stored: the process ended in it. Its action says whether to do it again."""
     try:
         idempotency = walk.runner.action(step.use).spec.idempotency
@@ -82,7 +82,7 @@ def _lost(walk: Walk, attempt: AttemptRecord, step: ActionStep, frame: Frame) ->
     return decision
 
 
-def _attempt(walk: Walk, step: ActionStep, address: str, frame: Frame) -> tuple[AttemptRecord, Decision]:
+def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tuple[AttemptRecord, Decision]:
     """One try of a step: the attempt with its end in it, not noted yet, and what is to happen."""
     _, tries = frame.ledger.progress.next(address)
     attempt = frame.ledger.row(address, step.use)
@@ -107,7 +107,7 @@ def _attempt(walk: Walk, step: ActionStep, address: str, frame: Frame) -> tuple[
     return attempt, decision
 
 
-def _perform(walk: Walk, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
+def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
     allowed = walk.time_left(walk.runner.timeout(step), frame)
     key = step_key(attempt.run_id, attempt.address)
     action, values, context = walk.runner.prepare(step, key, scope, frame.connection, allowed)

@@ -19,8 +19,8 @@ from changewire.templates import condition, render, text_of
 from changewire.values import Json, dumps
 
 if TYPE_CHECKING:
+    from changewire.actions.course import Course
     from changewire.actions.frame import Frame
-    from changewire.actions.walk import Walk
     from changewire.config.steps import Call, Choose, Common, If, SetNames, Stop, WaitUntil
 
 MOST_CALLS = 20  # workflows inside each other
@@ -28,7 +28,7 @@ MOST_CALLS = 20  # workflows inside each other
 WorkOut = Callable[[dict[str, Any]], Json]
 
 
-def decided(walk: Walk, step: Common, address: str, frame: Frame, work_out: WorkOut) -> AttemptRecord | None:
+def decided(walk: Course, step: Common, address: str, frame: Frame, work_out: WorkOut) -> AttemptRecord | None:
     """The decision of a step: what is stored, else what ``work_out`` makes of its scope now. Raises Ended.
 
     The row is ``running`` until somebody closes it. None: the step is passed over, since its ``when`` says no.
@@ -37,7 +37,7 @@ def decided(walk: Walk, step: Common, address: str, frame: Frame, work_out: Work
 
 
 def decision(
-    walk: Walk, what: tuple[str, str | None], address: str, frame: Frame, work_out: WorkOut
+    walk: Course, what: tuple[str, str | None], address: str, frame: Frame, work_out: WorkOut
 ) -> AttemptRecord | None:
     """`decided` for anything: ``what`` is the kind that the row shows, and a ``when`` or None."""
     latest = frame.latest(address)
@@ -78,7 +78,7 @@ def _sized(kind: str, output: Json) -> Json:
     return output
 
 
-def branch(walk: Walk, step: If, address: str, frame: Frame, tail: bool) -> Json:
+def branch(walk: Course, step: If, address: str, frame: Frame, tail: bool) -> Json:
     """`if`: its output is the way it went."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -93,7 +93,7 @@ def branch(walk: Walk, step: If, address: str, frame: Frame, tail: bool) -> Json
     return row.output
 
 
-def choose(walk: Walk, step: Choose, address: str, frame: Frame, tail: bool) -> Json:
+def choose(walk: Course, step: Choose, address: str, frame: Frame, tail: bool) -> Json:
     """`choose`: its output is the number of the first choice that held, or "else"."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -112,7 +112,7 @@ def choose(walk: Walk, step: Choose, address: str, frame: Frame, tail: bool) -> 
     return row.output
 
 
-def wait(walk: Walk, step: Wait | WaitUntil, address: str, frame: Frame, tail: bool) -> Json:
+def wait(walk: Course, step: Wait | WaitUntil, address: str, frame: Frame, tail: bool) -> Json:
     """`wait` and `wait_until`: a due time, worked out once."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -143,7 +143,7 @@ def _until(step: Wait | WaitUntil, scope: Mapping[str, Any], now: datetime) -> d
         raise UsageError(message) from None
 
 
-def set_names(walk: Walk, step: SetNames, address: str, frame: Frame, tail: bool) -> Json:
+def set_names(walk: Course, step: SetNames, address: str, frame: Frame, tail: bool) -> Json:
     """`set`: values by name, each worked out with those above it in scope."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -160,7 +160,7 @@ def set_names(walk: Walk, step: SetNames, address: str, frame: Frame, tail: bool
     return row.output
 
 
-def stop(walk: Walk, step: Stop, address: str, frame: Frame, tail: bool) -> Json:
+def stop(walk: Course, step: Stop, address: str, frame: Frame, tail: bool) -> Json:
     """`stop`: raises Stopped unless it is passed over."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -173,7 +173,7 @@ def stop(walk: Walk, step: Stop, address: str, frame: Frame, tail: bool) -> Json
     raise Stopped(row)
 
 
-def call(walk: Walk, step: Call, address: str, frame: Frame, tail: bool) -> Json:
+def call(walk: Course, step: Call, address: str, frame: Frame, tail: bool) -> Json:
     """`call`: the steps of another workflow, in the version that it had when they were first reached."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -206,7 +206,7 @@ def _refuse_recursion(name: str, frame: Frame) -> None:
         raise UsageError(f"call: more than {MOST_CALLS} workflows inside each other")
 
 
-def _pinned(walk: Walk, step: Call, row: AttemptRecord, frame: Frame) -> Any:
+def _pinned(walk: Course, step: Call, row: AttemptRecord, frame: Frame) -> Any:
     """The steps of the version that a call began with."""
     try:
         return walk.runner.workflow(row.output["version"], step.workflow).steps

@@ -17,12 +17,12 @@ from changewire.templates import condition, render
 from changewire.values import Json
 
 if TYPE_CHECKING:
+    from changewire.actions.course import Course
     from changewire.actions.frame import Frame
-    from changewire.actions.walk import Walk
     from changewire.config.steps import ForEach, Repeat
 
 
-def for_each(walk: Walk, step: ForEach, address: str, frame: Frame, tail: bool) -> Json:
+def for_each(walk: Course, step: ForEach, address: str, frame: Frame, tail: bool) -> Json:
     """`for_each`: the same steps for each item; the output of the last one of each iteration in ``results``."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -60,7 +60,7 @@ def _listed(value: Json) -> list[Json]:
     return value
 
 
-def repeat(walk: Walk, step: Repeat, address: str, frame: Frame, tail: bool) -> Json:
+def repeat(walk: Course, step: Repeat, address: str, frame: Frame, tail: bool) -> Json:
     """`repeat`: ``exhausted`` says whether it ended at its bound although ``while`` or ``until`` would go on."""
     row = decided(walk, step, address, frame, lambda scope: _bound(step, scope))
     if row is None:
@@ -89,7 +89,7 @@ def _bound(step: Repeat, scope: Mapping[str, Any]) -> Json:
     return {"most": times}
 
 
-def _again(walk: Walk, step: Repeat, address: str, frame: Frame, index: int) -> bool:
+def _again(walk: Course, step: Repeat, address: str, frame: Frame, index: int) -> bool:
     """Whether there is to be an iteration ``index``; asked with the outputs of the one before it in scope."""
     rule = step.rule
 
@@ -110,7 +110,7 @@ def _again(walk: Walk, step: Repeat, address: str, frame: Frame, index: int) -> 
 class _Parallel:
     """Iterations of one loop, so many at once. One that waits keeps its place and holds nobody else up."""
 
-    def __init__(self, walk: Walk, step: ForEach, address: str, frame: Frame, items: Sequence[Json]) -> None:
+    def __init__(self, walk: Course, step: ForEach, address: str, frame: Frame, items: Sequence[Json]) -> None:
         self._walk, self._step, self._address, self._frame, self._items = walk, step, address, frame, items
         self._halt = threading.Event()
         self._left = iter(range(len(items)))

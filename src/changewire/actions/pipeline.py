@@ -54,7 +54,7 @@ class Runner:
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
         self._workflows = workflows or {}
-        self.workflow = functools.lru_cache(256)(self._read_workflow)
+        self._read = functools.lru_cache(256)(self._read_workflow)
 
     def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
         """Carry a claimed run on until it is done, waits, or ``stopping`` says so between two steps.
@@ -76,8 +76,11 @@ class Runner:
         self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
         return state
 
+    def workflow(self, version: str, name: str) -> Workflow:
+        """The workflow ``name`` as it was in a version. Raises ConfigError, StateError."""
+        return self._read(version, name)
+
     def _read_workflow(self, version: str, name: str) -> Workflow:
-        """The workflow as it was in a version. Raises ConfigError, StateError."""
         return workflow_from_text(self.store.load_version(version), self._environment, name)
 
     def pin(self, name: str) -> str:

@@ -27,7 +27,7 @@ from changewire.templates import condition
 from changewire.values import Json
 
 if TYPE_CHECKING:
-    from changewire.actions.pipeline import Runner
+    from changewire.actions.course import Supplies
     from changewire.config.steps import Step
     from changewire.config.workflows import Workflow
 
@@ -52,7 +52,7 @@ class Walk:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Supplies,
         run: RunRecord,
         event: EventRecord,
         attempts: list[AttemptRecord],
