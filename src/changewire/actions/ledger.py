@@ -18,6 +18,7 @@ from changewire.state.protocol import Store
 from changewire.state.records import AttemptRecord, AttemptState, RunState
 
 MOST_HELD = 256  # rows that wait for a write at most
+_PAUSES = {"wait", "wait_until"}
 
 
 @dataclass
@@ -86,6 +87,8 @@ class Ledger:
 
     def leave(self, state: RunState, reason: str | None = None, due_at: datetime | None = None) -> RunState:
         """Store all that is held and where the run stands, which ends the claim. Raises FencedError."""
+        if state.finished:
+            self._cut_off()
         held, self._held = self._held, []
         reason = mask(reason) if reason else None
         end = self.clock.now() if state.finished else None
@@ -100,3 +103,9 @@ class Ledger:
         if not kept:
             raise FencedError
         return state
+
+    def _cut_off(self) -> None:
+        """A run that ends early leaves no step under way."""
+        for row in self.progress.under_way():
+            self.close(row)
+            row.state = AttemptState.SKIPPED if row.use in _PAUSES else row.state
