@@ -121,7 +121,7 @@ class Naive:
             self.loop(step, scope)
 
     def loop(self, step: Step, scope: Scope) -> None:
-        outer = {key: scope[key] for key in ("item", "index") if key in scope}
+        outer: Scope = {key: scope[key] for key in ("item", "index") if key in scope}
         if "for_each" in step:
             alone = "max_parallel" in step and len(step["for_each"]) > 1
             for index, item in enumerate(step["for_each"]):

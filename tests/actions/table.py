@@ -119,7 +119,7 @@ def workflow_file(name: str, text: str) -> WorkflowFile:
 
 def play(rig: Rig, most: int = 200) -> tuple[RunState | None, list[float]]:
     """Carry the run on until it waits for nothing but a person; its state, and the pauses in between."""
-    waits = []
+    waits: list[float] = []
     state = rig.go()
     while state is RunState.WAITING and len(waits) < most:
         due = rig.store.load_run("r1")[0].due_at

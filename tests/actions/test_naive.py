@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -87,16 +87,20 @@ def carry_on(rig: Rig, run_id: str, stops: list[int]) -> RunState:
         claimed = [r for r in rig.store.claim_runs(rig.clock.now(), 9, DAY) if r.id == run_id]
         if not claimed:
             return record.state
-        looks = count()
-        most = next(left, None)
         try:
-            rig.runner().advance(run_id, claimed[0].claim, lambda: most is not None and next(looks) > most)
+            rig.runner().advance(run_id, claimed[0].claim, after(next(left, None)))
         except BaseException as death:
             if type(death).__name__ != "Killed":
                 raise
             rig.store.close()
             rig.store.open()
     raise AssertionError("the run never ends")
+
+
+def after(most: int | None) -> Callable[[], bool]:
+    """Says stop after it was asked so often; None: never."""
+    looks = count()
+    return lambda: most is not None and next(looks) > most
 
 
 def compare(rig: Rig, written: list[Step], n: int, stops: list[int], deaths: list[bool]) -> None:

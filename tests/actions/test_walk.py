@@ -85,7 +85,8 @@ def test_decisions_cost_no_write_of_their_own(make_rig: Callable[..., Rig]) -> N
     points: list[str] = []
     rig = make_rig(on_write=points.append)
     rig.start(
-        "steps: [{set: {n: 0}}, {repeat: {times: 50}, do: [{set: {n: '{{ n + 1 }}'}}]}, {if: '{{ n == 50 }}', then: []}]"
+        "steps: [{set: {n: 0}}, {repeat: {times: 50}, do: [{set: {n: '{{ n + 1 }}'}}]},"
+        " {if: '{{ n == 50 }}', then: []}]"
     )
     points.clear()
     assert rig.go() is RunState.SUCCEEDED
@@ -106,7 +107,8 @@ def test_a_secret_in_an_item_is_masked_before_and_after_a_restart(make_rig: Call
     rig = make_rig(SOME_TOKEN="s3cr3t-w0rd")
     rig.environment.expand("${SOME_TOKEN}")
     rig.start(
-        "steps: [{for_each: ['s3cr3t-{{ payload.rest }}'], do: [{wait: 1s}, {use: core.log, with: {message: '{{ item }}'}}]}]",
+        "steps: [{for_each: ['s3cr3t-{{ payload.rest }}'],"
+        " do: [{wait: 1s}, {use: core.log, with: {message: '{{ item }}'}}]}]",
         {"rest": "w0rd"},
     )
     assert play(rig) == (RunState.SUCCEEDED, [1])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from changewire.config.environment import Environment
+from changewire.config.steps import ActionStep, Retry
 from changewire.config.workflows import (
     FirstPoll,
     TriggerConfig,
@@ -14,7 +15,6 @@ from changewire.config.workflows import (
     load_workflows,
     workflow_from_text,
 )
-from changewire.config.steps import ActionStep, Retry
 from changewire.errors import ConfigError, Problem
 from changewire.values import digest
 
@@ -198,7 +198,8 @@ BAD = [
     (T + "steps: [x]", "2:9: item 1 of 'steps' must be a mapping: lines of `key: value`"),
     (
         T + "steps: [{id: a}]",
-        "2:9: what it does is missing: write one of use, if, choose, for_each, repeat, wait, wait_until, set, stop, call",
+        "2:9: what it does is missing: write one of use, if, choose, for_each, repeat, wait, wait_until, set, stop,"
+        " call",
     ),
     (T + "steps: [{use: x}]", "2:15: 'x' is not a type: write connector.name, such as zoom.get_meeting"),
     (T + "steps: [{usee: a.x, use: a.x}]", "2:10: unknown key 'usee' (did you mean 'use'?)"),
