@@ -116,7 +116,7 @@ def test_a_secret_in_an_item_is_masked_before_and_after_a_restart(make_rig: Call
 
 
 def test_a_loop_over_what_an_answer_gave_sees_the_same_after_a_restart(site: Rig, hits: Recorder) -> None:
-    hits.on("/list", Reply(body={"b": 1, "a": 2}))
+    hits.on("/list", Reply(body=b'{"b": 1, "a": 2}'))
     site.start(
         "steps: [{id: l, use: http.hit, with: {path: list}}, {wait: 1s, when: '{{ payload.a == 1 }}'},"
         " {for_each: '{{ steps.l.keys() | list }}', do: [{use: http.hit, with: {path: '{{ item }}'}}]}]"
