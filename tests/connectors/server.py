@@ -80,9 +80,13 @@ class Server:
 
         self._routes[path] = handle
 
+    def route(self, path: str) -> Handler | None:
+        """What answers ``path``; None: nothing does."""
+        return self._routes.get(path)
+
     def respond(self, handler: BaseHTTPRequestHandler, seen: Seen) -> None:
         self.seen.append(seen)
-        handle = self._routes.get(seen.path.split("?")[0])
+        handle = self.route(seen.path.split("?")[0])
         reply = handle(seen) if handle else Reply(404, b"")
         body = reply.body if isinstance(reply.body, bytes) else dumps(reply.body)
         handler.send_response(reply.status)

@@ -34,6 +34,10 @@ class Progress:
         known = self._attempts.get(address)
         return known[-1] if known else None
 
+    def under_way(self) -> list[AttemptRecord]:
+        """The latest attempts that have not come to their end."""
+        return [known[-1] for known in self._attempts.values() if known[-1].state is AttemptState.RUNNING]
+
     def add(self, attempt: AttemptRecord) -> None:
         """Take in an attempt that was stored."""
         known = self._attempts.setdefault(attempt.address, [])

@@ -21,6 +21,11 @@ _QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
+def has_variable(text: str) -> bool:
+    """Whether ``text`` takes anything from the environment or a file."""
+    return "${" in text and any(found[1] is not None for found in _MARK.finditer(text))
+
+
 class UnsetError(ValueError):
     """A ``${…}`` has no value. The text says which one and how to give it one; ``suggestion`` is a name like it."""
 
