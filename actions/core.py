@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from changewire.actions.context import ActionContext
-from changewire.actions.emitting import Emission, next_hop
 from changewire.errors import ApiError, FailureClass, UsageError
-from changewire.secret import mask, mask_data
+from changewire.secret import mask
 from changewire.templates import text_of
 from changewire.values import Json
 
@@ -32,15 +31,3 @@ def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
         message = f"the notification to {kind}:… was not accepted; check the address and that the service is up"
         raise ApiError(message, FailureClass.TRANSIENT)
     return {"sent": True}
-
-
-def emit(context: ActionContext, values: Mapping[str, Json]) -> Json:
-    """Raise an event for other workflows."""
-    name = text_of(values["name"])
-    hops = next_hop(context.hops, name)
-    if context.emit is None:
-        raise UsageError("core.emit needs the daemon: an action that is called by hand cannot start workflows")
-    key = text_of(values.get("key")) or context.idempotency_key
-    data = mask_data(values.get("data"))
-    emission = Emission(name, data, key, hops, context.workflow, context.run_id, context.idempotency_key)
-    return {"name": name, "workflows": context.emit(emission), "hops": hops}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import perform
 from changewire.actions.effects import must_look
-from changewire.actions.emitting import hops_of
 from changewire.actions.endings import Failed, Waits
 from changewire.actions.progress import is_over
 from changewire.actions.retry import Decision, Failure, Verdict, decide, failure_of
@@ -120,7 +119,6 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
         frame.connection,
         allowed,
         look_first=must_look(earlier),
-        hops=hops_of(frame.event.type, frame.event.payload),
     )
     frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
     return perform(action, values, context)

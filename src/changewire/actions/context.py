@@ -11,7 +11,6 @@ from changewire.clock import Clock
 from changewire.values import Json
 
 if TYPE_CHECKING:
-    from changewire.actions.emitting import Emit
     from changewire.config.settings import Settings
     from changewire.connectors.client import Client, Clients
 
@@ -37,7 +36,3 @@ class ActionContext:
     settings: Settings
     written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out
     look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try
-    hops: int = 0  # how many events that workflows raised led to this run, one by the other
-    workflow: str | None = None  # name of the workflow; None: the action is called by hand
-    run_id: str | None = None  # None: the action is called by hand
-    emit: Emit | None = None  # takes an event for other workflows; None: nobody listens

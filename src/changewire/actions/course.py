@@ -49,12 +49,11 @@ class Supplies(Protocol):
         allowed: timedelta,
         *,
         look_first: bool = True,
-        hops: int | None = None,
     ) -> tuple[ActionType, dict[str, Json], ActionContext]:
         """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had.
 
         ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time.
-        ``look_first``: an earlier attempt may have done it. ``hops`` None: as the scope's event says.
+        ``look_first``: an earlier attempt may have done it.
         """
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import check_inputs, choose_connection
 from changewire.actions.context import ActionContext, Log
-from changewire.actions.emitting import Emit, hops_of
 from changewire.actions.inputs import resolve, revealed
 from changewire.actions.ledger import Ledger
 from changewire.actions.walk import Walk
@@ -49,13 +48,11 @@ class Runner:
         clock: Clock,
         home: Path,
         log: Log,
-        emit: Emit | None = None,
         workflows: Mapping[str, WorkflowFile] | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
-        self._emit = emit
         self._workflows = workflows or {}
         self._read = functools.lru_cache(256)(self._read_workflow)
 
@@ -121,13 +118,11 @@ class Runner:
         allowed: timedelta,
         *,
         look_first: bool = True,
-        hops: int | None = None,
     ) -> tuple[ActionType, dict[str, Json], ActionContext]:
         """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had.
 
         ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time.
-        ``look_first`` is what `changewire.actions.effects.must_look` says of the step's earlier attempts; ``hops`` what
-        `changewire.actions.emitting.hops_of` says of the run's event, None: of the scope.
+        ``look_first`` is what `changewire.actions.effects.must_look` says of the step's earlier attempts.
         """
         action = self.action(step.use)
         values = check_inputs(action, resolve(step.parameters, scope, self._environment))
@@ -144,10 +139,6 @@ class Runner:
             settings=self._settings,
             written=step.parameters,
             look_first=look_first,
-            hops=hops_of(scope["event"]["type"], scope["payload"]) if hops is None else hops,
-            workflow=scope["run"]["workflow"],
-            run_id=scope["run"]["id"],
-            emit=self._emit,
         )
         return action, values, context
 
