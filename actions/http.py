@@ -2,42 +2,82 @@
 
 from __future__ import annotations
 
+import mimetypes
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
+from urllib3.filepost import encode_multipart_formdata
+
+from changewire.actions.answers import Checks, check_answer, make_checks
 from changewire.actions.calling import LARGEST_OUTPUT
 from changewire.actions.context import ActionContext
+from changewire.actions.files import stored_file, strict_place, write_whole
 from changewire.actions.inputs import revealed
 from changewire.config.connections import Connection
-from changewire.connectors.client import Answer, Client
+from changewire.config.fields import parse_size
+from changewire.connectors.client import MAX_BYTES, Answer, Client
 from changewire.connectors.messages import Request
 from changewire.errors import ApiError, UsageError
 from changewire.templates import text_of
 from changewire.values import Json, dumps
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 def request(context: ActionContext, values: Mapping[str, Json]) -> Json:
     """Send one request and give status, headers and body of the answer."""
     values = revealed(dict(values))
-    headers, body = _body(values)
+    headers, body = _body(context, values)
     headers |= {name: text_of(value) for name, value in (values.get("headers") or {}).items()}
-    if values["method"] not in {"GET", "HEAD"}:
-        headers.setdefault("Idempotency-Key", context.idempotency_key)
-    query = [(name, text_of(value)) for name, value in (values.get("query") or {}).items()]
+    if values["method"] not in _READING and not any(name.lower() == "idempotency-key" for name in headers):
+        headers["Idempotency-Key"] = context.idempotency_key
     asked = Request(
         values["method"],
         values["url"],
-        tuple((name, value) for name, value in query if value),
+        tuple(_query(values.get("query") or {})),
         tuple(headers.items()),
         body,
         ok_statuses=_expected(values.get("expect")),
         guard=_host_comes_from_data(context.written.get("url")),
     )
+    checks = make_checks(values.get("expect_json") or {})
+    target = strict_place(context.home / "state" / "files", values["save_to"]) if values.get("save_to") else None
     with _client(context) as client:
-        answer = client.send(asked, deadline=context.deadline, max_bytes=LARGEST_OUTPUT)
-    names = {name.lower(): value for name, value in answer.headers.items() if name.lower() != "set-cookie"}
-    return {"status": answer.status, "headers": names, "body": _read(answer)}
+        answer = client.send(asked, deadline=context.deadline, max_bytes=_most(values, saved=target is not None))
+    return _told(context, answer, checks, target)
+
+
+def _told(context: ActionContext, answer: Answer, checks: Checks, target: Path | None) -> Json:
+    if checks:
+        check_answer(checks, answer.data)
+    if target is not None:
+        write_whole(target, lambda file: file.write(answer.body))
+    headers = {name.lower(): value for name, value in answer.headers.items() if name.lower() != "set-cookie"}
+    return {
+        "status": answer.status,
+        "headers": headers,
+        "body": _read(answer) if target is None else None,
+        "url": answer.url,
+        "path": str(target.relative_to(context.home)) if target is not None else None,
+        "size": len(answer.body),
+    }
+
+
+def _query(query: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    for name, value in query.items():
+        for one in value if isinstance(value, list) else [value]:
+            if text := text_of(one):
+                yield name, text
+
+
+def _most(values: Mapping[str, Json], *, saved: bool) -> int:
+    given = values.get("max_bytes")
+    usual = MAX_BYTES if saved else LARGEST_OUTPUT
+    return usual if given is None else min(parse_size(given), MAX_BYTES)
 
 
 def _host_comes_from_data(url: Json) -> bool:
@@ -46,12 +86,14 @@ def _host_comes_from_data(url: Json) -> bool:
     return not host or "{{" in host or "{%" in host
 
 
-def _body(values: Mapping[str, Json]) -> tuple[dict[str, str], bytes | None]:
-    given = [name for name in ("json", "form", "body") if values.get(name) is not None]
-    if len(given) > 1:
+def _body(context: ActionContext, values: Mapping[str, Json]) -> tuple[dict[str, str], bytes | None]:
+    given = [name for name in ("json", "form", "files", "body") if values.get(name) is not None]
+    if len(given) > 1 and given != ["form", "files"]:
         raise UsageError(f"{' and '.join(given)} cannot be sent together: keep one")
     if not given:
         return {}, None
+    if "files" in given:
+        return _parts(context, values.get("form") or {}, values["files"])
     value = values[given[0]]
     if given[0] == "json":
         return {"Content-Type": "application/json"}, dumps(value)
@@ -59,6 +101,28 @@ def _body(values: Mapping[str, Json]) -> tuple[dict[str, str], bytes | None]:
         pairs = [(name, text_of(one)) for name, one in value.items()]
         return {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(pairs).encode()
     return {"Content-Type": "text/plain; charset=utf-8"}, value.encode()
+
+
+def _parts(
+    context: ActionContext, form: Mapping[str, Json], files: Mapping[str, Json]
+) -> tuple[dict[str, str], bytes | None]:
+    """A form with files in it."""
+    parts: list[tuple[str, Any]] = [(name, text_of(value)) for name, value in form.items()]
+    left = MAX_BYTES
+    for name, given in files.items():
+        about = given if isinstance(given, dict) else {"path": given}
+        if unknown := about.keys() - {"path", "name", "type"}:
+            raise UsageError(f"files: {name} has {min(unknown)!r}; known are path, name and type")
+        file = stored_file(context.home, text_of(about.get("path")))
+        left -= file.stat().st_size
+        if left < 0:
+            raise UsageError(f"the files are larger than {MAX_BYTES >> 20} MiB")
+        kind = text_of(about.get("type")) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        parts.append((name, (text_of(about.get("name")) or file.name, file.read_bytes(), kind)))
+    body, kind = encode_multipart_formdata(
+        parts, boundary=f"changewire-{context.idempotency_key}-{os.urandom(8).hex()}"
+    )
+    return {"Content-Type": kind}, body
 
 
 def _expected(statuses: Json) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -180,12 +180,19 @@ class Timing(SqliteStore):
             self._stored.setdefault(run.id, now)
         return kept
 
-    def start_attempt(self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None) -> bool:
+    def start_attempt(
+        self,
+        claim: int,
+        attempt: AttemptRecord,
+        *,
+        lease_until: datetime | None = None,
+        before: Sequence[AttemptRecord] = (),
+    ) -> bool:
         """See `Store.start_attempt`."""
         stored = self._stored.pop(attempt.run_id, None)
         if stored is not None:
             self.waits.append((time.monotonic() - stored) * 1000)
-        return super().start_attempt(claim, attempt, lease_until=lease_until)
+        return super().start_attempt(claim, attempt, lease_until=lease_until, before=before)
 
 
 @contextmanager

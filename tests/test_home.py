@@ -55,6 +55,52 @@ WRONG = [
 ]
 
 
+STEPS = GOOD.partition("steps:")[0] + "steps:\n"
+WRONG += [
+    pytest.param(
+        STEPS + '  - for_each: "{{ payload.l }}"\n    do: [{if: true, then: [{use: core.lgo}]}]\n',
+        "8:34: there is no action 'core.lgo'; `changewire catalog` lists them (did you mean 'core.log'?)",
+        id="an action that does not exist, three deep",
+    ),
+    pytest.param(
+        STEPS + "  - {repeat: {times: 2}, do: [{use: core.log, with: {mesage: x, message: y}}]}\n",
+        "7:54: there is no parameter 'mesage' (did you mean 'message'?)",
+        id="a parameter that does not exist in a loop",
+    ),
+    pytest.param(
+        STEPS + '  - choose: [{when: "{{ a | shoutt }}", do: []}]\n',
+        "7:21: {{ a | shoutt }}: there is no filter 'shoutt'; did you mean 'sort'?",
+        id="a filter that does not exist in a choice",
+    ),
+    pytest.param(
+        STEPS + '  - {set: {n: ["{{ 1 + }}"]}}\n',
+        "7:16: {{ 1 + }}: unexpected 'end of print statement'",
+        id="an expression that is none in a set",
+    ),
+    pytest.param(
+        STEPS + "  - {if: true, then: [], else: [{use: zoom.get_meeting, with: {meeting_id: 1, connection: wrk}}]}\n",
+        "7:91: there is no connection 'wrk' (did you mean 'work'?)",
+        id="a connection that does not exist in a branch",
+    ),
+    pytest.param(
+        STEPS + '  - {set: {to: "${NOTIFY:-x}"}}\n',
+        "7:16: ${…} is for the 'with' of an action: what is decided here is stored, and secrets are not: leave it out,"
+        " and write the variable where it is used",
+        id="a variable in a set",
+    ),
+    pytest.param(
+        STEPS + "  - {call: Fin}\n",
+        "7:12: there is no workflow 'Fin' (did you mean 'Fine'?)",
+        id="a call of a workflow that does not exist",
+    ),
+    pytest.param(
+        STEPS + "  - for_each: [1]\n    do: [{call: Good}]\n",
+        "8:17: this goes on for ever: 'Good' calls 'Good'",
+        id="a workflow that calls itself",
+    ),
+]
+
+
 @pytest.mark.parametrize(("text", "words"), WRONG)
 def test_a_mistake_is_one_line_with_its_place_and_the_nearest_word(tmp_path: Path, text: str, words: str) -> None:
     write_home(tmp_path, connection(URL), bad=text, fine=GOOD.replace("Good", "Fine"))
@@ -111,3 +157,31 @@ def test_several_connections_for_one_api_must_be_told_apart(tmp_path: Path) -> N
     write_home(tmp_path, connection(URL) + connection(URL, "second"), good=GOOD)
     (problem,) = load_home(tmp_path, {}).problems
     assert problem.message == "there are several connections for Zoom: say which, `connection: work`"
+
+
+def calling(name: str, *targets: str) -> str:
+    steps = "".join(f"  - {{call: {target}}}\n" for target in targets)
+    return f"name: {name}\n" + STEPS.partition("\n")[2] + (steps or "  - {wait: 1s}\n")
+
+
+def test_calls_that_come_back_are_refused_with_the_whole_chain_and_so_is_who_calls_them(tmp_path: Path) -> None:
+    files = {"a": calling("A", "B"), "b": calling("B", "End", "C"), "c": calling("C", "A"), "d": calling("D", "A")}
+    write_home(tmp_path, connection(URL), **files, end=calling("End"), fine=calling("Fine", "End"))
+    home = load_home(tmp_path, {})
+    assert [str(problem) for problem in home.problems] == [
+        "config/workflows/a.yaml:7:12: this goes on for ever: 'A' calls 'B' calls 'C' calls 'A'",
+        "config/workflows/b.yaml:8:12: this goes on for ever: 'B' calls 'C' calls 'A' calls 'B'",
+        "config/workflows/c.yaml:7:12: this goes on for ever: 'C' calls 'A' calls 'B' calls 'C'",
+        "config/workflows/d.yaml:7:12: the workflow 'A' cannot be used: see its problems",
+    ]
+    assert sorted(home.workflows) == ["End", "Fine"]
+    assert {trigger.workflow.name for trigger in home.triggers.values()} == {"End", "Fine"}
+
+
+def test_who_calls_a_workflow_that_breaks_later_goes_on_with_its_last_good_version(tmp_path: Path) -> None:
+    write_home(tmp_path, connection(URL), a=calling("A", "End"), end=calling("End"))
+    first = load_home(tmp_path, {})
+    write_home(tmp_path, connection(URL), end=calling("End").replace("wait", "wiat"))
+    second = load_home(tmp_path, {}, previous=first)
+    assert sorted(second.workflows) == ["A", "End"]
+    assert [problem.code for problem in second.problems] == ["unknown_key", "broken_workflow"]

@@ -204,6 +204,7 @@ class Daemon:
             clock=self._clock,
             home=self.path,
             log=self._log,
+            workflows=self.home.workflows,
         )
 
     def _watch(self) -> None:

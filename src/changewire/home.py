@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from changewire.actions.definition import check_parameters
+from changewire.actions.checking import wrong_steps
 from changewire.catalog import Catalog, load_catalog
+from changewire.config.calls import wrong_calls
 from changewire.config.connections import Connection, load_connections
 from changewire.config.environment import Environment
 from changewire.config.settings import Settings, load_settings
-from changewire.config.workflows import Step, TriggerConfig, Workflow, WorkflowFile, load_workflows
+from changewire.config.steps import ActionStep
+from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile, load_workflows
 from changewire.connectors.definition import load_connector
 from changewire.connectors.fitting import unfit_connections
 from changewire.errors import ChangewireError, ConfigError, Problem, UsageError, nearest
@@ -104,6 +106,7 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found), *unread]
     for file in files:
         _add_workflow(home, file, wrong_connections)
+    _refuse_wrong_calls(home)
     if previous is not None:
         _keep_last_good(home, previous)
     return home
@@ -122,6 +125,16 @@ def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str
     else:
         home.workflows[file.workflow.name] = file
         home.triggers |= {trigger.id: trigger for trigger in triggers}
+
+
+def _refuse_wrong_calls(home: Home) -> None:
+    """Workflows that call what cannot be called cannot be used."""
+    wrong = wrong_calls(home.workflows, [broken.name for broken in home.broken])
+    for name, problems in wrong.items():
+        home.problems += problems
+        home.broken.append(Broken(name, home.workflows.pop(name).shown, tuple(problems)))
+    if wrong:
+        home.triggers = {i: each for i, each in home.triggers.items() if each.workflow.name not in wrong}
 
 
 def _keep_last_good(home: Home, previous: Home) -> None:
@@ -151,9 +164,11 @@ class _Check:
             trigger = self._trigger(config, at)
             if trigger is not None:
                 triggers.append(trigger)
-        for name, steps in (("steps", self.workflow.steps), ("on_failure", self.workflow.on_failure)):
-            for index, step in enumerate(steps):
-                self._step(step, (name, index))
+        for wrong in wrong_steps(self.workflow, self.home.catalog.actions):
+            self._say(wrong.at, wrong.code, wrong.message, wrong.suggestion, wrong.at_key)
+        for place, step, _ in self.workflow.placed_steps():
+            if isinstance(step, ActionStep) and (action := self.home.catalog.actions.get(step.use)) is not None:
+                self._step_connection(step, action.connector, place)
         if self.workflow.when is not None:
             self._templates(self.workflow.when, ("when",))
         return triggers
@@ -270,22 +285,7 @@ class _Check:
             return name
         return None
 
-    def _step(self, step: Step, at: tuple[str | int, ...]) -> None:
-        known = self.home.catalog.actions
-        action = known.get(step.use)
-        if action is None:
-            message = f"there is no action {step.use!r}; `changewire catalog` lists them"
-            self._say((*at, "use"), "unknown_action", message, nearest(step.use, known))
-            return
-        for problem in check_parameters(action, step.parameters):
-            where = (*at, "with", *problem.path) if problem.code != "missing_parameter" else (*at, "with")
-            self._say(where, problem.code, problem.message, problem.suggestion, key=problem.code == "unknown_parameter")
-        self._step_connection(step, action.connector, at)
-        self._templates(step.parameters, (*at, "with"))
-        if step.when is not None:
-            self._templates(step.when, (*at, "when"))
-
-    def _step_connection(self, step: Step, connector: str, at: tuple[str | int, ...]) -> None:
+    def _step_connection(self, step: ActionStep, connector: str, at: tuple[str | int, ...]) -> None:
         given = step.parameters.get("connection")
         if isinstance(given, str) and "{{" not in given and "${" not in given:
             self._named_connection(given, connector, (*at, "with", "connection"))

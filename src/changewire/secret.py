@@ -1,4 +1,11 @@
-"""Secrets as a type of their own, and the mask that keeps them out of everything that is shown or stored."""
+"""Secrets as a type of their own, and the mask that keeps them out of everything that is shown or stored.
+
+What can be promised: a known secret is found as it is, trimmed, percent-encoded, hexadecimal, escaped for JSON, HTML or
+Python, and in base64 of either alphabet wherever it begins in it; inside any text. What an expression makes of a secret
+by a filter, a method or a slice (capitals, a digest, a part of eight characters or more) is told to `learn_derived` and
+hidden as well, as long as it is among the latest of these. What cannot be promised: parts under eight characters,
+characters taken apart one by one, and what another program makes of a secret that was sent to it.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +55,12 @@ SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
 SHORTEST_ENCODED = 8  # characters; a shorter piece of base64 turns up in ordinary identifiers by chance
 TOKENS_KEPT = 16
 """How many of the tokens that come and go stay known: the latest ones, and with them those still in use."""
+DERIVED_KEPT = 64
+"""How many of the texts that expressions made of secrets stay known; they are masked as soon as they are stored."""
 _lock = threading.Lock()
 _lasting: dict[str, set[str]] = {}
 _passing: deque[tuple[str, set[str]]] = deque(maxlen=TOKENS_KEPT)
+_made: deque[tuple[str, set[str]]] = deque(maxlen=DERIVED_KEPT)
 _forms: tuple[str, ...] = ()
 
 
@@ -73,7 +83,6 @@ def learn(value: str, *, passing: bool = False) -> None:
 
     ``passing``: a token that is replaced every hour; only the latest of these stay known.
     """
-    global _forms
     if len(value.strip()) < SHORTEST:
         return
     with _lock:
@@ -83,8 +92,35 @@ def learn(value: str, *, passing: bool = False) -> None:
             _passing.append((value, _derived(value)))
         else:
             _lasting[value] = _derived(value)
-        known = [*_lasting.values(), *(forms for _, forms in _passing)]
-        _forms = tuple(sorted(set().union(*known), key=len, reverse=True))
+        _renew()
+
+
+def learn_derived(source: str, made: Any) -> None:
+    """``made`` came out of ``source``: where that holds a known secret and ``made`` another form of it, hide it, too.
+
+    Lists and mappings are gone through; parts under eight characters are let go.
+    """
+    if mask(source) == source:
+        return
+    if isinstance(made, dict | list | tuple):
+        for inner in made.values() if isinstance(made, dict) else made:
+            learn_derived(source, inner)
+    elif isinstance(made, str) and mask(made) == made and made not in mask(source):
+        _learn_made(source, made)
+
+
+def _learn_made(source: str, made: str) -> None:
+    if len(made.strip()) < (SHORTEST if len(made) >= len(source) else SHORTEST_ENCODED):
+        return
+    with _lock:
+        _made.append((made, {made, urllib.parse.quote(made, safe=""), json.dumps(made)[1:-1]}))
+        _renew()
+
+
+def _renew() -> None:
+    global _forms
+    known = [*_lasting.values(), *(forms for _, forms in _passing), *(forms for _, forms in _made)]
+    _forms = tuple(sorted(set().union(*known), key=len, reverse=True))
 
 
 def mask(text: str) -> str:

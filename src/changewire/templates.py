@@ -7,15 +7,10 @@ A text that is one expression gives the expression's value itself: ``"{{ 3 }}"``
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
@@ -23,19 +18,15 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from changewire.clock import from_text
-from changewire.durations import parse_duration
 from changewire.errors import ChangewireError, nearest
+from changewire.filters import FILTERS, TESTS
 from changewire.secret import Secret, mask
 from changewire.values import Json
 
 LARGEST = 1 << 20  # characters a rendered value may have in all
 _COMPILED = 4096  # compiled templates that are kept
-_LONGEST_TEXT = 100_000  # characters a regular expression may look through
-_LONGEST_PATTERN = 500  # characters of a regular expression
-_NESTED = re.compile(r"\([^()]*(?<!\\)[+*}][^()]*\)\s*[+*{]")
-_WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5,}|\*)")
-_VALUE = "changewire_value_of_the_expression"
+HIDDEN = "changewire_"  # how names in a scope begin that are not for people
+_VALUE = f"{HIDDEN}value_of_the_expression"
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
 _WIDENING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
 
@@ -120,128 +111,15 @@ def _key(key: Any) -> str:
     return key
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """JSON text; with any ``indent``, spread over lines."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None).decode()
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2 with our filters and without its ways to fill the memory."""
 
-
-def from_json(value: str) -> Json:
-    """The data that a JSON text holds."""
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"from_json: not JSON, see character {error.pos}") from None
-
-
-def slug(value: Any, longest: int = 80) -> str:
-    """Letters, digits and hyphens only, fit for a file name: ``Weekly sync!`` becomes ``weekly-sync``."""
-    plain = unicodedata.normalize("NFKD", str(value)).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-")
-
-
-def _moment(value: Any) -> datetime:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC)
-    try:
-        return from_text(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a moment: write 2026-11-21T10:00:00Z or seconds since 1970") from None
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
-
-
-def date(value: Any, pattern: str | None = None, tz: str = "UTC") -> str:
-    """A moment (RFC 3339 text or seconds since 1970) in a time zone, by ``strftime``, else RFC 3339."""
-    try:
-        moment = _moment(value).astimezone(ZoneInfo(tz))
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        if str(error).startswith(repr(value)):
-            raise
-        raise ValueError(f"{tz!r} is not a time zone; write one such as Europe/Berlin") from None
-    return moment.strftime(pattern) if pattern else _iso(moment)
-
-
-def add_duration(value: Any, duration: str | float) -> str:
-    """A moment later by ``2h``, or earlier by ``-2h``; RFC 3339."""
-    text = str(duration).strip()
-    amount = parse_duration(text.lstrip("-")) if not _number(text) else parse_duration(abs(float(text)))
-    return _iso(_moment(value) - amount if text.startswith("-") else _moment(value) + amount)
-
-
-def _number(text: str) -> bool:
-    return re.fullmatch(r"-?\d+(\.\d+)?", text) is not None
-
-
-def _regex(pattern: str, text: Any) -> re.Pattern[str]:
-    if len(pattern) > _LONGEST_PATTERN or len(str(text)) > _LONGEST_TEXT:
-        raise ValueError(f"regular expressions: at most {_LONGEST_PATTERN} characters on {_LONGEST_TEXT} of text")
-    if _NESTED.search(pattern):
-        raise ValueError(f"{pattern!r} repeats a group that repeats inside: this can take for ever")
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-
-
-def regex_replace(value: Any, pattern: str, replacement: str = "") -> str:
-    r"""Every match replaced; ``\1`` stands for the first group."""
-    return _regex(pattern, value).sub(replacement, str(value))
-
-
-def regex_search(value: Any, pattern: str) -> str | None:
-    """The first match, or its first group where there is one; None where nothing matches."""
-    found = _regex(pattern, value).search(str(value))
-    return None if found is None else found.group(1 if found.re.groups else 0)
-
-
-def b64encode(value: Any) -> str:
-    """Base64 of the text's UTF-8 bytes."""
-    return base64.b64encode(str(value).encode()).decode()
-
-
-def b64decode(value: str) -> str:
-    """The text that base64 holds."""
-    return base64.b64decode(value).decode()
-
-
-def hash_text(value: Any, algorithm: str = "sha256") -> str:
-    """The hexadecimal digest of the text's UTF-8 bytes; sha256, sha512, sha1 or md5."""
-    if algorithm not in {"sha256", "sha512", "sha1", "md5"}:
-        raise ValueError(f"hash: {algorithm!r} is not known; use sha256, sha512, sha1 or md5")
-    return hashlib.new(algorithm, str(value).encode(), usedforsecurity=False).hexdigest()
-
-
-def format_text(value: str, *parts: Any) -> str:
-    """``"%05d" | format(7)``."""
-    if _WIDE.search(value):
-        raise ValueError(f"format: {value!r} is too wide")
-    return value % parts
-
-
-FILTERS: dict[str, Callable[..., Any]] = {
-    "add_duration": add_duration,
-    "b64decode": b64decode,
-    "b64encode": b64encode,
-    "date": date,
-    "format": format_text,
-    "from_json": from_json,
-    "hash": hash_text,
-    "json": to_json,
-    "regex_replace": regex_replace,
-    "regex_search": regex_search,
-    "slug": slug,
-    "tojson": to_json,
-}
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
         super().__init__(undefined=_Missing, finalize=text_of, autoescape=False, keep_trailing_newline=True)
         self.filters.update(FILTERS)
+        self.tests.update(TESTS)
         for name in ("lipsum", "cycler", "joiner"):
             del self.globals[name]
         del self.filters["center"]
@@ -274,12 +152,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-class _Compiled:
+class Compiled:
     """One template, ready to be rendered."""
 
     __slots__ = ("_native", "_template", "_text")
 
-    def __init__(self, sandbox: _Sandbox, text: str) -> None:
+    def __init__(self, sandbox: Sandbox, text: str) -> None:
         self._text = text
         parsed = sandbox.parse(text)
         body = parsed.body
@@ -298,6 +176,7 @@ class _Compiled:
         self._template.globals = dict(self._template.globals)  # they never change, and a ChainMap is slow to go through
 
     def render(self, scope: Mapping[str, Any]) -> Json:
+        """The value of the expression, or the text. Raises TemplateError."""
         try:
             context = self._template.new_context(scope)  # type: ignore[arg-type]
             if self._native:
@@ -340,7 +219,8 @@ def _short(text: str) -> str:
 
 def _unknown(text: str, error: _MissingError, scope: Mapping[str, Any]) -> TemplateError:
     if error.obj is missing:
-        known, where = list(scope), "there is no name"
+        known = [name for name in scope if not name.startswith(HIDDEN)]
+        where = "there is no name"
     elif isinstance(error.obj, Mapping):
         known, where = [k for k in error.obj if isinstance(k, str)], "there is no field"
     else:
@@ -351,12 +231,15 @@ def _unknown(text: str, error: _MissingError, scope: Mapping[str, Any]) -> Templ
 
 
 class Templates:
-    """A set of filters and the templates compiled with them. Thread-safe."""
+    """A set of filters and the templates compiled with them. Thread-safe. ``sandbox`` None: a usual one."""
 
-    def __init__(self, extra_filters: Mapping[str, Callable[..., Any]] | None = None) -> None:
-        self._sandbox = _Sandbox()
+    def __init__(
+        self, extra_filters: Mapping[str, Callable[..., Any]] | None = None, sandbox: Sandbox | None = None
+    ) -> None:
+        self._sandbox = sandbox or Sandbox()
         self._sandbox.filters.update(extra_filters or {})
-        self._compiled = functools.lru_cache(_COMPILED)(functools.partial(_Compiled, self._sandbox))
+        self._compiled = functools.lru_cache(_COMPILED)(functools.partial(Compiled, self._sandbox))
+        self._parsed = functools.lru_cache(_COMPILED)(self._parse)
         self._wrong = functools.lru_cache(_COMPILED)(self._find_wrong)
 
     def render(self, value: Json, scope: Mapping[str, Any], path: Path = ()) -> Json:
@@ -416,6 +299,16 @@ class Templates:
                     return f"{_short(text)}: there is no {kind.__name__.lower()} {node.name!r}{hint}"
         return None
 
+    def parse(self, text: str) -> nodes.Template | None:
+        """The syntax tree of a text, for reading only; None where it cannot be parsed."""
+        return self._parsed(text)
+
+    def _parse(self, text: str) -> nodes.Template | None:
+        try:
+            return self._sandbox.parse(text)
+        except TemplateSyntaxError:
+            return None
+
     def names_used(self, value: Json) -> set[str]:
         """The names that ``value`` asks the scope for, as far as they are fixed: ``steps.files.topic``."""
         if isinstance(value, dict | list | tuple):
@@ -462,3 +355,4 @@ render = _usual.render
 condition = _usual.condition
 expression_problems = _usual.expression_problems
 names_used = _usual.names_used
+parse = _usual.parse

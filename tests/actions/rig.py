@@ -14,6 +14,7 @@ from changewire.clock import Clock, to_text
 from changewire.config.connections import Connection
 from changewire.config.environment import Environment
 from changewire.config.settings import HttpSettings, Settings
+from changewire.config.workflows import WorkflowFile
 from changewire.connectors.client import Clients
 from changewire.state.records import AttemptState, RunState
 from changewire.state.store import SqliteStore
@@ -49,6 +50,7 @@ class Rig:
         self.clients = Clients(self.connections, self.clock, self.settings)
         self.environment = Environment(variables, home)
         self.actions, self.problems = load_actions([home / "actions", BUILT_IN])
+        self.workflows: dict[str, WorkflowFile] = {}  # that may be called
         self.told: list[tuple[str, str, dict[str, Any]]] = []
 
     def log(self, event: str, message: str, /, **facts: Any) -> None:
@@ -73,6 +75,7 @@ class Rig:
             clock=self.clock,
             home=self.home,
             log=self.log,
+            workflows=self.workflows,
         )
 
     def start(self, workflow: str, payload: Any = None) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from changewire.actions.calling import build_request, check_inputs, choose_connection, perform
+from changewire.actions.calling import check_inputs, choose_connection, perform
+from changewire.actions.sending import build_request
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.values import Json
 from tests.actions.rig import Rig, connection

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from changewire.actions.calling import check_inputs, perform
-from changewire.actions.files import append_once, place_below, safe_name, strict_place, write_whole
+from changewire.actions.files import (
+    Rotation,
+    append_once,
+    place_below,
+    safe_name,
+    stored_file,
+    strict_place,
+    write_whole,
+)
 from changewire.errors import UsageError
 from tests.actions.rig import Rig
 
@@ -118,3 +126,69 @@ def test_write_file_writes_text_and_data_below_the_state(rig: Rig) -> None:
     assert (rig.home / "state/files/a/b.txt").read_text() == "new"
     with pytest.raises(UsageError, match="is a folder"):
         write("4", path="a", content="x")
+
+
+def test_a_file_that_grows_too_large_is_put_aside(rig: Rig) -> None:
+    action = rig.action("core.write_file")
+
+    def write(key: str, content: str) -> None:
+        given = {"path": "a.log", "content": content, "rotate_at": "10B", "keep": 2}
+        perform(action, check_inputs(action, given), rig.context(idempotency_key=key))
+
+    for number in range(1, 8):
+        write(str(number), f"line-{number}\n")
+        write(str(number), f"line-{number}\n")
+    folder = rig.home / "state/files"
+    assert {one.name: one.read_text() for one in folder.iterdir()} == {
+        "a.log": "line-7\n",
+        "a.log.1": "line-6\n",
+        "a.log.2": "line-5\n",
+    }
+    write("5", "line-5\n")
+    assert (folder / "a.log").read_text() == "line-7\n"
+    write("8", "one that is longer than a whole file\n")
+    write("9", "x\n")
+    assert (folder / "a.log.1").read_text() == "one that is longer than a whole file\n"
+
+
+def test_a_rotation_that_was_cut_off_goes_on_at_the_gap(tmp_path: Path) -> None:
+    path, notes = tmp_path / "out", tmp_path / "notes"
+    for number in (1, 2, 3):
+        append_once(path, b"%d\n" % number, str(number), notes, Rotation(1, 3))
+    assert [(tmp_path / f"out.{n}").read_text() for n in (1, 2)] == ["2\n", "1\n"]
+    (tmp_path / "out.1").rename(tmp_path / "out.keep")
+    append_once(path, b"4\n", "4", notes, Rotation(1, 3))
+    assert [(tmp_path / f"out.{n}").read_text() for n in (1, 2)] == ["3\n", "1\n"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rotate_at": "ten"}, "'ten' is not a size: write 64MB, 500KB, 1GiB or a number of bytes"),
+        ({"rotate_at": "1MB", "mode": "overwrite"}, "rotate_at belongs to mode: append"),
+    ],
+)
+def test_a_rotation_that_cannot_be_is_refused(rig: Rig, given: dict[str, str], message: str) -> None:
+    action = rig.action("core.write_file")
+    with pytest.raises((UsageError, ValueError), match=message):
+        perform(action, check_inputs(action, {"path": "x", "content": "x"} | given), rig.context())
+
+
+@pytest.mark.parametrize(
+    "path", ["state/changewire.db", "../changewire.db", "/etc/passwd", "nix", "state/downloads/../x"]
+)
+def test_only_what_is_in_files_and_downloads_can_be_read(tmp_path: Path, path: str) -> None:
+    (tmp_path / "state/downloads").mkdir(parents=True)
+    (tmp_path / "state/changewire.db").touch()
+    with pytest.raises(UsageError, match=r"there is no file|must be the path"):
+        stored_file(tmp_path, path)
+
+
+def test_files_and_downloads_are_named_as_outputs_name_them(tmp_path: Path) -> None:
+    for name in ("files/a.txt", "downloads/Weekly sync/b.mp4"):
+        (tmp_path / "state" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "state" / name).touch()
+    assert (
+        stored_file(tmp_path, "a.txt") == stored_file(tmp_path, "state/files/a.txt") == tmp_path / "state/files/a.txt"
+    )
+    assert stored_file(tmp_path, "state/downloads/Weekly sync/b.mp4").name == "b.mp4"

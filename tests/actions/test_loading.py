@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from changewire.actions.calling import build_request, check_inputs
+from changewire.actions.calling import check_inputs
 from changewire.actions.definition import check_parameters
 from changewire.actions.loading import load_actions
+from changewire.actions.sending import build_request
 from changewire.connectors.definition import load_connector
 from tests.actions.rig import BUILT_IN
 
@@ -18,8 +19,12 @@ REQUEST = "request: {path: /x}"
 def test_the_built_in_actions_load() -> None:
     assert PROBLEMS == []
     assert sorted(ACTIONS) == [
+        "core.csv",
+        "core.email",
         "core.log",
         "core.notify",
+        "core.run_command",
+        "core.sqlite",
         "core.write_file",
         "http.request",
         "zoom.download_recording",
@@ -37,6 +42,7 @@ def test_each_action_is_documented_and_has_a_known_label(name: str) -> None:
     assert all(parameter.description for parameter in action.parameters.values())
     assert action.spec.output
     assert set(action.spec.sample) & set(action.spec.output)
+    assert not action.spec.complete or set(action.spec.sample) == set(action.spec.output)
     rates = load_connector(action.connector).rates
     assert all(action.spec.label in labels for labels in rates.values()) or action.spec.request is None
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from changewire.actions.retry import DELAYED, Decision, Failure, Verdict, decide, failure_of
-from changewire.config.workflows import Retry
+from changewire.config.steps import Retry
 from changewire.errors import ApiError, DelayedError, FailureClass, UsageError
 from tests.state.samples import NOW
 

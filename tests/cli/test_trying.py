@@ -122,3 +122,32 @@ def test_wrong_credentials_are_one_sentence(make_home: Make) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert len(result.stderr.splitlines()) == 1
     assert "wrong-secret" not in result.stderr
+
+
+NESTED = """
+  - {set: {x: 1}}
+  - if: "{{ payload.meeting.id == 0 }}"
+    then: [{use: core.log, with: {message: never}}]
+    else: [{wait: 15m}, {use: core.log, with: {message: "{{ event.key }}"}}]
+  - for_each: "{{ [payload.meeting.id] }}"
+    do: [{use: core.log, with: {message: "{{ item }}"}}]
+  - choose: [{when: "{{ steps.a.b }}", do: [{stop: early}]}]
+    else: [{call: Meetings}]
+"""
+
+
+def test_steps_inside_steps_are_shown_as_far_as_it_can_be_told_which(make_home: Make) -> None:
+    nested = workflow("Nested", "zoom.new_meeting_created", f"{{user_id: {OWNER_EMAIL}}}", steps=NESTED)
+    result = changewire("test", "Nested", "--home", make_home(a=MEETINGS, b=nested), "--json")
+    event = lines(result.stdout)[0]
+    assert [(step["address"], step["use"], step["with"]) for step in event["steps"]] == [
+        ("steps/0", "set", {"set": {"x": 1}}),
+        ("steps/1", "if", {"if": False}),
+        ("steps/1/else/0", "wait", {"wait": "15m"}),
+        ("steps/1/else/1", "core.log", {"message": event["key"]}),
+        ("steps/2", "for_each", {"for_each": [int(event["key"])]}),
+        ("steps/2[0]/do/0", "core.log", {"message": "{{ item }}"}),
+        ("steps/3", "choose", {"choose/0/when": "{{ steps.a.b }}"}),
+        ("steps/3/choose/0/do/0", "stop", {"stop": "early"}),
+        ("steps/3/else/0", "call", {"with": {}}),
+    ]

@@ -16,6 +16,7 @@ poll: {time: 30s, pages: 5, items: 100, bytes: 1MiB}
 retention: {events: 2w, runs: 30d}
 timezone: "${ZONE}"
 http: {allow_private: "${PRIVATE}", timeout: 10}
+allow: {run_command: true}
 alert_after: 5
 """
 
@@ -41,6 +42,7 @@ def test_no_file_means_the_defaults(tmp_path: Path) -> None:
     assert settings.retention.events == settings.retention.runs == timedelta(days=90)
     assert (settings.http.allow_private, settings.http.timeout) == (False, timedelta(seconds=30))
     assert settings.alert_after == 3
+    assert settings.allow.run_command is False
 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:
@@ -52,6 +54,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         "poll": {"time": timedelta(seconds=30), "pages": 5, "items": 100, "bytes": 1024 * 1024},
         "retention": {"events": timedelta(weeks=2), "runs": timedelta(days=30)},
         "http": {"allow_private": True, "timeout": timedelta(seconds=10)},
+        "allow": {"run_command": True},
         "alert_after": 5,
     }
 

@@ -59,7 +59,7 @@ class Server:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 server.respond(self, Seen(self.command, self.path, headers, body, self.client_address[1]))
 
-            do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = answer  # noqa: N815
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -80,9 +80,13 @@ class Server:
 
         self._routes[path] = handle
 
+    def route(self, path: str) -> Handler | None:
+        """What answers ``path``; None: nothing does."""
+        return self._routes.get(path)
+
     def respond(self, handler: BaseHTTPRequestHandler, seen: Seen) -> None:
         self.seen.append(seen)
-        handle = self._routes.get(seen.path.split("?")[0])
+        handle = self.route(seen.path.split("?")[0])
         reply = handle(seen) if handle else Reply(404, b"")
         body = reply.body if isinstance(reply.body, bytes) else dumps(reply.body)
         handler.send_response(reply.status)
@@ -91,7 +95,7 @@ class Server:
             if value:
                 handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(body)
+        handler.wfile.write(body if handler.command != "HEAD" else b"")
 
     def paths(self) -> list[str]:
         return [seen.path for seen in self.seen]

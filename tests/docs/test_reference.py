@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from changewire.durations import format_duration
-from changewire.templates import FILTERS, render
+from changewire.filters import FILTERS
+from changewire.templates import render
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from tests.docs.pages import DOCS, PAGES, tables
 

@@ -36,6 +36,20 @@ def test_a_run_goes_through_its_steps(store: Store) -> None:
     assert not store.commit_step(claim, attempt("2")), "the claim ended with the run"
 
 
+def test_what_was_decided_before_is_stored_with_a_beginning_and_with_an_end(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
+    decided = [attempt("steps/0", use="if"), attempt("steps/0/then/0", use="set")]
+    begun = attempt("steps/1", state=AttemptState.RUNNING)
+    assert not store.start_attempt(claim + 1, begun, before=decided)
+    assert store.load_run("r1")[2] == []
+    assert store.start_attempt(claim, begun, before=decided)
+    assert store.load_run("r1")[2] == [*decided, begun]
+    more, last = attempt("steps/2", use="set"), attempt("steps/3")
+    assert store.commit_step(claim, last, state=RunState.SUCCEEDED, finished_at=NOW, before=[more])
+    assert store.load_run("r1")[2] == [*decided, begun, more, last]
+
+
 def test_a_waiting_run_is_claimed_again_when_it_is_due(store: Store) -> None:
     with_events(store, [event()], [run()])
     claim = store.claim_runs(NOW, 1, DAY)[0].claim

@@ -35,3 +35,4 @@ class ActionContext:
     log: Log
     settings: Settings
     written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out
+    look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try

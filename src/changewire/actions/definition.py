@@ -16,7 +16,7 @@ from changewire.values import Json
 if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
 
-Idempotency = Literal["natural", "header", "none"]
+Idempotency = Literal["natural", "header", "probe", "none"]
 Code = Callable[["ActionContext", Mapping[str, Json]], Json]
 
 _CONNECTION = Parameter(description="name of the connection; may be left out where only one fits")
@@ -43,6 +43,19 @@ class RequestSpec(_Part):
     body: Any = None  # sent as JSON, fields that come out as None are left out; None: no body
 
 
+class ProbeSpec(_Part):
+    """How to find out whether an attempt whose answer never came did its work. See `changewire.actions.probing`."""
+
+    request: RequestSpec  # what to read; it must change nothing
+    items: str | None = (
+        None  # the field that holds the list of a list answer, of which all pages are read; None: no list
+    )
+    found: str = Field(
+        min_length=1
+    )  # expression on ``answer``: the thing itself; nothing or false where it is not there
+    output: Any = None  # expressions that make the action's output of ``found``; None: the found thing is the output
+
+
 class ActionSpec(_Part):
     """One entry of an action file."""
 
@@ -55,15 +68,19 @@ class ActionSpec(_Part):
     scopes: Scopes = Scopes()
     plan: str | None = None  # the smallest plan that will do; None: any
     idempotency: Idempotency  # may it be done again when nobody knows whether it was done?
+    probe: ProbeSpec | None = None  # with idempotency probe: how to look first
     items: str | None = None  # the field that holds the list of a list answer; None: no list
     timeout: Annotated[timedelta, BeforeValidator(parse_duration)] = timedelta(minutes=1)  # of one attempt
     output: dict[str, str] = Field(default_factory=dict)  # documented fields: name → meaning
+    complete: bool = False  # whether `output` names every field that there can be
     sample: Any = None  # an output as it may look
 
     @model_validator(mode="after")
     def _one_way(self) -> ActionSpec:
         if (self.request is None) == (self.code is None):
             raise ValueError("an action has either a request or code")
+        if (self.probe is not None) is not (self.idempotency == "probe"):
+            raise ValueError("'idempotency: probe' and 'probe' belong together: the one needs the other")
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from changewire.actions.variables import render_with_variables
 from changewire.secret import Secret
 from changewire.templates import has_expression, render
 from changewire.values import Json
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def resolve(written: Json, scope: Mapping[str, Any], environment: Environment) -> Json:
     """``written`` with its variables filled in, as `Secret` where they make up a text, and its expressions worked out.
 
-    Variables first: what an expression takes out of data never names a variable. Raises UnsetError, TemplateError.
+    What an expression takes out of data never names a variable, and what a variable holds is never an expression.
+    Raises UnsetError, TemplateError.
     """
     return _resolve(written, scope, environment, ())
 
@@ -32,7 +34,7 @@ def _resolve(written: Json, scope: Mapping[str, Any], environment: Environment, 
         return render(written, scope, path)
     if not has_expression(written):
         return environment.expand_data(written, secret=True)
-    return render(revealed(environment.expand_data(written, secret=True)), scope, path)  # values are masked from now on
+    return render_with_variables(written, scope, environment, path)
 
 
 def revealed(value: Json) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
+from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code, RequestSpec
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ConfigError, Problem, nearest
@@ -74,11 +74,20 @@ def _wrong_connector(document: Document, file: ActionFile) -> Problem | None:
 
 
 def _wrong(document: Document, name: str, spec: ActionSpec) -> Iterator[Problem]:
-    """What is wrong with a request as it is written."""
-    request = spec.request
-    if request is None:
-        return
-    at = ("actions", name, "request")
+    """What is wrong with the requests as they are written."""
+    at = ("actions", name)
+    if spec.request is not None:
+        yield from _wrong_request(document, (*at, "request"), spec, spec.request)
+    if spec.probe is not None:
+        yield from _wrong_request(document, (*at, "probe", "request"), spec, spec.probe.request)
+        for part, value in (("found", spec.probe.found), ("output", spec.probe.output)):
+            for path, message in expression_problems(value):
+                yield document.problem((*at, "probe", part, *path), "template", message)
+
+
+def _wrong_request(
+    document: Document, at: tuple[str, ...], spec: ActionSpec, request: RequestSpec
+) -> Iterator[Problem]:
     for place in _PLACE.findall(request.path):
         if place not in spec.parameters:
             message = f"the path asks for {place!r}, which is no parameter of this action"

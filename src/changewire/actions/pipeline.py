@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from changewire.actions.calling import check_inputs, choose_connection
 from changewire.actions.context import ActionContext, Log
 from changewire.actions.inputs import resolve, revealed
+from changewire.actions.ledger import Ledger
 from changewire.actions.walk import Walk
 from changewire.clock import Clock
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
-from changewire.secret import mask
 from changewire.state.records import EventRecord, RunState
 from changewire.values import Json
 
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from changewire.config.connections import Connection
     from changewire.config.environment import Environment
     from changewire.config.settings import Settings
-    from changewire.config.workflows import Step, Workflow
+    from changewire.config.steps import ActionStep
+    from changewire.config.workflows import Workflow, WorkflowFile
     from changewire.connectors.client import Clients
     from changewire.state.protocol import Store
 
 
 class Runner:
-    """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one."""
+    """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one.
+
+    ``workflows`` are those that steps may call, by name; None: there are none.
+    """
 
     def __init__(
         self,
@@ -44,11 +48,13 @@ class Runner:
         clock: Clock,
         home: Path,
         log: Log,
+        workflows: Mapping[str, WorkflowFile] | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
-        self._workflow = functools.lru_cache(256)(self._read_workflow)
+        self._workflows = workflows or {}
+        self._read = functools.lru_cache(256)(self._read_workflow)
 
     def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
         """Carry a claimed run on until it is done, waits, or ``stopping`` says so between two steps.
@@ -59,11 +65,10 @@ class Runner:
         run, event, attempts = self.store.load_run(run_id)
         try:
             try:
-                workflow = self._workflow(run.version, run.workflow)
+                workflow = self.workflow(run.version, run.workflow)
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
-                self.leave(run_id, claim, RunState.PAUSED, reason)
-                return RunState.PAUSED
+                return Ledger(self.store, self.clock, run_id, claim, ()).leave(RunState.PAUSED, reason)
             state = Walk(self, run, event, attempts, workflow, claim).go(stopping)
         except FencedError:
             self.log("run_fenced", f"run {run_id} was taken over in the meantime", run=run_id)
@@ -71,16 +76,21 @@ class Runner:
         self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
         return state
 
+    def workflow(self, version: str, name: str) -> Workflow:
+        """The workflow ``name`` as it was in a version. Raises ConfigError, StateError."""
+        return self._read(version, name)
+
     def _read_workflow(self, version: str, name: str) -> Workflow:
         return workflow_from_text(self.store.load_version(version), self._environment, name)
 
-    def leave(self, run_id: str, claim: int, state: RunState, reason: str | None = None, *, due: bool = False) -> None:
-        """End the claim on a run outside any step. Raises FencedError."""
-        now = self.clock.now()
-        due_at, finished_at = now if due else None, now if state.finished else None
-        words = mask(reason) if reason else None
-        if not self.store.finish_run(run_id, claim, state, reason=words, due_at=due_at, finished_at=finished_at):
-            raise FencedError
+    def pin(self, name: str) -> str:
+        """The present version of a workflow, stored so that it can be gone on with. Raises UsageError."""
+        if name not in self._workflows:
+            hint = f"; did you mean {near!r}?" if (near := nearest(name, self._workflows)) else ""
+            raise UsageError(f"call: there is no workflow {name!r} that can be used{hint}")
+        file = self._workflows[name]
+        self.store.save_version(file.version, file.text)
+        return file.version
 
     def action(self, use: str) -> ActionType:
         """The action type of that name. Raises UsageError with the nearest one."""
@@ -100,9 +110,20 @@ class Runner:
         return fitting[0] if len(fitting) == 1 else None
 
     def prepare(
-        self, step: Step, key: str, scope: Mapping[str, Any], usual: str | None
+        self,
+        step: ActionStep,
+        key: str,
+        scope: Mapping[str, Any],
+        usual: str | None,
+        allowed: timedelta,
+        *,
+        look_first: bool = True,
     ) -> tuple[ActionType, dict[str, Json], ActionContext]:
-        """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had."""
+        """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had.
+
+        ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time.
+        ``look_first`` is what `changewire.actions.effects.must_look` says of the step's earlier attempts.
+        """
         action = self.action(step.use)
         values = check_inputs(action, resolve(step.parameters, scope, self._environment))
         named = revealed(values.get("connection"))
@@ -112,14 +133,15 @@ class Runner:
             client=None if name is None else self._clients.get(name),
             clients=self._clients,
             clock=self.clock,
-            deadline=self.clock.monotonic() + self.timeout(step).total_seconds(),
+            deadline=self.clock.monotonic() + allowed.total_seconds(),
             idempotency_key=key,
             log=self.log,
             settings=self._settings,
             written=step.parameters,
+            look_first=look_first,
         )
         return action, values, context
 
-    def timeout(self, step: Step) -> timedelta:
+    def timeout(self, step: ActionStep) -> timedelta:
         """How long one attempt of a step may take: what it says, else what its action says."""
         return step.timeout or self.action(step.use).spec.timeout

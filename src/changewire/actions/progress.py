@@ -34,6 +34,10 @@ class Progress:
         known = self._attempts.get(address)
         return known[-1] if known else None
 
+    def under_way(self) -> list[AttemptRecord]:
+        """The latest attempts that have not come to their end."""
+        return [known[-1] for known in self._attempts.values() if known[-1].state is AttemptState.RUNNING]
+
     def add(self, attempt: AttemptRecord) -> None:
         """Take in an attempt that was stored."""
         known = self._attempts.setdefault(attempt.address, [])
@@ -53,3 +57,7 @@ class Progress:
         latest = self.latest(address)
         number = 1 if latest is None else latest.attempt + (latest.error_class != DELAYED)
         return number, self.tries(address) + 1
+
+    def all(self, address: str) -> list[AttemptRecord]:
+        """Every attempt there, the earliest first."""
+        return list(self._attempts.get(address, ()))

@@ -11,7 +11,7 @@ from changewire.errors import ApiError, ChangewireError, DelayedError, FailureCl
 
 if TYPE_CHECKING:
     from changewire.actions.definition import Idempotency
-    from changewire.config.workflows import Retry
+    from changewire.config.steps import Retry
 
 DELAYED = "delayed"  # the class of an attempt that the request budget put off: nothing was tried
 _ATTEMPTS = 3

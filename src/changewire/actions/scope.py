@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from changewire.clock import to_text
@@ -10,16 +10,15 @@ from changewire.templates import names_used, text_of
 from changewire.values import Json, make_id
 
 if TYPE_CHECKING:
-    from changewire.config.workflows import Step
     from changewire.state.records import AttemptRecord, EventRecord, RunRecord
 
 
 class Outputs(dict[str, Json]):
-    """Outputs of steps by id; ``steps[0]`` is the first step's, whether it has an id or not."""
+    """Outputs of steps by id; ``steps[0]`` is the first step's of the workflow, whether it has an id or not."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.by_number: dict[int, Json] = {}
+    def __init__(self, outer: Outputs | None = None) -> None:
+        super().__init__(outer or {})
+        self.by_number: dict[int, Json] = outer.by_number if outer is not None else {}
 
     def __missing__(self, key: object) -> Json:
         if isinstance(key, int) and key in self.by_number:
@@ -30,19 +29,6 @@ class Outputs(dict[str, Json]):
 def step_key(run_id: str, address: str) -> str:
     """The idempotency key of a step: the same for every attempt."""
     return make_id("key", run_id, address)
-
-
-def outputs(steps: Iterable[Step], latest: Callable[[str], AttemptRecord | None]) -> Outputs:
-    """What the steps gave so far; None for one that was skipped or failed. ``latest`` knows the attempts."""
-    found = Outputs()
-    for number, step in enumerate(steps):
-        attempt = latest(f"steps/{number}")
-        if attempt is None:
-            continue
-        found.by_number[number] = attempt.output
-        if step.id is not None:
-            found[step.id] = attempt.output
-    return found
 
 
 def build_scope(
@@ -75,6 +61,12 @@ def build_scope(
     if failure is not None:
         scope["failure"] = dict(failure)
     return scope
+
+
+def failure_facts(attempt: AttemptRecord) -> dict[str, Json]:
+    """What ``failure`` is in expressions."""
+    facts = {"message": attempt.error, "class": attempt.error_class, "step": attempt.address}
+    return {**facts, "use": attempt.use, "attempt": attempt.attempt}
 
 
 def explain_when(when: str, scope: Mapping[str, Any]) -> str:

@@ -1,26 +1,50 @@
-"""One run on its way. Every step is stored before the next begins, so a run may end anywhere and still go on."""
+"""One run on its way. Every step is stored before the next begins, so a run may end anywhere and still go on.
+
+Going on is the ordinary way: the walk begins at the top each time, passes over what is finished with the outputs
+that are stored, and does what comes first after that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from changewire.actions.calling import perform
-from changewire.actions.progress import Progress, is_over
-from changewire.actions.retry import Decision, Failure, Verdict, decide, failure_of
-from changewire.actions.scope import build_scope, explain_when, outputs, step_key
-from changewire.errors import ChangewireError, FencedError, StateError, UsageError
-from changewire.secret import mask, mask_data
+from changewire.actions import control, loops
+from changewire.actions.acting import act
+from changewire.actions.endings import Failed, Interrupted, Stopped, Waits
+from changewire.actions.frame import Frame
+from changewire.actions.ledger import Ledger
+from changewire.actions.progress import is_over
+from changewire.actions.scope import build_scope, explain_when
+from changewire.clock import from_text, to_text
+from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
+from changewire.durations import format_duration
+from changewire.errors import ChangewireError
 from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunRecord, RunState
 from changewire.templates import condition
+from changewire.values import Json
 
 if TYPE_CHECKING:
-    from changewire.actions.definition import Idempotency
-    from changewire.actions.pipeline import Runner
-    from changewire.config.workflows import Step, Workflow
+    from changewire.actions.course import Supplies
+    from changewire.config.steps import Step
+    from changewire.config.workflows import Workflow
 
-_MARGIN = timedelta(minutes=1)  # a lease lasts so much longer than the attempt may
+TIMEOUT = "timeout"  # address and class of what becomes of a run that takes too long
+
+_WAYS: Mapping[type, Callable[..., Json]] = {
+    ActionStep: act,
+    If: control.branch,
+    Choose: control.choose,
+    ForEach: loops.for_each,
+    Repeat: loops.repeat,
+    Wait: control.wait,
+    WaitUntil: control.wait,
+    SetNames: control.set_names,
+    Stop: control.stop,
+    Call: control.call,
+}
 
 
 class Walk:
@@ -28,197 +52,141 @@ class Walk:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Supplies,
         run: RunRecord,
         event: EventRecord,
         attempts: list[AttemptRecord],
         workflow: Workflow,
         claim: int,
     ) -> None:
-        self._runner, self._store, self._clock = runner, runner.store, runner.clock
-        self._run, self._event, self._claim = run, event, claim
-        self._progress = Progress(attempts)
+        self.runner, self.clock = runner, runner.clock
         self._workflow = workflow
-        self._usual = runner.usual_connection(workflow, event)
+        self._stopping: Callable[[], bool] = lambda: False
+        self._ledger = Ledger(runner.store, runner.clock, run.id, claim, attempts)
+        usual = runner.usual_connection(workflow, event)
+        self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,))
+        self._late = threading.Lock()
+        self._deadline = self._find_deadline()
+
+    # the whole
 
     def go(self, stopping: Callable[[], bool]) -> RunState:
         """Carry the run on; the state it was left in. Raises FencedError where the claim no longer stood."""
+        self._stopping = stopping
         left = self._filter()
-        for number, step in enumerate(self._workflow.steps):
-            if left is not None:
-                return left
-            if stopping():
-                return self._leave(RunState.PENDING, due=True)
-            left = self._main_step(step, f"steps/{number}", last=number == len(self._workflow.steps) - 1)
-        return left or self._leave(RunState.SUCCEEDED)
-
-    def _leave(self, state: RunState, reason: str | None = None, *, due: bool = False) -> RunState:
-        """End the claim outside any step."""
-        self._runner.leave(self._run.id, self._claim, state, reason, due=due)
-        return state
+        if left is not None:
+            return left
+        try:
+            self.block(self._workflow.steps, "steps", self._top, True)
+        except Waits as end:
+            until = end.until if self._deadline is None else min(end.until, self._deadline)
+            return self._ledger.leave(RunState.WAITING, end.reason, until)
+        except Interrupted:
+            return self._ledger.leave(RunState.PENDING, None, self.clock.now())
+        except Failed as end:
+            return self._handle(end.attempt, end.reason, RunState.PAUSED)
+        except Stopped as end:
+            return self._stop(end)
+        return self._ledger.leave(RunState.SUCCEEDED)
 
     def _filter(self) -> RunState | None:
         when = self._workflow.when
-        if when is None or self._progress.begun:
+        if when is None or self._ledger.progress.begun:
             return None
-        scope = self._scope()
+        scope = build_scope(self._top.run, self._top.event, connection=self._top.connection)
         try:
             if condition(when, scope):
                 return None
         except ChangewireError as error:
-            return self._leave(RunState.PAUSED, f"when: bad_input: {error}")
-        return self._leave(RunState.FILTERED, explain_when(when, scope))
+            return self._ledger.leave(RunState.PAUSED, f"when: bad_input: {error}")
+        return self._ledger.leave(RunState.FILTERED, explain_when(when, scope))
 
-    def _main_step(self, step: Step, address: str, *, last: bool) -> RunState | None:
-        """Work on one step. None: it is over and the run goes on; else the state the run was left in."""
-        latest = self._progress.latest(address)
-        if latest is not None:
-            if is_over(latest, step.continue_on_error):
-                return None
-            if latest.state is AttemptState.RUNNING:
-                decision = self._lost(latest, step, address)
-                if decision.verdict is not Verdict.RETRY:
-                    return self._settle(latest, decision, last=last)
-                self._commit(latest, RunState.RUNNING)
-            elif latest.retry_at is None and self._handlers_left(latest):
-                return self._handle(latest)
-        attempt, decision = self._attempt(step, address, self._scope(address))
-        return self._settle(attempt, decision, last=last)
+    def _stop(self, end: Stopped) -> RunState:
+        """A run that a step ended. One that it let fail is told to ``on_failure`` like any other failure."""
+        if end.state is not RunState.FAILED:
+            return self._ledger.leave(end.state, end.reason)
+        failed = end.decision
+        told = AttemptRecord(failed.run_id, failed.address, failed.attempt, failed.use, AttemptState.FAILED)
+        told.error, told.error_class, told.finished_at = end.reason, "stopped", failed.finished_at
+        return self._handle(told, end.reason, RunState.FAILED)
 
-    def _settle(self, attempt: AttemptRecord, decision: Decision, *, last: bool) -> RunState | None:
-        """Store what came of a step of the workflow."""
-        if decision.verdict is Verdict.RETRY:
-            return self._commit(attempt, RunState.WAITING, self._reason(attempt, decision), decision)
-        if decision.verdict is not Verdict.PAUSE:
-            return self._commit(attempt, RunState.SUCCEEDED if last else RunState.RUNNING)
-        reason = self._reason(attempt, decision)
-        if not self._workflow.on_failure:
-            return self._commit(attempt, RunState.PAUSED, reason)
-        self._commit(attempt, RunState.RUNNING, reason)
-        return self._handle(attempt)
+    # failures
 
-    def _lost(self, attempt: AttemptRecord, step: Step, address: str) -> Decision:
-        """An attempt whose end was never stored: the process ended in it. Its action says whether to do it again."""
+    def _handle(self, failed: AttemptRecord, reason: str, state: RunState) -> RunState:
+        """Run the steps of on_failure; after the last the run is left in ``state``."""
         try:
-            idempotency = self._runner.action(step.use).spec.idempotency
-        except UsageError:
-            idempotency = "none"
-        message = "the process ended before an answer was stored; it may have been done"
-        failure = Failure(message, "unknown")
-        retry = step.retry if idempotency != "none" else None
-        tries = self._progress.tries(address)
-        now = self._clock.now()
-        decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
-        attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, message, failure.kind
-        attempt.finished_at = now
-        attempt.retry_at = now if decision.verdict is Verdict.RETRY else None
-        return decision
+            self.block(self._workflow.on_failure, "on_failure", self._top.after(failed), True)
+        except Waits as end:
+            return self._ledger.leave(RunState.WAITING, reason, end.until)
+        except Interrupted:
+            return self._ledger.leave(RunState.PENDING, reason, self.clock.now())
+        except Stopped as end:
+            return self._ledger.leave(end.state, end.reason)
+        return self._ledger.leave(state, reason)
 
-    def _handlers_left(self, failed: AttemptRecord) -> bool:
-        """Whether on_failure has not come to its end for this failure. If it has, a person resumed the run."""
-        count = len(self._workflow.on_failure)
-        return any(not self._handled(f"on_failure/{n}", failed) for n in range(count))
+    def stands(self, failed: AttemptRecord) -> bool:
+        """Whether a failure still has to be handled. If it has been, a person resumed the run."""
+        frame = self._top.after(failed)
+        latest = (frame.latest(f"on_failure/{number}") for number in range(len(self._workflow.on_failure)))
+        return any(attempt is None or not is_over(attempt, True) for attempt in latest)
 
-    def _handled(self, address: str, failed: AttemptRecord) -> bool:
-        latest = self._progress.latest(address)
-        if latest is None or latest.started_at is None or failed.finished_at is None:
-            return False
-        return latest.started_at >= failed.finished_at and is_over(latest, True)
+    # time
 
-    def _handle(self, failed: AttemptRecord) -> RunState:
-        """Run the steps of on_failure; after the last the run is paused. They cannot hold each other up."""
-        reason = f"{failed.address} ({failed.use}): {failed.error_class}: {failed.error}"
-        for number, step in enumerate(self._workflow.on_failure):
-            address = f"on_failure/{number}"
-            if self._handled(address, failed):
-                continue
-            latest = self._progress.latest(address)
-            if latest is not None and latest.state is AttemptState.RUNNING:
-                attempt, decision = latest, self._lost(latest, step, address)
-                if decision.verdict is Verdict.RETRY:
-                    self._commit(attempt, RunState.RUNNING, reason)
-                    attempt, decision = self._attempt(step, address, self._scope(address, failed))
-            else:
-                attempt, decision = self._attempt(step, address, self._scope(address, failed))
-            if decision.verdict is Verdict.RETRY:
-                self._commit(attempt, RunState.WAITING, reason, decision)
-                return RunState.WAITING
-            last = number == len(self._workflow.on_failure) - 1
-            self._commit(attempt, RunState.PAUSED if last else RunState.RUNNING, reason)
-        return RunState.PAUSED
+    def _find_deadline(self) -> datetime | None:
+        """When the run's time is over. One that a person resumed after that gets all of its time once more."""
+        timeout, latest = self._workflow.timeout, self._ledger.progress.latest(TIMEOUT)
+        if timeout is None:
+            return None
+        if latest is None:
+            return (self._top.run.started_at or self._top.run.created_at) + timeout
+        if latest.state is not AttemptState.FAILED:
+            return from_text(latest.output["until"])
+        if self.stands(latest):
+            return latest.finished_at
+        return self._grant(timeout)
 
-    def _attempt(self, step: Step, address: str, scope: Mapping[str, Any]) -> tuple[AttemptRecord, Decision]:
-        """One try of a step: the attempt with its end in it, not stored yet, and what is to happen."""
-        number, tries = self._progress.next(address)
-        begun = self._clock.now()
-        attempt = AttemptRecord(self._run.id, address, number, step.use, AttemptState.RUNNING, started_at=begun)
-        failure: Failure | None = None
-        idempotency: Idempotency = "none"
-        try:
-            if step.when is not None and not condition(step.when, scope):
-                attempt.state, attempt.finished_at = AttemptState.SKIPPED, begun
-                return attempt, Decision(Verdict.SUCCEED)
-            key = step_key(self._run.id, address)
-            action, values, context = self._runner.prepare(step, key, scope, self._usual)
-            idempotency = action.spec.idempotency
-            self._start(attempt, begun + self._runner.timeout(step) + _MARGIN)
-            attempt.output = mask_data(perform(action, values, context))
-        except StateError:
-            raise
-        except Exception as error:
-            failure = failure_of(error)
-            attempt.error, attempt.error_class = mask(failure.message), failure.kind
-        attempt.finished_at = self._clock.now()
-        attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
-        decision = decide(
-            failure,
-            step.retry,
-            tries,
-            idempotency,
-            attempt.finished_at,
-            continue_on_error=step.continue_on_error,
-        )
-        attempt.retry_at = decision.at
-        return attempt, decision
+    def _grant(self, timeout: timedelta) -> datetime:
+        row = self._ledger.row(TIMEOUT, TIMEOUT)
+        until = self.clock.now() + timeout
+        row.output = {"until": to_text(until)}
+        self._ledger.close(row)
+        return until
 
-    def _start(self, attempt: AttemptRecord, lease_until: datetime) -> None:
-        if not self._store.start_attempt(self._claim, attempt, lease_until=lease_until):
-            raise FencedError
+    def time_left(self, wanted: timedelta, frame: Frame) -> timedelta:
+        """How long an attempt may take that may take ``wanted`` by itself."""
+        if self._deadline is None or frame.handling:
+            return wanted
+        return max(timedelta(0), min(wanted, self._deadline - self.clock.now()))
 
-    def _commit(
-        self,
-        attempt: AttemptRecord,
-        state: RunState,
-        reason: str | None = None,
-        decision: Decision | None = None,
-    ) -> RunState | None:
-        """Store an attempt's end and where the run stands. None where the run goes on."""
-        kept = self._store.commit_step(
-            self._claim,
-            attempt,
-            state=state,
-            reason=mask(reason) if reason else None,
-            due_at=decision.at if decision is not None else None,
-            finished_at=self._clock.now() if state.finished else None,
-        )
-        if not kept:
-            raise FencedError
-        self._progress.add(attempt)
-        return None if state is RunState.RUNNING else state
+    def go_on(self, frame: Frame) -> None:
+        """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""
+        if self._stopping() or any(halt.is_set() for halt in frame.halts):
+            raise Interrupted
+        if self._deadline is not None and not frame.handling and self.clock.now() >= self._deadline:
+            raise Failed(self._too_late())
 
-    def _reason(self, attempt: AttemptRecord, decision: Decision) -> str:
-        return f"{attempt.address} ({attempt.use}): {decision.reason}"
+    def _too_late(self) -> AttemptRecord:
+        with self._late:  # parallel iterations find it out together
+            latest = self._ledger.progress.latest(TIMEOUT)
+            if latest is not None and latest.state is AttemptState.FAILED:
+                return latest
+            row = self._ledger.row(TIMEOUT, TIMEOUT)
+            row.state, row.finished_at, row.error_class = AttemptState.FAILED, row.started_at, TIMEOUT
+            assert self._workflow.timeout is not None
+            row.error = f"the run took longer than the {format_duration(self._workflow.timeout)} that it has"
+            self._ledger.hold(row)
+            return row
 
-    def _scope(self, address: str | None = None, failed: AttemptRecord | None = None) -> dict[str, Any]:
-        failure: dict[str, Any] | None = None
-        if failed is not None:
-            failure = {"message": failed.error, "class": failed.error_class, "step": failed.address}
-            failure |= {"use": failed.use, "attempt": failed.attempt}
-        return build_scope(
-            self._run,
-            self._event,
-            connection=self._usual,
-            steps=outputs(self._workflow.steps, self._progress.latest),
-            address=address,
-            failure=failure,
-        )
+    # steps
+
+    def block(self, steps: Sequence[Step], place: str, frame: Frame, tail: bool) -> Json:
+        """Do steps one after the other; the output of the last one, None where there is none. Raises Ended.
+
+        ``tail``: nothing comes after them in the run, so that their end can be stored together with the run's.
+        """
+        output: Any = None
+        for number, step in enumerate(steps):
+            last = tail and number == len(steps) - 1
+            output = _WAYS[type(step)](self, step, f"{place}/{number}", frame, last)
+            frame.note(place, number, step.id, output)
+        return output

@@ -136,7 +136,7 @@ def _connection(home: Home, kind: ActionType, given: Json) -> str | None:
 
 def _plan(kind: ActionType, given: Mapping[str, Json], client: Client | None) -> dict[str, Json]:
     """What would be sent; ``request`` is None for actions that are code."""
-    from changewire.actions.calling import build_request
+    from changewire.actions.sending import build_request
     from changewire.values import loads
 
     shown = {name: "***" if kind.parameters[name].secret else value for name, value in given.items()}

@@ -116,7 +116,7 @@ def print_pretty(value: Json) -> None:
     """Plain data as JSON over several lines, in colour on a terminal."""
     from rich.console import Console
 
-    from changewire.templates import to_json
+    from changewire.texts import to_json
 
     text = to_json(mask_data(value), indent=2)
     console = Console()

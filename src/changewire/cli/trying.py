@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +15,16 @@ import click
 from changewire.cli.base import Command, Options, database_of, open_store, say
 from changewire.cli.history import change_lines
 from changewire.cli.output import print_json, print_text, print_yaml, shorten
+from changewire.durations import format_duration
 from changewire.errors import ChangewireError
 from changewire.secret import mask_data
 from changewire.values import Json, dumps_text
 
 if TYPE_CHECKING:
     from changewire.config.environment import Environment
-    from changewire.config.workflows import Step
+    from changewire.config.steps import Step
     from changewire.home import Home, Trigger
-    from changewire.state.records import EventRecord
+    from changewire.state.records import EventRecord, RunRecord
     from changewire.state.store import SqliteStore
 
 
@@ -129,17 +132,77 @@ def planned(environment: Environment, trigger: Trigger, event: EventRecord) -> t
                 return [], [f"filtered: {explain_when(workflow.when, scope)}"]
         except ChangewireError as error:
             return [], [f"when cannot be worked out: {error}"]
-    steps, remarks = [], []
-    for number, step in enumerate(workflow.steps):
-        address = f"steps/{number}"
-        names = build_scope(run, event, connection=trigger.connection, address=address)
-        reason = _skipped(step, names)
-        if reason is not None:
-            remarks.append(f"{address}  {step.use}  {reason}")
-            continue
-        filled = mask_data(fill_in(step.parameters, names, environment))
-        steps.append({"address": address, "use": step.use, "with": filled})
-    return steps, remarks
+    plan = _Plan(run, event, trigger.connection, environment)
+    plan.add(workflow.steps, "steps")
+    return plan.steps, plan.remarks
+
+
+@dataclass
+class _Plan:
+    """What an event would set off, as far as that can be told before any step has run."""
+
+    run: RunRecord
+    event: EventRecord
+    connection: str
+    environment: Environment
+    steps: list[dict[str, Json]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def add(self, steps: Sequence[Step], place: str) -> None:
+        """Steps with those inside them; the body of a loop once, and both ways where it cannot be told which."""
+        from changewire.actions.scope import build_scope
+        from changewire.config.steps import ActionStep
+
+        for number, step in enumerate(steps):
+            address = f"{place}/{number}"
+            scope = build_scope(self.run, self.event, connection=self.connection, address=address)
+            use = step.use if isinstance(step, ActionStep) else step.kind
+            reason = _skipped(step, scope)
+            if reason is not None:
+                self.remarks.append(f"{address}  {use}  {reason}")
+                continue
+            given = step.parameters if isinstance(step, ActionStep) else _written(step)
+            self.steps.append(
+                {"address": address, "use": use, "with": mask_data(fill_in(given, scope, self.environment))}
+            )
+            for inner, block in self._blocks(step, scope):
+                self.add(block, f"{address}{inner}")
+
+    def _blocks(self, step: Step, scope: dict[str, Any]) -> list[tuple[str, Sequence[Step]]]:
+        from changewire.config.steps import Choose, ForEach, If, Repeat
+
+        if isinstance(step, ForEach | Repeat):
+            return [("[0]/do", step.do)]
+        blocks = [("/" + "/".join(map(str, place)), block) for place, block in step.blocks()]
+        if isinstance(step, If | Choose):
+            conditions = [step.condition] if isinstance(step, If) else [choice.when for choice in step.choices]
+            for condition, way in zip(conditions, blocks, strict=False):
+                holds = _known(condition, scope)
+                if holds is None:
+                    return blocks
+                if holds:
+                    return [way]
+            return blocks[-1:]
+        return blocks
+
+
+def _written(step: Step) -> dict[str, Json]:
+    """What a step that decides goes by."""
+    written: dict[str, Json] = {}
+    for place, value in step.expressions():
+        if place != ("when",):
+            written["/".join(map(str, place))] = format_duration(value) if isinstance(value, timedelta) else value
+    return written
+
+
+def _known(when: str, scope: dict[str, Any]) -> bool | None:
+    """Whether a condition holds; None where that cannot be told before the steps have run."""
+    if _needs_outputs(when):
+        return None
+    try:
+        return _holds(when, scope)
+    except ChangewireError:
+        return None
 
 
 def _holds(when: str, scope: dict[str, Any]) -> bool:

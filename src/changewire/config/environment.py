@@ -21,12 +21,25 @@ _QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
+def has_variable(text: str) -> bool:
+    """Whether ``text`` takes anything from the environment or a file."""
+    return "${" in text and any(found[1] is not None for found in _MARK.finditer(text))
+
+
 class UnsetError(ValueError):
     """A ``${…}`` has no value. The text says which one and how to give it one; ``suggestion`` is a name like it."""
 
     def __init__(self, message: str, suggestion: str | None = None) -> None:
         super().__init__(message)
         self.suggestion = suggestion
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A ``${…}`` that was taken out of a text."""
+
+    written: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,24 @@ class Environment:
             return [self.expand_data(value, secret=secret) for value in data]
         return data
 
+    def lift(self, text: str, prefix: str) -> tuple[str, dict[str, Lifted]]:
+        """``text`` with the names ``prefix0``, ``prefix1``, … in place of its ``${…}``, and what they stand for.
+
+        Values from outside of the text are masked from now on. Raises UnsetError.
+        """
+        parts: list[str] = []
+        lifted: dict[str, Lifted] = {}
+        for written, value, taken, _ in self._pieces(text):
+            if value is None:
+                parts.append(written)
+                continue
+            if taken:
+                learn(value)
+            name = f"{prefix}{len(lifted)}"
+            lifted[name] = Lifted(written, value)
+            parts.append(name)
+        return "".join(parts), lifted
+
     def unset(self, data: Json) -> Iterator[tuple[tuple[str | int, ...], UnsetError]]:
         """The path and error of each text in ``data`` that cannot be expanded."""
         if isinstance(data, str):
@@ -80,19 +111,25 @@ class Environment:
         """The expanded text, and whether any value came from outside of the text."""
         if "${" not in text:
             return text, False
-        parts, end, taken = [], 0, False
-        for found in _MARK.finditer(text):
-            parts.append(text[end : found.start()])
-            end = found.end()
-            if found[1] is None:
-                parts.append("${")
-                continue
-            value, from_outside, looks_secret = self._value(found[1], closed=bool(found[2]))
-            if from_outside and (learn_all or looks_secret):
+        parts, taken = [], False
+        for written, value, from_outside, looks_secret in self._pieces(text):
+            if value is not None and from_outside and (learn_all or looks_secret):
                 learn(value)
             taken |= from_outside
-            parts.append(value)
-        return "".join([*parts, text[end:]]), taken
+            parts.append(written if value is None else value)
+        return "".join(parts), taken
+
+    def _pieces(self, text: str) -> Iterator[tuple[str, str | None, bool, bool]]:
+        """The text piece by piece: as written, its value (None: it is only text), and what `_value` says of it."""
+        end = 0
+        for found in _MARK.finditer(text):
+            yield text[end : found.start()], None, False, False
+            end = found.end()
+            if found[1] is None:
+                yield "${", None, False, False
+            else:
+                yield (found[0], *self._value(found[1], closed=bool(found[2])))
+        yield text[end:], None, False, False
 
     def _value(self, inside: str, closed: bool) -> tuple[str, bool, bool]:
         """The value, whether it came from outside of the text, and whether its name says that it is secret."""

@@ -41,13 +41,18 @@ def _interval(value: Any) -> timedelta:
     return duration
 
 
-def _bytes(value: Any) -> Any:
-    if isinstance(value, str):
-        found = _SIZE.fullmatch(value.strip())
-        if not found:
-            raise ValueError(f"{value!r} is not a size: write 64MB, 500KB, 1GiB or a number of bytes")
+def parse_size(value: object) -> int:
+    """The bytes that ``64MB``, ``500KB``, ``1GiB`` or a number writes. Raises ValueError."""
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found:
         return int(float(found[1]) * _SIZES[found[2].upper()])
-    return _whole(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"{value!r} is not a size: write 64MB, 500KB, 1GiB or a number of bytes")
+
+
+def _bytes(value: Any) -> Any:
+    return parse_size(value) if isinstance(value, str) else _whole(value)
 
 
 def _time_zone(value: Any) -> Any:

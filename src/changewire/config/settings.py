@@ -46,6 +46,12 @@ class HttpSettings(Strict):
     timeout: Interval = timedelta(seconds=30)
 
 
+class AllowSettings(Strict):
+    """What is off unless the owner of this machine switches it on."""
+
+    run_command: bool = False  # whether workflows may start programs, with the rights of the daemon
+
+
 class Settings(Strict):
     """All settings of a home."""
 
@@ -55,6 +61,7 @@ class Settings(Strict):
     poll: PollBudget = PollBudget()
     retention: Retention = Retention()
     http: HttpSettings = HttpSettings()
+    allow: AllowSettings = AllowSettings()
     alert_after: Annotated[Whole, Field(ge=1)] = 3  # failed polls in a row until somebody is told
 
 

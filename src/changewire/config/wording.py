@@ -166,5 +166,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _tags(model: type[BaseModel]) -> tuple[object, ...]:
+    if hasattr(model, "tag"):
+        return (model.tag,)
     field = model.model_fields.get("type")
     return get_args(field.annotation) if field else ()

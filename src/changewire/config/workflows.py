@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,8 +14,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from changewire.config.cron import cron_with_day_names
 from changewire.config.environment import Environment, UnsetError
 from changewire.config.fields import (
-    Duration,
-    Identifier,
     Interval,
     Moment,
     Name,
@@ -27,11 +24,10 @@ from changewire.config.fields import (
     Whole,
     refused,
 )
+from changewire.config.steps import Condition, Place, SetNames, Step, placed, why_reserved
 from changewire.config.yaml_files import Document, check, parse_yaml, read_text
 from changewire.errors import ConfigError, Problem
 from changewire.values import digest
-
-KINDS = ("if", "choose", "for_each", "repeat", "wait", "wait_until", "set", "stop", "call")  # of steps, to come
 
 
 def _long_first_poll(value: Any) -> Any:
@@ -76,36 +72,6 @@ class TriggerConfig(Strict):
         return self
 
 
-class Retry(Strict):
-    """How a step that failed is tried again."""
-
-    attempts: Annotated[Whole, Field(ge=1, le=100)] = 3  # with the first one
-    delay: Duration = timedelta(seconds=2)  # before the second attempt
-    backoff: Literal["exponential", "linear", "constant"] = "exponential"  # how the delay grows
-    max_delay: Duration = timedelta(hours=1)
-
-
-class Step(Strict):
-    """One action of a workflow."""
-
-    id: Identifier | None = None  # what expressions call it; None: by position only
-    use: TypeName
-    parameters: dict[str, Any] = Field(default_factory=dict, validation_alias="with")
-    when: Text | None = None  # skipped unless this expression is true; None: never skipped
-    retry: Retry | None = None  # None: what suits the action
-    timeout: Interval | None = None  # of one attempt; None: the connection's
-    continue_on_error: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _kind(cls, data: Any) -> Any:
-        kind = next((kind for kind in KINDS if isinstance(data, dict) and kind in data), None)
-        if kind:
-            message = f"steps with {kind!r} are not available yet: use actions with 'when'"
-            raise refused(message, code="not_available", at=(kind,))
-        return data
-
-
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
@@ -113,16 +79,17 @@ def _listed(value: Any) -> Any:
 class Workflow(Strict):
     """What is watched, and what is done on each change."""
 
-    not_available: ClassVar = ("mode", "max", "order_by", "batch", "timeout")
+    not_available: ClassVar = ("mode", "max", "order_by", "batch")
 
     name: Name
     description: str = ""
     triggers: Annotated[tuple[TriggerConfig, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
         validation_alias="trigger"
     )
-    when: Text | None = None  # events for which this expression is false are filtered; None: none are
+    when: Condition | None = None  # events for which this expression is false are filtered; None: none are
     steps: tuple[Step, ...]
     on_failure: tuple[Step, ...] = ()  # when a run failed, from what is stored of it
+    timeout: Interval | None = None  # of a run, from its start, waits included; None: as long as it takes
 
     @model_validator(mode="after")
     def _unique(self) -> Workflow:
@@ -133,17 +100,32 @@ class Workflow(Strict):
                 raise refused(message, code="duplicate_name", at=("trigger", number, "name"))
             names.add(trigger.name)
         ids: set[str] = set()
-        for place, step in self.placed_steps():
+        for place, step, loops in self.placed_steps():
             if step.id in ids:
                 message = f"a step above has the id {step.id!r}, too"
                 raise refused(message, code="duplicate_name", at=(*place, "id"))
             ids |= {step.id} if step.id else set()
+            if isinstance(step, SetNames):
+                _check_names(step, place, loops)
         return self
 
-    def placed_steps(self) -> Iterator[tuple[tuple[str, int], Step]]:
-        """All steps with their places in the file, those of ``on_failure`` last."""
-        yield from ((("steps", number), step) for number, step in enumerate(self.steps))
-        yield from ((("on_failure", number), step) for number, step in enumerate(self.on_failure))
+    def placed_steps(self) -> Iterator[tuple[Place, Step, tuple[str, ...]]]:
+        """All steps with their places in the file and the loop names around them, those of ``on_failure`` last."""
+        yield from placed(self.steps, ("steps",))
+        yield from placed(self.on_failure, ("on_failure",))
+
+
+def _check_names(step: SetNames, place: Place, loops: tuple[str, ...]) -> None:
+    for name in step.values:
+        at = (*place, "set", name)
+        if not name.isidentifier() or not name.isascii():
+            message = f"{name!r} cannot be a name in expressions: use letters, digits and '_'"
+            raise refused(message, at=at)
+        if (why := why_reserved(name)) is not None:
+            raise refused(why, code="reserved", at=at)
+        if name in loops:
+            message = f"{name!r} is the item of the loop around: choose another name"
+            raise refused(message, code="reserved", at=at)
 
 
 @dataclass(frozen=True)

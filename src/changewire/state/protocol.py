@@ -105,10 +105,18 @@ class Store(Protocol):
     def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
         """A run, its event, and its attempts by address. Unknown id: StateError."""
 
-    def start_attempt(self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None) -> bool:
+    def start_attempt(
+        self,
+        claim: int,
+        attempt: AttemptRecord,
+        *,
+        lease_until: datetime | None = None,
+        before: Sequence[AttemptRecord] = (),
+    ) -> bool:
         """Store that an attempt begins, before anything is sent. False where fenced.
 
-        An attempt of this address and number is replaced. ``lease_until`` None: the lease stays as it is.
+        An attempt of this address and number is replaced. ``lease_until`` None: the lease stays as it is. What was
+        decided ``before`` it, of the same run, is stored in the same transaction.
         """
 
     def commit_step(
@@ -121,11 +129,13 @@ class Store(Protocol):
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
         lease_until: datetime | None = None,
+        before: Sequence[AttemptRecord] = (),
     ) -> bool:
         """Store an attempt's end and where its run stands after it, in one transaction. False where fenced.
 
         Any ``state`` but ``running`` ends the claim. ``due_at`` belongs to ``pending`` and ``waiting``,
-        ``finished_at`` to the states that are finished: ValueError where they are missing or too many.
+        ``finished_at`` to the states that are finished: ValueError where they are missing or too many. ``before``:
+        as for `start_attempt`.
         """
 
     def finish_run(

@@ -142,9 +142,9 @@ class AttemptRecord:
     """One try of one step of a run."""
 
     run_id: str
-    address: str  # such as "2", "4/do/0" or "on_failure/0"
+    address: str  # such as "steps/2", "steps/4[17]/do/0" or "on_failure/0"; "timeout" for the run's own
     attempt: int  # from 1
-    use: str
+    use: str  # the action, or the kind of a step that decides: "if", "wait", …
     state: AttemptState
     output: Json = None
     error: str | None = None

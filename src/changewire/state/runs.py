@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,27 +28,33 @@ def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transac
     return unit
 
 
-def start_attempt(claim: int, attempt: AttemptRecord, lease_until: datetime | None) -> Callable[[Transaction], bool]:
+def start_attempt(
+    claim: int, attempt: AttemptRecord, lease_until: datetime | None, before: Sequence[AttemptRecord] = ()
+) -> Callable[[Transaction], bool]:
     """See `Store.start_attempt`."""
-    row = rows.attempt_row(attempt)
+    row, decided = rows.attempt_row(attempt), [rows.attempt_row(one) for one in before]
     hold = {"run_id": attempt.run_id, "claim": claim, "lease_until": rows.text(lease_until)}
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("start_attempt.run", sql("hold_run"), hold).rowcount != 1:
             return False
+        transaction.execute_many("start_attempt.before", sql("put_attempt"), decided)
         transaction.execute("start_attempt.attempt", sql("put_attempt"), row)
         return True
 
     return unit
 
 
-def commit_step(attempt: AttemptRecord, leave: Callable[[Transaction], bool]) -> Callable[[Transaction], bool]:
+def commit_step(
+    attempt: AttemptRecord, leave: Callable[[Transaction], bool], before: Sequence[AttemptRecord] = ()
+) -> Callable[[Transaction], bool]:
     """See `Store.commit_step`; ``leave`` writes the run's row, and says whether the claim still stood."""
-    row = rows.attempt_row(attempt)
+    row, decided = rows.attempt_row(attempt), [rows.attempt_row(one) for one in before]
 
     def unit(transaction: Transaction) -> bool:
         if not leave(transaction):
             return False
+        transaction.execute_many("commit_step.before", sql("put_attempt"), decided)
         transaction.execute("commit_step.attempt", sql("put_attempt"), row)
         return True
 

@@ -188,9 +188,16 @@ class SqliteStore:
         """See `Store.load_run`."""
         return self._read(lambda connection: runs.load_run(connection, run_id))
 
-    def start_attempt(self, claim: int, attempt: AttemptRecord, *, lease_until: datetime | None = None) -> bool:
+    def start_attempt(
+        self,
+        claim: int,
+        attempt: AttemptRecord,
+        *,
+        lease_until: datetime | None = None,
+        before: Sequence[AttemptRecord] = (),
+    ) -> bool:
         """See `Store.start_attempt`."""
-        return self._write(runs.start_attempt(claim, attempt, lease_until))
+        return self._write(runs.start_attempt(claim, attempt, lease_until, before))
 
     def commit_step(
         self,
@@ -202,12 +209,13 @@ class SqliteStore:
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
         lease_until: datetime | None = None,
+        before: Sequence[AttemptRecord] = (),
     ) -> bool:
         """See `Store.commit_step`."""
         if state is RunState.RUNNING:
-            return self._write(runs.start_attempt(claim, attempt, lease_until))
+            return self._write(runs.start_attempt(claim, attempt, lease_until, before))
         leave = runs.leave_run(attempt.run_id, claim, state, reason, due_at, finished_at)
-        return self._write(runs.commit_step(attempt, leave))
+        return self._write(runs.commit_step(attempt, leave, before))
 
     def finish_run(
         self,

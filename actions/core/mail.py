@@ -1,0 +1,167 @@
+"""The code of the core action that sends mail."""
+
+from __future__ import annotations
+
+import mimetypes
+import smtplib
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, getaddresses
+
+from changewire.actions.context import ActionContext
+from changewire.actions.files import stored_file
+from changewire.actions.inputs import revealed
+from changewire.connectors.guard import public_addresses
+from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.secret import mask
+from changewire.templates import has_expression, text_of
+from changewire.texts import strip_html
+from changewire.values import Json
+
+_PORTS = {"starttls": 587, "ssl": 465, "none": 25}
+_LARGEST = 25 * 1024 * 1024  # bytes of all attachments; servers take little more
+_HERE = "[127.0.0.1]"  # who we are to the server; looking our own name up may take long
+
+
+def email(context: ActionContext, values: Mapping[str, Json]) -> Json:
+    """Send a message over SMTP."""
+    given = revealed(dict(values))
+    message, everybody = _message(context, given)
+    if given.get("username") and given["security"] == "none":
+        raise UsageError("a password is not sent without encryption: set security to starttls or ssl")
+    with _session(context, given) as session:
+        try:
+            refused = session.send_message(message, to_addrs=everybody)
+        except smtplib.SMTPRecipientsRefused as error:
+            code = min(code for code, _ in error.recipients.values())
+            raise _failed(given, code, _refusals(error.recipients)) from None
+    return {
+        "message_id": message["Message-ID"],
+        "accepted": [address for address in everybody if address not in refused],
+        "refused": {address: _words(reason[1]) for address, reason in refused.items()},
+    }
+
+
+def _message(context: ActionContext, given: Mapping[str, Json]) -> tuple[EmailMessage, list[str]]:
+    """The message, and the bare addresses of everybody who gets it."""
+    message = EmailMessage()
+    sender = _addresses("from", given["from"])
+    if len(sender) != 1:
+        raise UsageError("from must be one address")
+    message["From"] = sender
+    everybody: list[str] = []
+    for name, header in (("to", "To"), ("cc", "Cc"), ("bcc", ""), ("reply_to", "Reply-To")):
+        addresses = _addresses(name, given.get(name))
+        if header and addresses:
+            message[header] = addresses
+        everybody += [one.addr_spec for one in addresses] if name != "reply_to" else []
+    if not everybody:
+        raise UsageError("to names nobody")
+    subject = text_of(given["subject"])
+    message["Subject"] = " ".join(subject.split())
+    message["Date"] = format_datetime(context.clock.now())
+    message["Message-ID"] = f"<{context.idempotency_key}@{sender[0].domain}>"
+    _fill(message, given.get("text"), given.get("html"))
+    _attach(context, message, given["attachments"])
+    return message, list(dict.fromkeys(everybody))
+
+
+def _addresses(name: str, value: Json) -> list[Address]:
+    texts = [text_of(one) for one in (value if isinstance(value, list) else [value]) if one]
+    if any("\n" in text or "\r" in text for text in texts):
+        raise UsageError(f"{name}: an address is one line")
+    found = []
+    for shown, address in getaddresses(texts):
+        try:
+            found.append(Address(shown, addr_spec=address))
+        except (ValueError, IndexError, HeaderParseError):
+            raise UsageError(f"{name}: {address or texts[0]!r} is not an e-mail address") from None
+    return found
+
+
+def _fill(message: EmailMessage, text: str | None, html: str | None) -> None:
+    if text is None and html is None:
+        raise UsageError("a message needs text or html")
+    message.set_content(text if text is not None else strip_html(html))
+    if html is not None:
+        message.add_alternative(html, subtype="html")
+
+
+def _attach(context: ActionContext, message: EmailMessage, paths: list[Json]) -> None:
+    left = _LARGEST
+    for path in paths:
+        file = stored_file(context.home, text_of(path))
+        left -= file.stat().st_size
+        if left < 0:
+            raise UsageError(f"the attachments are larger than {_LARGEST >> 20} MiB: send a link instead")
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        main, _, sub = kind.partition("/")
+        message.add_attachment(file.read_bytes(), maintype=main, subtype=sub, filename=file.name)
+
+
+@contextmanager
+def _session(context: ActionContext, given: Mapping[str, Json]) -> Iterator[smtplib.SMTP]:
+    """A session with the server, signed in. Everything that goes wrong in it becomes an ApiError."""
+    server, sent = given["server"], False
+    try:
+        session = _connected(context, given)
+        try:
+            if given.get("username"):
+                session.login(given["username"], given.get("password") or "")
+            sent = True
+            yield session
+            with suppress(smtplib.SMTPException, OSError):  # the message is taken, whatever comes after it
+                session.quit()
+        finally:
+            session.close()
+    except smtplib.SMTPNotSupportedError as error:
+        raise ApiError(f"{server} cannot do this: {_words(error)}", FailureClass.BAD_INPUT, sent=False) from None
+    except smtplib.SMTPAuthenticationError:
+        message = f"{server} refused user name and password: check them, and whether it wants an app password"
+        raise ApiError(message, FailureClass.CREDENTIAL) from None
+    except smtplib.SMTPResponseException as error:
+        raise _failed(given, error.smtp_code, _words(error.smtp_error)) from None
+    except ssl.SSLError as error:
+        message = f"{server} has a certificate that cannot be trusted, or no encryption on this port: {error.reason}"
+        raise ApiError(message, FailureClass.TRANSIENT, sent=sent) from None
+    except (smtplib.SMTPException, OSError) as error:
+        message = f"{server} cannot be reached or broke off: {_words(error)}"
+        raise ApiError(message, FailureClass.TRANSIENT, sent=sent) from None
+
+
+def _connected(context: ActionContext, given: Mapping[str, Json]) -> smtplib.SMTP:
+    server, security = given["server"], given["security"]
+    port = given.get("port") or _PORTS[security]
+    if has_expression(text_of(context.written.get("server"))) and not context.settings.http.allow_private:
+        public_addresses(server, port)
+    left = max(0.1, context.deadline - context.clock.monotonic())
+    trust = ssl.create_default_context()
+    if security == "ssl":
+        return smtplib.SMTP_SSL(server, port, local_hostname=_HERE, timeout=left, context=trust)
+    session = smtplib.SMTP(server, port, local_hostname=_HERE, timeout=left)
+    try:
+        if security == "starttls":
+            session.starttls(context=trust)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _failed(given: Mapping[str, Json], code: int, words: str) -> ApiError:
+    """What the server said no with: 4xx may pass, 5xx needs a person."""
+    kind = FailureClass.BAD_INPUT if code >= 500 else FailureClass.TRANSIENT
+    return ApiError(mask(f"{given['server']} did not take the message: {code} {words}"), kind, status=code)
+
+
+def _refusals(recipients: Mapping[str, tuple[int, bytes]]) -> str:
+    return "; ".join(f"{address}: {_words(reason)}" for address, (_, reason) in recipients.items())
+
+
+def _words(given: object) -> str:
+    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
+    return mask(" ".join(text.split()))[:300]

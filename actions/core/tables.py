@@ -1,0 +1,126 @@
+"""The code of the core action that keeps tables."""
+
+from __future__ import annotations
+
+import base64
+import re
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from changewire.actions.context import ActionContext
+from changewire.actions.files import strict_place
+from changewire.actions.inputs import revealed
+from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.templates import has_expression, text_of
+from changewire.values import Json
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENDINGS = {".db", ".sqlite", ".sqlite3"}
+_READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+_STEPS = 10_000  # of SQLite's machine between two looks at the time
+
+
+def sqlite(context: ActionContext, values: Mapping[str, Json]) -> Json:
+    """Add or update rows of a table, or read them."""
+    given = revealed(dict(values))
+    path = _database(context.home, given["database"])
+    try:
+        return _upsert(context, path, given) if given["mode"] == "upsert" else _select(context, path, given)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise ApiError(f"{path.name} is in use by another program", FailureClass.TRANSIENT, sent=False) from None
+        if "interrupted" in str(error):
+            raise UsageError("the SELECT took longer than there was time for: ask for less, or add an index") from None
+        raise UsageError(f"{path.name}: {error}") from None
+    except (sqlite3.Error, OverflowError) as error:
+        raise UsageError(f"{path.name}: {error}") from None
+
+
+def _database(home: Path, name: str) -> Path:
+    """Where the database is. Raises UsageError for the engine's own and for what cannot be one."""
+    if _NAME.fullmatch(name.replace("-", "_")):
+        return home / "state" / "tables" / f"{name}.db"
+    path = strict_place(home, name)
+    if path.suffix not in _ENDINGS:
+        raise UsageError(
+            f"{name!r} is no database: write a name, or a path below the home that ends with .db or .sqlite"
+        )
+    own = home / "state" / "changewire.db"
+    same = path.resolve() == own.resolve() or (path.exists() and own.exists() and path.samefile(own))
+    if same:
+        raise UsageError(f"{name!r} is the database of Changewire itself: keep your tables in one of their own")
+    return path
+
+
+def _left_s(context: ActionContext) -> float:
+    return max(0.1, context.deadline - context.clock.monotonic())
+
+
+def _upsert(context: ActionContext, path: Path, given: Mapping[str, Json]) -> Json:
+    table = given.get("table") or ""
+    if not _NAME.fullmatch(table) or table.lower().startswith("sqlite_"):
+        raise UsageError(f"table: {table!r} cannot name a table: use letters, digits and '_'")
+    rows, key = _rows(given.get("rows")), _key(given["key"])
+    for row in rows:
+        if missing := [name for name in key if row.get(name) is None]:
+            raise UsageError(f"a row has no {missing[0]!r}, which identifies it: give it, or name other columns as key")
+    if not rows:
+        return {"count": 0, "rows": [], "first": None}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=min(_left_s(context), 30), isolation_level=None)) as connection:
+        path.chmod(0o600)
+        connection.execute("BEGIN IMMEDIATE")  # taken at once: a lock that is raised later fails without waiting
+        try:
+            Database(connection).table(table).upsert_all(rows, pk=tuple(key) if len(key) > 1 else key[0], alter=True)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    return {"count": len(rows), "rows": [], "first": None}
+
+
+def _rows(rows: Json) -> list[dict[str, Json]]:
+    rows = [rows] if isinstance(rows, dict) else rows
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row for row in rows):
+        raise UsageError("rows must be a mapping, or a list of mappings")
+    return rows
+
+
+def _key(key: Json) -> list[str]:
+    names = [key] if isinstance(key, str) else key
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UsageError("key must be the name of a column, or a list of names")
+    return names
+
+
+def _select(context: ActionContext, path: Path, given: Mapping[str, Json]) -> Json:
+    sql = given.get("sql")
+    if not sql:
+        raise UsageError("to select, give sql")
+    if has_expression(text_of(context.written.get("sql"))):
+        raise UsageError(
+            "an expression in sql lets data change the question: write :name there, and the value in params"
+        )
+    params = given.get("params") if given.get("params") is not None else {}
+    if not isinstance(params, dict | list):
+        raise UsageError("params must be a mapping for :name, or a list for ?")
+    if not path.exists():
+        return {"count": 0, "rows": [], "first": None}
+    end = context.clock.monotonic() + _left_s(context)
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        connection.set_authorizer(lambda code, *_: sqlite3.SQLITE_OK if code in _READING else sqlite3.SQLITE_DENY)
+        connection.set_progress_handler(lambda: context.clock.monotonic() > end, _STEPS)
+        found = list(islice(connection.execute(sql, params), given["limit"]))
+    rows = [{name: _plain(row[name]) for name in row.keys()} for row in found]  # noqa: SIM118  # a Row is no mapping
+    return {"count": len(rows), "rows": rows, "first": rows[0] if rows else None}
+
+
+def _plain(value: Json) -> Json:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value

@@ -1,0 +1,124 @@
+"""A step that does something: attempts with their beginning and end stored, until it is done or a person must look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from changewire.actions.calling import perform
+from changewire.actions.effects import must_look
+from changewire.actions.endings import Failed, Waits
+from changewire.actions.progress import is_over
+from changewire.actions.retry import Decision, Failure, Verdict, decide, failure_of
+from changewire.actions.scope import step_key
+from changewire.errors import StateError, UsageError
+from changewire.secret import mask, mask_data
+from changewire.state.records import AttemptRecord, AttemptState
+from changewire.templates import condition
+from changewire.values import Json, dumps, loads
+
+if TYPE_CHECKING:
+    from changewire.actions.course import Course
+    from changewire.actions.definition import Idempotency
+    from changewire.actions.frame import Frame
+    from changewire.config.steps import ActionStep
+
+_MARGIN = timedelta(minutes=1)  # a lease lasts so much longer than the attempt may
+
+
+def kept(output: Json) -> Json:
+    """``output`` as it comes back from the database, so that expressions see the same before and after a restart."""
+    return loads(dumps(mask_data(output)))
+
+
+def act(walk: Course, step: ActionStep, address: str, frame: Frame, tail: bool) -> Json:
+    """Bring an action to its end; its output, None where it was skipped or may fail. Raises Ended."""
+    latest = frame.latest(address)
+    if latest is not None:
+        if is_over(latest, step.continue_on_error or frame.handling):
+            return latest.output
+        if latest.state is not AttemptState.RUNNING and latest.retry_at is None and walk.stands(latest):
+            raise Failed(latest)
+    walk.go_on(frame)
+    if latest is not None:
+        if latest.state is AttemptState.RUNNING:
+            decision = _lost(walk, latest, step, frame)
+            if decision.verdict is not Verdict.RETRY:
+                return _settle(latest, decision, frame, tail)
+            frame.ledger.hold(latest)
+        elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
+            raise Waits(latest.retry_at, Failed(latest).reason)
+    attempt, decision = _attempt(walk, step, address, frame)
+    return _settle(attempt, decision, frame, tail)
+
+
+def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame, tail: bool) -> Json:
+    """Note what came of an attempt, and store it unless the run is left with the very next write."""
+    frame.ledger.hold(attempt)
+    if decision.verdict is Verdict.RETRY:
+        raise Waits(decision.at or frame.ledger.clock.now(), f"{attempt.address} ({attempt.use}): {decision.reason}")
+    if decision.verdict is Verdict.PAUSE and not frame.handling:
+        raise Failed(attempt)
+    if attempt.state is not AttemptState.SKIPPED and not tail:
+        frame.ledger.flush()
+    return attempt.output
+
+
+def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) -> Decision:
+    """An attempt whose end was never stored: the process ended in it. Its action says whether to do it again."""
+    try:
+        idempotency = walk.runner.action(step.use).spec.idempotency
+    except UsageError:
+        idempotency = "none"
+    message = "the process ended before an answer was stored; it may have been done"
+    failure = Failure(message, "unknown")
+    retry = step.retry if idempotency != "none" else None
+    tries = frame.ledger.progress.tries(attempt.address)
+    now = walk.clock.now()
+    decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
+    attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, message, failure.kind
+    attempt.finished_at = now
+    attempt.retry_at = now if decision.verdict is Verdict.RETRY else None
+    return decision
+
+
+def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tuple[AttemptRecord, Decision]:
+    """One try of a step: the attempt with its end in it, not noted yet, and what is to happen."""
+    _, tries = frame.ledger.progress.next(address)
+    attempt = frame.ledger.row(address, step.use)
+    failure: Failure | None = None
+    idempotency: Idempotency = "none"
+    try:
+        scope = frame.scope(address)
+        if step.when is not None and not condition(step.when, scope):
+            attempt.state, attempt.finished_at = AttemptState.SKIPPED, attempt.started_at
+            return attempt, Decision(Verdict.SUCCEED)
+        idempotency = walk.runner.action(step.use).spec.idempotency
+        attempt.output = kept(_perform(walk, step, attempt, frame, scope))
+    except StateError:
+        raise
+    except Exception as error:
+        failure = failure_of(error)
+        attempt.error, attempt.error_class = mask(failure.message), failure.kind
+    attempt.finished_at = now = walk.clock.now()
+    attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
+    decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
+    attempt.retry_at = decision.at
+    return attempt, decision
+
+
+def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
+    allowed = walk.time_left(walk.runner.timeout(step), frame)
+    key = step_key(attempt.run_id, attempt.address)
+    earlier = [one for one in frame.ledger.progress.all(attempt.address) if one.attempt != attempt.attempt]
+    action, values, context = walk.runner.prepare(
+        step,
+        key,
+        scope,
+        frame.connection,
+        allowed,
+        look_first=must_look(earlier),
+    )
+    frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
+    return perform(action, values, context)

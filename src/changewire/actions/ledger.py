@@ -1,0 +1,111 @@
+"""What is stored of a run, and what was decided since and is stored with the next write.
+
+A decision costs no write of its own: until something is sent, nobody can tell whether it was made before or after
+a crash. So decisions wait here and are stored in the transaction that stores the next beginning or the run's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from changewire.actions.progress import Progress
+from changewire.clock import Clock
+from changewire.errors import FencedError
+from changewire.secret import mask
+from changewire.state.protocol import Store
+from changewire.state.records import AttemptRecord, AttemptState, RunState
+
+MOST_HELD = 256  # rows that wait for a write at most
+_PAUSES = {"wait", "wait_until"}
+
+
+@dataclass
+class _Lease:
+    """Until when the claim is held: as long as the longest of the attempts under way may take."""
+
+    until: datetime | None = None
+
+    def cover(self, moment: datetime) -> datetime:
+        self.until = moment if self.until is None else max(self.until, moment)
+        return self.until
+
+
+class Ledger:
+    """The rows of one run under one claim. All but `fork` is for one thread; forks share what is known."""
+
+    def __init__(self, store: Store, clock: Clock, run_id: str, claim: int, attempts: Iterable[AttemptRecord]) -> None:
+        self.run_id, self.clock = run_id, clock
+        self.progress = Progress(attempts)
+        self._store, self._claim = store, claim
+        self._held: list[AttemptRecord] = []
+        self._lease = _Lease()
+
+    def fork(self) -> Ledger:
+        """The same run for another thread, which holds rows of its own."""
+        fork = Ledger(self._store, self.clock, self.run_id, self._claim, ())
+        fork.progress, fork._lease = self.progress, self._lease
+        return fork
+
+    def join(self, fork: Ledger) -> None:
+        """Take over what ``fork`` still holds."""
+        self._held += fork._held
+        fork._held = []
+
+    def row(self, address: str, use: str) -> AttemptRecord:
+        """A new attempt there, under way; it is not noted yet."""
+        number, _ = self.progress.next(address)
+        now = self.clock.now()
+        return AttemptRecord(self.run_id, address, number, use, AttemptState.RUNNING, started_at=now)
+
+    def hold(self, row: AttemptRecord) -> None:
+        """Note a row, and store it with the next write."""
+        self.progress.add(row)
+        if len(self._held) >= MOST_HELD:
+            self.flush()
+        self._held = [*(one for one in self._held if one is not row), row]
+
+    def close(self, row: AttemptRecord) -> None:
+        """Note that a step which was under way has come to its end."""
+        if row.state is AttemptState.RUNNING:
+            row.state, row.finished_at = AttemptState.SUCCEEDED, self.clock.now()
+            self.hold(row)
+
+    def start(self, row: AttemptRecord, lease_until: datetime) -> None:
+        """Store that an attempt begins, and all that is held. Raises FencedError."""
+        held, self._held = self._held, []
+        lease = self._lease.cover(lease_until)
+        if not self._store.start_attempt(self._claim, row, lease_until=lease, before=held):
+            raise FencedError
+
+    def flush(self) -> None:
+        """Store all that is held. Raises FencedError."""
+        held, self._held = self._held, []
+        if held and not self._store.commit_step(self._claim, held[-1], before=held[:-1]):
+            raise FencedError
+
+    def leave(self, state: RunState, reason: str | None = None, due_at: datetime | None = None) -> RunState:
+        """Store all that is held and where the run stands, which ends the claim. Raises FencedError."""
+        if state.finished:
+            self._cut_off()
+        held, self._held = self._held, []
+        reason = mask(reason) if reason else None
+        end = self.clock.now() if state.finished else None
+        if held:
+            kept = self._store.commit_step(
+                self._claim, held[-1], state=state, reason=reason, due_at=due_at, finished_at=end, before=held[:-1]
+            )
+        else:
+            kept = self._store.finish_run(
+                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end
+            )
+        if not kept:
+            raise FencedError
+        return state
+
+    def _cut_off(self) -> None:
+        """A run that ends early leaves no step under way."""
+        for row in self.progress.under_way():
+            self.close(row)
+            row.state = AttemptState.SKIPPED if row.use in _PAUSES else row.state

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from changewire.actions.calling import check_inputs, perform
+from changewire.actions.retry import failure_of
+from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.secret import Secret
+from tests.actions.mail_server import Behaviour, MailServer
+from tests.actions.rig import Rig
+
+Start = Callable[..., MailServer]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    servers: list[MailServer] = []
+
+    def begin(trusted: bool = True, **like: Any) -> MailServer:
+        servers.append(MailServer(tmp_path, Behaviour(**like)))
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(servers[-1].certificate))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+def send(rig: Rig, server: MailServer, **given: Any) -> Any:
+    usual = {
+        "server": "localhost",
+        "port": server.port,
+        "security": server.behaviour.security,
+        "from": "Changewire <cw@example.com>",
+        "to": "ann@example.com",
+        "subject": "Hello",
+        "text": "Hi",
+    }
+    given = {name: value for name, value in (usual | given).items() if value is not None}
+    action = rig.action("core.email")
+    return perform(action, check_inputs(action, given), rig.context(deadline=rig.clock.monotonic() + 10))
+
+
+@pytest.mark.parametrize("security", ["starttls", "ssl"])
+def test_a_message_is_sent_encrypted_and_signed_in(rig: Rig, start: Start, security: str) -> None:
+    server = start(security=security, user="me")
+    sent = send(rig, server, username="me", password=Secret("open-sesame"))
+    assert sent == {"message_id": "<key_1@example.com>", "accepted": ["ann@example.com"], "refused": {}}
+    [taken] = server.taken
+    assert (taken.sender, taken.recipients) == ("cw@example.com", ["ann@example.com"])
+    assert (taken.encrypted, taken.signed_in) == (True, True)
+    assert taken.message["Message-ID"] == "<key_1@example.com>"
+    assert taken.message["From"] == "Changewire <cw@example.com>"
+    assert taken.message["Date"] == "Sat, 21 Nov 2026 10:00:00 +0000"
+    assert taken.message.get_content() == "Hi\n"
+
+
+def test_text_html_and_attachments_travel_together(rig: Rig, start: Start) -> None:
+    server = start(security="none")
+    (rig.home / "state/files").mkdir(parents=True)
+    (rig.home / "state/downloads/Rec").mkdir(parents=True)
+    (rig.home / "state/files/report.csv").write_text("a,b\n")
+    (rig.home / "state/downloads/Rec/Grüße.mp4").write_bytes(b"\0\1")
+    sent = send(
+        rig,
+        server,
+        to=["Ann <ann@example.com>", "bob@example.com"],
+        cc="cem@example.com",
+        bcc=["dan@example.com", "ann@example.com"],
+        reply_to="help@example.com",
+        subject="Grüße\nBcc: evil@example.com",
+        html="<p>Hi <b>Ann</b></p>",
+        text=None,
+        attachments=["report.csv", "state/downloads/Rec/Grüße.mp4"],
+    )
+    assert sent["accepted"] == ["ann@example.com", "bob@example.com", "cem@example.com", "dan@example.com"]
+    message = server.taken[0].message
+    assert message["Subject"] == "Grüße Bcc: evil@example.com"
+    assert (message["Bcc"], message["Reply-To"], message["Cc"]) == (None, "help@example.com", "cem@example.com")
+    body, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert body is not None
+    assert html is not None
+    assert (body.get_content(), html.get_content()) == ("Hi Ann\n", "<p>Hi <b>Ann</b></p>\n")
+    files = [(one.get_filename(), one.get_content_type()) for one in message.iter_attachments()]
+    assert files == [("report.csv", "text/csv"), ("Grüße.mp4", "video/mp4")]
+
+
+def test_who_is_refused_is_told_and_the_others_get_it(rig: Rig, start: Start) -> None:
+    server = start(security="none", refused={"bob@example.com": "550 nobody here"})
+    sent = send(rig, server, to=["ann@example.com", "bob@example.com"])
+    assert sent["accepted"] == ["ann@example.com"]
+    assert sent["refused"] == {"bob@example.com": "nobody here"}
+
+
+@pytest.mark.parametrize(
+    ("like", "given", "failure", "undone", "words"),
+    [
+        ({"refused": {"ann@example.com": "550 nobody"}}, {}, "bad_input", False, "550 ann@example.com: nobody"),
+        ({"refused": {"ann@example.com": "450 later"}}, {}, "transient", False, "450 ann@example.com: later"),
+        ({"data": "452 no room"}, {}, "transient", False, "452 no room"),
+        ({"data": "554 spam"}, {}, "bad_input", False, "554 spam"),
+        (
+            {"user": "me", "security": "starttls"},
+            {"username": "me", "password": "wrong-one"},
+            "credential",
+            False,
+            "app",
+        ),
+        ({"security": "none"}, {"security": "starttls"}, "bad_input", True, "STARTTLS"),
+        ({"security": "starttls", "user": "me"}, {}, "bad_input", False, "530"),
+        ({}, {"port": 1}, "transient", True, "cannot be reached"),
+    ],
+)
+def test_what_goes_wrong_is_told_by_its_kind(
+    rig: Rig, start: Start, like: Any, given: Any, failure: str, undone: bool, words: str
+) -> None:
+    server = start(**{"security": "none"} | like)
+    with pytest.raises(ApiError) as caught:
+        send(rig, server, **given)
+    assert caught.value.failure == failure
+    assert failure_of(caught.value).undone is undone
+    assert words in str(caught.value)
+    assert "open-sesame" not in str(caught.value)
+    assert server.taken == []
+
+
+def test_a_certificate_that_nobody_signed_is_refused(rig: Rig, start: Start) -> None:
+    server = start(trusted=False, security="starttls")
+    with pytest.raises(ApiError, match="a certificate that cannot be trusted") as caught:
+        send(rig, server)
+    assert caught.value.failure is FailureClass.TRANSIENT
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"to": []}, "to names nobody"),
+        ({"to": "ann"}, "to: 'ann' is not an e-mail address"),
+        ({"to": "a@x.org\nBcc: b@x.org"}, "to: an address is one line"),
+        ({"cc": "@"}, "cc: '@' is not an e-mail address"),
+        ({"from": ["a@x.org", "b@x.org"]}, "from must be text, not a list"),
+        ({"from": "a@x.org, b@x.org"}, "from must be one address"),
+        ({"text": None}, "a message needs text or html"),
+        ({"attachments": ["nix.pdf"]}, "there is no file 'state/files/nix.pdf' in this home"),
+        ({"attachments": ["state/downloads/../changewire.db"]}, "must be the path of a file below"),
+        ({"attachments": ["../../changewire.db"]}, "must be the path of a file below"),
+        ({"username": "me", "security": "none"}, "a password is not sent without encryption"),
+    ],
+)
+def test_a_message_that_cannot_be_is_refused(rig: Rig, start: Start, given: Any, message: str) -> None:
+    server = start(security="none")
+    with pytest.raises(UsageError) as caught:
+        send(rig, server, **given)
+    assert message in str(caught.value)
+    assert server.taken == []
+
+
+def test_a_server_whose_name_comes_from_data_must_be_public(rig: Rig, start: Start) -> None:
+    server = start(security="none")
+    action = rig.action("core.email")
+    given = {"server": "localhost", "port": server.port, "from": "a@x.org", "to": "b@x.org", "text": "x"}
+    context = rig.context(written={"server": "{{ payload.server }}"})
+    with pytest.raises(ApiError, match="refused for addresses that come from data"):
+        perform(action, check_inputs(action, given), context)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from changewire.actions.calling import check_inputs, perform
+from changewire.errors import UsageError
+from tests.actions.rig import Rig
+
+
+def do(rig: Rig, *, written: Any = None, **given: Any) -> Any:
+    action = rig.action("core.sqlite")
+    return perform(action, check_inputs(action, given), rig.context(written=written or given))
+
+
+def select(rig: Rig, sql: str, **given: Any) -> Any:
+    return do(rig, mode="select", sql=sql, **given)["rows"]
+
+
+def test_rows_are_added_and_updated_by_their_key(rig: Rig) -> None:
+    assert do(rig, table="m", rows=[{"id": 1, "t": "a"}, {"id": 2, "t": "b"}]) == {
+        "count": 2,
+        "rows": [],
+        "first": None,
+    }
+    do(rig, table="m", rows={"id": 2, "extra": {"x": [1]}})
+    do(rig, table="m", rows={"id": 2, "extra": {"x": [1]}})
+    assert select(rig, "select id, t, extra ->> '$.x[0]' as x from m order by id") == [
+        {"id": 1, "t": "a", "x": None},
+        {"id": 2, "t": "b", "x": 1},
+    ]
+    assert (rig.home / "state/tables/tables.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_may_have_several_columns(rig: Rig) -> None:
+    for value in (1, 2):
+        do(rig, table="m", rows={"a": "x", "b": 1, "v": value}, key=["a", "b"])
+    assert select(rig, "select v from m") == [{"v": 2}]
+
+
+def test_values_go_into_the_question_as_parameters(rig: Rig) -> None:
+    do(rig, database="crm", table="m", rows=[{"id": n, "t": f"t{n}"} for n in range(5)])
+    found = do(rig, database="crm", mode="select", sql="select t from m where id > :n", params={"n": 2})
+    assert found == {"count": 2, "rows": [{"t": "t3"}, {"t": "t4"}], "first": {"t": "t3"}}
+    assert select(rig, "select id from m where t = ?", params=["t1' or 1=1"], database="crm") == []
+    assert len(select(rig, "select id from m", limit=3, database="crm")) == 3
+    assert select(rig, "select x'00ff' as b from m limit 1", database="crm") == [{"b": "AP8="}]
+
+
+def test_a_table_that_was_never_written_is_empty(rig: Rig) -> None:
+    assert do(rig, mode="select", sql="select 1") == {"count": 0, "rows": [], "first": None}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from m",
+        "insert into m(id) values (9)",
+        "drop table m",
+        "attach 'other.db' as o",
+        "pragma writable_schema = 1",
+        "with x as (select 1) insert into m(id) select 9 from x",
+        "vacuum into '/tmp/x.db'",
+        "select load_extension('x')",
+        "select 1; delete from m",
+        "selec 1",
+    ],
+)
+def test_a_question_changes_nothing(rig: Rig, sql: str) -> None:
+    do(rig, table="m", rows={"id": 1})
+    with pytest.raises(UsageError):
+        select(rig, sql)
+    assert select(rig, "select id from m") == [{"id": 1}]
+
+
+def test_a_question_that_takes_too_long_is_ended(rig: Rig) -> None:
+    do(rig, table="m", rows={"id": 1})
+    action = rig.action("core.sqlite")
+    sql = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+    clock = rig.clock
+
+    class Running:
+        now = staticmethod(clock.now)
+        calls = 0
+
+        def monotonic(self) -> float:
+            self.calls += 1
+            return float(self.calls)
+
+    context = rig.context(clock=Running(), deadline=10.0)
+    with pytest.raises(UsageError, match="took longer than there was time for"):
+        perform(action, check_inputs(action, {"mode": "select", "sql": sql}), context)
+
+
+@pytest.mark.parametrize("name", ["state/changewire.db", "link.db", "hard.db", "state/../state/changewire.db"])
+def test_the_engines_own_database_is_refused(rig: Rig, name: str) -> None:
+    own = rig.home / "state/changewire.db"
+    (rig.home / "link.db").symlink_to(own)
+    os.link(own, rig.home / "hard.db")
+    for given in ({"table": "m", "rows": {"id": 1}}, {"mode": "select", "sql": "select 1"}):
+        with pytest.raises(UsageError, match=r"the database of Changewire itself|without \.\."):
+            do(rig, database=name, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"database": "../x.db"}, "must be the path of a file below"),
+        ({"database": "/tmp/x.db"}, "must be the path of a file below"),
+        ({"database": "config/changewire.yaml"}, "is no database"),
+        ({"table": "a b"}, "table: 'a b' cannot name a table"),
+        ({"table": "sqlite_master"}, "cannot name a table"),
+        ({"rows": [1]}, "rows must be a mapping, or a list of mappings"),
+        ({"rows": [{"t": 1}]}, "a row has no 'id', which identifies it"),
+        ({"key": {}}, "key must be the name of a column"),
+        ({"mode": "select"}, "to select, give sql"),
+        ({"mode": "select", "sql": "select 1", "params": 3}, "params must be a mapping for :name"),
+    ],
+)
+def test_what_cannot_be_is_refused(rig: Rig, given: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        do(rig, **{"table": "m", "rows": {"id": 1}} | given)
+    assert message in str(caught.value)
+
+
+def test_an_expression_in_the_question_is_refused(rig: Rig) -> None:
+    with pytest.raises(UsageError, match="lets data change the question"):
+        do(rig, mode="select", sql="select 1", written={"sql": "select {{ payload.x }}"})
+
+
+def test_a_write_that_fails_half_way_leaves_nothing(rig: Rig) -> None:
+    do(rig, table="m", rows={"id": 1, "t": "a"})
+    with pytest.raises(UsageError):
+        do(rig, table="m", rows=[{"id": 2, "t": "b"}, {"id": 3, "t": 1 << 70}])
+    assert select(rig, "select id from m") == [{"id": 1}]
+
+
+def test_many_may_write_at_once(rig: Rig) -> None:
+    failed: list[Exception] = []
+
+    def work(name: int) -> None:
+        try:
+            for n in range(5):
+                do(rig, table="m", rows={"id": f"{name}-{n}", f"c{name}": n})
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert select(rig, "select count(*) as n from m") == [{"n": 20}]
+
+
+def test_a_path_below_the_home_may_be_named(rig: Rig) -> None:
+    do(rig, database="data/crm.db", table="m", rows={"id": 1})
+    assert Path(rig.home / "data/crm.db").exists()
