@@ -58,7 +58,7 @@ WRONG = [
 STEPS = GOOD.partition("steps:")[0] + "steps:\n"
 WRONG += [
     pytest.param(
-        STEPS + '  - for_each: "{{ payload.l }}"\n    do: [{if: true, then: [{use: core.lgo}]}]\n',
+        STEPS + '  - for_each: "{{ event.changes }}"\n    do: [{if: true, then: [{use: core.lgo}]}]\n',
         "8:34: there is no action 'core.lgo'; `changewire catalog` lists them (did you mean 'core.log'?)",
         id="an action that does not exist, three deep",
     ),
@@ -68,8 +68,8 @@ WRONG += [
         id="a parameter that does not exist in a loop",
     ),
     pytest.param(
-        STEPS + '  - choose: [{when: "{{ a | shoutt }}", do: []}]\n',
-        "7:21: {{ a | shoutt }}: there is no filter 'shoutt'; did you mean 'sort'?",
+        STEPS + '  - choose: [{when: "{{ event | shoutt }}", do: []}]\n',
+        "7:21: {{ event | shoutt }}: there is no filter 'shoutt'; did you mean 'sort'?",
         id="a filter that does not exist in a choice",
     ),
     pytest.param(
@@ -185,3 +185,57 @@ def test_who_calls_a_workflow_that_breaks_later_goes_on_with_its_last_good_versi
     second = load_home(tmp_path, {}, previous=first)
     assert sorted(second.workflows) == ["A", "End"]
     assert [problem.code for problem in second.problems] == ["unknown_key", "broken_workflow"]
+
+
+UNKNOWN = [
+    pytest.param(
+        "steps: [{id: files, use: zoom.list_meetings}, {use: core.log, with: {message: '{{ steps.fiels.meetings }}'}}]",
+        "6:79: there is no step 'fiels' before this one (did you mean 'files'?)",
+        id="a step that does not exist",
+    ),
+    pytest.param(
+        "steps: [{use: core.log, with: {message: '{{ steps.late.meetings }}'}}, {id: late, use: zoom.list_meetings}]",
+        "6:41: step 'late' comes after this one, so it has no output yet",
+        id="a step that comes later",
+    ),
+    pytest.param(
+        "steps: [{for_each: '{{ event.changes }}', as: change, do: [{use: core.log, with: {message: '{{ chagne }}'}}]}]",
+        "6:92: there is no name 'chagne' here (did you mean 'change'?)",
+        id="a loop name that does not exist",
+    ),
+]
+
+
+@pytest.mark.parametrize(("steps", "words"), UNKNOWN)
+def test_a_name_that_cannot_be_there_is_found_before_anything_runs(tmp_path: Path, steps: str, words: str) -> None:
+    text = GOOD.partition("steps:")[0] + steps + "\n"
+    write_home(tmp_path, connection(URL), bad=text)
+    assert [str(problem) for problem in load_home(tmp_path, {}).problems] == [f"config/workflows/bad.yaml:{words}"]
+
+
+def test_what_steps_branches_loops_and_set_give_is_known_after_them(tmp_path: Path) -> None:
+    steps = """steps:
+  - set: {limit: 3}
+  - id: found
+    use: zoom.list_meetings
+  - if: "{{ limit > 2 }}"
+    then: [{id: inner, use: zoom.list_meetings}]
+  - id: loop
+    for_each: "{{ steps.found.meetings }}"
+    do: [{use: core.log, with: {message: "{{ loop.index }} {{ item.topic }} {{ limit }}"}}]
+  - use: core.log
+    with: {message: "{{ steps.loop.count }} {{ steps.inner.meetings | default([]) }}"}
+on_failure: [{use: core.log, with: {message: "{{ failure.message }} {{ steps.found }}"}}]
+"""
+    write_home(tmp_path, connection(URL), good=GOOD.partition("steps:")[0] + steps)
+    home = load_home(tmp_path, {})
+    assert (home.problems, home.warnings) == ([], [])
+
+
+def test_what_may_happen_twice_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:
+    step = "steps: [{use: core.run_command, with: {command: [true]}, retry: {attempts: 3}}]\n"
+    write_home(tmp_path, connection(URL), good=GOOD.partition("steps:")[0] + step)
+    home = load_home(tmp_path, {})
+    assert home.problems == []
+    assert [warning.code for warning in home.warnings] == ["may_happen_twice"]
+    assert list(home.workflows) == ["Good"]

@@ -19,6 +19,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"triggers", "actions"},
     {"catalog"},
     {"known"},
+    {"naming"},
     {"home"},
     {"engine", "dispatcher"},
     {"daemon"},

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
+from changewire.actions.advice import step_warnings
 from changewire.actions.checking import wrong_steps
 from changewire.catalog import Catalog, load_catalog
 from changewire.config.calls import wrong_calls
@@ -21,6 +23,8 @@ from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile, l
 from changewire.connectors.definition import load_connector
 from changewire.connectors.fitting import unfit_connections
 from changewire.errors import ChangewireError, ConfigError, Problem, UsageError, nearest
+from changewire.known import Known
+from changewire.naming import unknown_names
 from changewire.parameters import check_values
 from changewire.paths import parse_path
 from changewire.templates import Templates
@@ -76,7 +80,13 @@ class Home:
     triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
     broken: list[Broken] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
+    warnings: list[Problem] = field(default_factory=list)  # what should be known but stops nothing
     bindings: Bindings = field(default_factory=Bindings, repr=False)
+
+    @cached_property
+    def known(self) -> Known:
+        """What expressions can ask for."""
+        return Known(self.catalog)
 
     def workflow(self, name: str) -> WorkflowFile:
         """The usable workflow of that name or file. Raises UsageError with the nearest name."""
@@ -169,8 +179,13 @@ class _Check:
         for place, step, _ in self.workflow.placed_steps():
             if isinstance(step, ActionStep) and (action := self.home.catalog.actions.get(step.use)) is not None:
                 self._step_connection(step, action.connector, place)
+                for message in step_warnings(step, action):
+                    self._warn((*place, "retry"), "may_happen_twice", message)
         if self.workflow.when is not None:
             self._templates(self.workflow.when, ("when",))
+        for unknown in unknown_names(self.workflow, self.home.known):
+            tell = self._say if unknown.certain else self._warn
+            tell(unknown.path, "unknown_name", unknown.message, unknown.suggestion)
         return triggers
 
     def _say(
@@ -178,6 +193,10 @@ class _Check:
     ) -> None:
         if self.file.document is not None:
             self.problems.append(self.file.document.problem(at, code, message, suggestion, key))
+
+    def _warn(self, at: Sequence[str | int], code: str, message: str, suggestion: str | None = None) -> None:
+        if self.file.document is not None:
+            self.home.warnings.append(self.file.document.problem(at, code, message, suggestion))
 
     def _trigger(self, config: TriggerConfig, at: tuple[str | int, ...]) -> Trigger | None:
         known = self.home.catalog.triggers

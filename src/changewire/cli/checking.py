@@ -49,6 +49,9 @@ def validate(options: Options, files: Sequence[str]) -> int:
             print_json({"v": 1, **problem.as_dict()})
         else:
             print_text(str(problem))
+    for warning in home.warnings if home is not None else ():
+        if not wanted or warning.file in wanted:
+            say(f"warning: {warning}")
     say(_verdict(home, problems))
     return FAILED if problems else 0
 
