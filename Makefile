@@ -34,7 +34,7 @@ check: $(VENV)/.check  ## linter, formatter, types, and whether the package buil
 	$(BIN)/python -m build --no-isolation --outdir build/dist .
 
 torture: $(VENV)/.test  ## the long proofs: kills at random moments, thousands of noisy polls, random histories
-	$(BIN)/python -m pytest -m torture $(ARGS)
+	$(BIN)/python -m pytest -m torture -n 2 $(ARGS)
 
 bench: $(VENV)/.test  ## measure polls a second, lag, CPU and memory
 	$(BIN)/python -m bench $(ARGS)

@@ -10,4 +10,4 @@ pytestmark = pytest.mark.torture
 
 
 def test_events_equal_what_a_naive_model_says_in_hundreds_of_histories() -> None:
-    prove(examples=200, steps=40)
+    prove(examples=120, steps=40)
