@@ -199,8 +199,8 @@ UNKNOWN = [
         id="a step that comes later",
     ),
     pytest.param(
-        "steps: [{for_each: '{{ event.changes }}', as: change, do: [{use: core.log, with: {message: '{{ chagne }}'}}]}]",
-        "6:92: there is no name 'chagne' here (did you mean 'change'?)",
+        "steps: [{for_each: '{{ event.changes }}', as: change, do: [{set: {x: '{{ chagne }}'}}]}]",
+        "6:70: there is no name 'chagne' here (did you mean 'change'?)",
         id="a loop name that does not exist",
     ),
 ]

@@ -129,9 +129,10 @@ NESTED = """
   - if: "{{ payload.meeting.id == 0 }}"
     then: [{use: core.log, with: {message: never}}]
     else: [{wait: 15m}, {use: core.log, with: {message: "{{ event.key }}"}}]
-  - for_each: "{{ [payload.meeting.id] }}"
+  - id: a
+    for_each: "{{ [payload.meeting.id] }}"
     do: [{use: core.log, with: {message: "{{ item }}"}}]
-  - choose: [{when: "{{ steps.a.b }}", do: [{stop: early}]}]
+  - choose: [{when: "{{ steps.a.count }}", do: [{stop: early}]}]
     else: [{call: Meetings}]
 """
 
@@ -147,7 +148,7 @@ def test_steps_inside_steps_are_shown_as_far_as_it_can_be_told_which(make_home: 
         ("steps/1/else/1", "core.log", {"message": event["key"]}),
         ("steps/2", "for_each", {"for_each": [int(event["key"])]}),
         ("steps/2[0]/do/0", "core.log", {"message": "{{ item }}"}),
-        ("steps/3", "choose", {"choose/0/when": "{{ steps.a.b }}"}),
+        ("steps/3", "choose", {"choose/0/when": "{{ steps.a.count }}"}),
         ("steps/3/choose/0/do/0", "stop", {"stop": "early"}),
         ("steps/3/else/0", "call", {"with": {}}),
     ]
