@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from changewire.actions.names import NameProblem, entry_shape, expression_shape, guards, name_problems
 from changewire.actions.shapes import ANYTHING, FAILURE, LOOP, LOOP_OUTPUT, Shape, Steps, names_of
@@ -47,18 +48,25 @@ class _Walk:
 
     def _step(self, step: Step, at: Place) -> Iterator[NameProblem]:
         guarded = self.guarded | guards([value for _, value in step.expressions()])
-        for place, value in step.expressions():
-            yield from name_problems(value, self.names(), (*at, *place), guarded)
+        inside = replace(self, guarded=guarded, further=self._inside(step))
+        asked = [((*at, *place), value) for place, value in step.expressions()]
+        if not isinstance(step, Repeat):
+            yield from self._asked(asked, guarded)
         if isinstance(step, ActionStep):
             yield from name_problems(step.parameters, self.names(), (*at, "with"), guarded)
-        inside = replace(self, guarded=guarded, further=self._inside(step))
         for place, steps in step.blocks():
             yield from inside.block(steps, (*at, *place))
+        if isinstance(step, Repeat):  # `while` and `until` see the steps of the latest iteration
+            yield from inside._asked(asked, guarded)
         if isinstance(step, SetNames):
             for name, value in step.values.items():
                 self.further[name] = expression_shape(value, self.names())
         if step.id is not None:
             self.before[step.id] = self._output(step)
+
+    def _asked(self, asked: Sequence[tuple[Place, Any]], guarded: set[tuple[str, ...]]) -> Iterator[NameProblem]:
+        for place, value in asked:
+            yield from name_problems(value, self.names(), place, guarded)
 
     def _inside(self, step: Step) -> dict[str, Shape]:
         """The names besides payload and steps that the steps inside of ``step`` see."""

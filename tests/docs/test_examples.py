@@ -66,11 +66,16 @@ def test_a_whole_file_can_be_used_with_those_of_its_page(block: Block, tmp_path:
 
 
 def _beside(other: Block, block: Block) -> bool:
-    """What may lie in one home with ``block``: itself and files of other names, each in its last version before."""
+    """What may lie in one home with ``block``: itself and files of other names, each in its last version before.
+
+    Of other workflows only those that it calls.
+    """
     if other == block:
         return True
-    if other.title == block.title or other.title.startswith("config/workflows/"):
+    if other.title == block.title:
         return False
+    if other.title.startswith("config/workflows/"):
+        return f"call: {yaml.safe_load(other.text).get('name')}" in block.text
     later = [each for each in blocks(block.page) if each.title == other.title and other.line < each.line < block.line]
     return not later
 

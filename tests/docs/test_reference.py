@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from changewire.config.steps import Common
 from changewire.durations import format_duration
 from changewire.filters import FILTERS
 from changewire.templates import render
@@ -22,6 +23,7 @@ from tests.docs.pages import DOCS, PAGES, tables
 MODULES = (
     "changewire.triggers.definition",
     "changewire.config.workflows",
+    "changewire.config.steps",
     "changewire.config.connections",
     "changewire.config.settings",
 )
@@ -53,6 +55,8 @@ MODELS = _models()
 
 def _written(path: str, model: type[BaseModel]) -> dict[str, FieldInfo]:
     fields = {str(field.validation_alias or name): field for name, field in model.model_fields.items()}
+    if issubclass(model, Common) and model is not Common:  # what every step can say has a table of its own
+        fields = {key: field for key, field in fields.items() if key not in Common.model_fields}
     return {key: field for key, field in fields.items() if key not in NOT_WRITTEN.get(path, set())}
 
 

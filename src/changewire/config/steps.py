@@ -394,6 +394,7 @@ Step: TypeAlias = Annotated[
 Choice.model_rebuild()
 for _model in KINDS.values():
     _model.model_rebuild()
+del _model
 
 
 def placed(
