@@ -107,9 +107,27 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 
 -- name: put_run
-INSERT INTO runs (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (event_id, workflow) DO NOTHING
+INSERT INTO runs
+    (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, replay)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (event_id, workflow, replay) DO NOTHING
+
+-- name: count_replay
+UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
+
+-- name: resume_runs
+UPDATE runs SET state = 'pending', reason = NULL, due_at = :now
+WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
+RETURNING id
+
+-- name: cancel_run
+UPDATE runs SET
+    state = 'cancelled', reason = :reason, finished_at = :now, due_at = NULL, claim = 0, lease_until = NULL
+WHERE id = :run_id AND state IN ('pending', 'running', 'waiting', 'paused')
+
+-- name: cancel_attempts
+UPDATE attempts SET state = 'unknown', error = :reason, finished_at = :now
+WHERE run_id = :run_id AND state = 'running'
 
 -- name: any_due_run
 SELECT 1 FROM runs
@@ -128,7 +146,7 @@ WHERE seq IN (
     ORDER BY due_at, seq LIMIT :limit
 )
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim
+    due_at, claim, replay
 
 -- name: hold_run
 UPDATE runs SET lease_until = coalesce(:lease_until, lease_until)

@@ -135,6 +135,7 @@ class RunRecord:
     finished_at: datetime | None = None
     due_at: datetime | None = None  # None: due since `created_at`, or finished or paused
     claim: int = 0  # whose work it is now; 0: nobody's
+    replay: int = 0  # which time the event was played again; 0: the run that it started itself
 
 
 @dataclass(slots=True)

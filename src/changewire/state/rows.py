@@ -30,7 +30,9 @@ TRIGGER_COLUMNS = (
 EVENT_COLUMNS = (
     'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill'
 )
-RUN_COLUMNS = "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim"
+RUN_COLUMNS = (
+    "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay"
+)
 ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
 
 Row = Iterable[Any]
@@ -113,7 +115,7 @@ def run_row(record: RunRecord) -> tuple[Any, ...]:
         due = record.created_at
     head = (record.id, record.workflow, record.version, record.event_id, to_text(record.created_at))
     times = (text(record.started_at), text(record.finished_at), text(due))
-    return (*head, str(record.state), shown(record.reason), *times)
+    return (*head, str(record.state), shown(record.reason), *times, record.replay)
 
 
 def attempt_of(row: Row) -> AttemptRecord:

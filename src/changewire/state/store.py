@@ -230,6 +230,18 @@ class SqliteStore:
         """See `Store.finish_run`."""
         return self._write(runs.leave_run(run_id, claim, state, reason, due_at, finished_at))
 
+    def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
+        """See `Store.resume`."""
+        return self._write(runs.resume(now, run_id, workflow))
+
+    def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
+        """See `Store.cancel`."""
+        return self._write(runs.cancel(run_id, now, reason))
+
+    def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
+        """See `Store.replay`."""
+        return self._write(runs.replay(wanted))
+
     # workflow texts
 
     def save_version(self, version: str, text: str) -> None:
