@@ -39,7 +39,12 @@ def mend(store: SqliteStore) -> None:
     assert len(store.replay([run("", "e1"), run("", "e2")])) == 2
 
 
-WORK = {"work": work, "mend": mend}
+def begin(store: SqliteStore) -> None:
+    """A run that begins ends the one before it and filters the one behind it."""
+    assert [one.id for one in store.claim_runs(NOW, 9, DAY)] == ["r2", "r3"]
+
+
+WORK = {"work": work, "mend": mend, "begin": begin}
 
 
 def work_until(path: Path, last: int, name: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from changewire.clock import SystemClock
-from changewire.state.records import AttemptState, RunState
+from changewire.state.records import AttemptState, Lane, RunState
 from changewire.state.store import SqliteStore
 from tests.state.killed import work
 from tests.state.samples import DAY, NOW, attempt, claim, event, item, poll, run, trigger, with_events
@@ -113,3 +113,23 @@ def test_killed_while_a_person_mends(tmp_path: Path) -> None:
         ("pending", "cancelled", 2),
     ]
     assert list(dict.fromkeys(seen_states)) == whole, "each is done whole or not at all, in this order"
+
+
+def test_killed_while_runs_begin_that_mind_each_other(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "template.db", clock=SystemClock()) as store:
+        lanes = [("w", Lane.RESTART), ("w", Lane.RESTART), ("v", Lane.SINGLE), ("v", Lane.SINGLE)]
+        with_events(
+            store,
+            [event(f"e{n}") for n in range(1, 5)],
+            [run(f"r{n}", f"e{n}", workflow=name, lane=lane) for n, (name, lane) in enumerate(lanes, 1)],
+        )
+    points = killed_points(tmp_path, "begin")
+    assert {"claim_runs.supersede:after", "claim_runs.filter:after", "claim_runs.claim:after"} <= set(points)
+    seen_states = []
+    for number in range(len(points)):
+        store = SqliteStore(tmp_path / f"{number}.db", clock=SystemClock())
+        store.open(take_over=False)
+        seen_states.append([str(h.run.state) for h in store.runs()])
+        store.close()
+    after = ["cancelled", "running", "running", "filtered"]
+    assert [state for n, state in enumerate(seen_states) if state not in seen_states[:n]] == [["pending"] * 4, after]

@@ -117,7 +117,7 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
         if event is not None:
             chosen = [_event(store, event)]
             target = home.workflow(workflow or chosen[0].workflow)
-            wanted = [_run(chosen[0], target, store)]
+            wanted = [_run(home, chosen[0], target, store)]
         else:
             wanted = _since(home, store, since, workflow)
         stored = store.replay(wanted)
@@ -145,11 +145,15 @@ def _event(store: SqliteStore, name: str) -> EventRecord:
     raise UsageError(f"there is no event {name!r}; `changewire events --json` lists them")
 
 
-def _run(event: EventRecord, file: WorkflowFile, store: SqliteStore) -> RunRecord:
+def _run(home: Home, event: EventRecord, file: WorkflowFile, store: SqliteStore) -> RunRecord:
+    from changewire.actions.beginning import in_lane
     from changewire.state.records import RunRecord
 
     store.save_version(file.version, file.text)
-    return RunRecord("", file.name, file.version, event.id, _now())
+    run = RunRecord("", file.name, file.version, event.id, _now())
+    connections = [each.connection for each in home.triggers.values() if each.shown == event.trigger]
+    connection = connections[0] if connections else None
+    return run if file.workflow is None else in_lane(run, event, file.workflow, connection)
 
 
 def _since(home: Home, store: SqliteStore, since: datetime | None, workflow: str | None) -> list[RunRecord]:
@@ -159,7 +163,7 @@ def _since(home: Home, store: SqliteStore, since: datetime | None, workflow: str
     gone = {event.workflow for event in found} - home.workflows.keys()
     for name in sorted(gone):
         say(f"events of {name!r} are left out: there is no such workflow that can be used")
-    return [_run(event, home.workflows[event.workflow], store) for event in found if event.workflow not in gone]
+    return [_run(home, event, home.workflows[event.workflow], store) for event in found if event.workflow not in gone]
 
 
 def _show(options: Options, store: SqliteStore, ids: list[str], words: str, *, later: bool = True) -> None:

@@ -97,7 +97,12 @@ class Store(Protocol):
     # runs
 
     def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
-        """Claim up to ``limit`` runs that are due, earliest first; they are ``running`` from now on."""
+        """Claim up to ``limit`` runs that are due, earliest first; they are ``running`` from now on.
+
+        Those with a ``lane`` or an ``order_value`` only as far as other runs of their workflow allow; what is filtered
+        or cancelled for that is stored in the same transaction. A run that is ``paused`` takes no place in a lane, but
+        nothing of its ``order_value`` begins before it is finished.
+        """
 
     def next_run_after(self, now: datetime) -> datetime | None:
         """The next due time later than ``now`` of a run that could be claimed; None: there is none."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from changewire.clock import to_text
 from changewire.errors import StateError
-from changewire.state import rows
+from changewire.state import lanes, rows
 from changewire.state.polls import next_claim
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
@@ -23,8 +23,8 @@ def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transac
 
     def unit(transaction: Transaction) -> list[RunRecord]:
         claim = next_claim(transaction)
-        given = {"now": to_text(now), "limit": limit, "claim": claim, "lease_until": to_text(now + lease)}
-        claimed = transaction.execute("claim_runs", sql("claim_runs"), given).fetchall()
+        given = {"now": to_text(now), "claim": claim, "lease_until": to_text(now + lease)}
+        claimed = lanes.claim(limit, given, sql("claim_runs"), now)(transaction)
         return [rows.run_of(row[2:]) for row in sorted(claimed, key=lambda row: row[:2])]
 
     return unit

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import history, polls, rows, runs
+from changewire.state import history, lanes, polls, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -176,7 +176,9 @@ class SqliteStore:
     def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
         """See `Store.claim_runs`."""
         given = {"now": to_text(now)}
-        if not self._read(lambda connection: rows.read_all(connection, sql("any_due_run"), given)):
+        if not self._read(lambda connection: rows.read_all(connection, sql("any_due_run"), given)) and not self._read(
+            lambda connection: lanes.plan(connection, now)
+        ):
             return []
         return self._write(runs.claim_runs(now, limit, lease))
 
