@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from changewire.actions.beginning import in_lane
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
 from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
@@ -312,13 +313,14 @@ class Engine:
 
 def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
     """The run that an event starts. Its id follows from both, so that an event has one run of a workflow."""
-    return RunRecord(
+    run = RunRecord(
         id=make_id("run", event.id, trigger.workflow.name),
         workflow=trigger.workflow.name,
         version=trigger.version,
         event_id=event.id,
         created_at=now,
     )
+    return in_lane(run, event, trigger.workflow, trigger.connection)
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:

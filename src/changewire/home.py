@@ -186,6 +186,8 @@ class _Check:
         for unknown in unknown_names(self.workflow, self.home.known):
             tell = self._say if unknown.certain else self._warn
             tell(unknown.path, "unknown_name", unknown.message, unknown.suggestion)
+        if self.workflow.order_by is not None:
+            self._templates(self.workflow.order_by, ("order_by",))
         return triggers
 
     def _say(

@@ -23,6 +23,8 @@ def unknown_names(workflow: Workflow, known: Known) -> Iterator[NameProblem]:
     walk = _Walk(known, payload, ids, set(guards(workflow.when)))
     if workflow.when is not None:
         yield from name_problems(workflow.when, walk.names(), ("when",))
+    if workflow.order_by is not None:
+        yield from name_problems(workflow.order_by, walk.names(), ("order_by",))
     yield from walk.block(workflow.steps, ("steps",))
     handling = replace(walk, further={**walk.further, "failure": FAILURE})
     yield from handling.block(workflow.on_failure, ("on_failure",))

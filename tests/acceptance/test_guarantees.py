@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 
+from changewire.cli import root
 from changewire.sandbox import CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from changewire.testing import ManualClock
 from tests.support.homes import SETTINGS, connection, make_home, workflow
@@ -239,6 +241,12 @@ def test_guarantee_8_a_run_that_cannot_go_on_waits_for_a_person(watch: Make) -> 
     assert attempts == [("succeeded", 1), ("failed", 0)]
     watcher.poll(20)
     assert watcher.runs() == [("new", state, reason)]
+    ((run,),) = ask(watcher.home, "SELECT id FROM runs")
+    assert CliRunner().invoke(root, ["resume", run, "--home", str(watcher.home)]).exit_code == 0
+    watcher.poll()
+    assert ask(watcher.home, "SELECT address, attempt, state FROM attempts ORDER BY address, attempt") == [
+        ("steps/0", 1, "succeeded"), ("steps/1", 1, "failed"), ("steps/1", 2, "failed"),
+    ]  # fmt: skip
 
 
 def test_guarantee_9_the_budget_holds(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from changewire.actions.context import ActionContext
 from changewire.actions.definition import ActionType
 from changewire.actions.loading import load_actions
 from changewire.actions.pipeline import Runner
-from changewire.clock import Clock, to_text
+from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.environment import Environment
 from changewire.config.settings import HttpSettings, Settings
@@ -91,7 +91,7 @@ class Rig:
 
     def resume(self) -> None:
         """What ``changewire resume`` does: the paused run is due again."""
-        self.store._write(_resume)
+        assert self.store.resume(NOW, run_id="r1") == ["r1"]
 
     @property
     def reason(self) -> str | None:
@@ -119,9 +119,3 @@ class Rig:
 
     def action(self, name: str) -> ActionType:
         return self.actions[name]
-
-
-def _resume(transaction: Any) -> None:
-    transaction.execute(
-        "resume", "UPDATE runs SET state = 'pending', due_at = ?, claim = 0 WHERE id = 'r1'", (to_text(NOW),)
-    )

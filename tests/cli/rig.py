@@ -19,7 +19,10 @@ from changewire.daemon import Daemon
 from changewire.log import silent
 
 PROGRAM = [sys.executable, "-m", "changewire"]
-COMMANDS = ("init", "demo", "run", "validate", "test", "catalog", "status", "events", "runs", "call", "sandbox")
+COMMANDS = (
+    "init", "demo", "run", "validate", "test", "catalog", "status", "events", "runs", "resume", "cancel", "replay",
+    "reset", "prune", "call", "sandbox",
+)  # fmt: skip
 
 
 def changewire(*words: str | Path, **variables: str) -> Result:

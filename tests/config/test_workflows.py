@@ -134,8 +134,16 @@ BAD = [
     (T + S + "stpes: []", "3:1: unknown key 'stpes' (did you mean 'steps'?)"),
     (T + S + "name: a/b", "3:7: 'a/b' cannot be a name: leave out '/' and invisible characters"),
     (T + S + "name: 5", "3:7: 'name' must be text: write it in quotes"),
-    (T + S + "mode: queued", "3:1: 'mode' is not available yet: leave it out"),
-    (T + S + "order_by: x", "3:1: 'order_by' is not available yet: leave it out"),
+    (
+        T + S + "mode: queue",
+        "3:7: 'mode' cannot be 'queue': write parallel, single, restart or queued (did you mean 'queued'?)",
+    ),
+    (T + S + "max: 0", "3:6: 'max' must be at least 1, not 0"),
+    (T + S + "mode: queued\nmax: 2", "4:1: 'max' goes with mode: parallel, not with queued"),
+    (
+        T + S + "mode: single\norder_by: x",
+        "4:1: 'order_by' keeps every run, and mode: single does not: take parallel or queued",
+    ),
     (T + S + "batch: {}", "3:1: 'batch' is not available yet: leave it out"),
     ("trigger: {tpye: x, type: a.b}\n" + S, "1:11: unknown key 'tpye' (did you mean 'type'?)"),
     ("trigger: {type: zoom}\n" + S, "1:17: 'zoom' is not a type: write connector.name, such as zoom.get_meeting"),
@@ -241,12 +249,12 @@ def test_what_is_wrong_is_told_at_its_place(environment: Environment, text: str,
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(environment: Environment) -> None:
-    text = "mode: queued\ntrigger: {type: a.b, settle: 0}\nsteps:\n  - {wait: 5x}\n"
+    text = "nmae: x\ntrigger: {type: a.b, settle: 0}\nsteps:\n  - {wait: 5x}\n"
     text += "  - {use: a.x, with: {a: '${NO}'}}\nbatch: 5"
     with pytest.raises(ConfigError) as caught:
         workflow_from_text(text, environment, "a.yaml")
     assert [(p.line, p.code) for p in caught.value.problems] == [
-        (1, "not_available"),
+        (1, "unknown_key"),
         (2, "out_of_range"),
         (4, "wrong_value"),
         (5, "unset"),

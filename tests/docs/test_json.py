@@ -128,6 +128,17 @@ def test_init(reader: Reader, tmp_path: Path) -> None:
     _fits("init", found)
 
 
+def test_mending(reader: Reader) -> None:
+    event = reader.read("events")[0]["id"]
+    (run,) = reader.read(f"replay {event}")
+    _fits("runs", run)
+    assert (run["event"], run["replay"]) == (event, 1)
+    for found in reader.read("reset New --yes"):
+        _fits("reset", found)
+    (pruned,) = reader.read("prune")
+    _fits("prune", pruned)
+
+
 def test_sandbox(reader: Reader, tmp_path: Path) -> None:
     with Session(tmp_path) as session:
         running = session.start("changewire sandbox --port 0 --json", ['…"url"…'])

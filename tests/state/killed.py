@@ -1,6 +1,7 @@
 """Run as a program: does the same work again and again, and is killed at one write point further each time.
 
-Arguments: a database to start from, a folder for the outcomes. Prints one line for each point: its number and name.
+Arguments: a database to start from, a folder for the outcomes, which work. Prints one line for each point: its number
+and name.
 """
 
 from __future__ import annotations
@@ -31,7 +32,22 @@ def work(store: SqliteStore) -> None:
     assert store.commit_step(claimed.claim, attempt(), state=RunState.SUCCEEDED, finished_at=NOW)
 
 
-def work_until(path: Path, last: int) -> None:
+def mend(store: SqliteStore) -> None:
+    """What a person does: a paused run goes on, one that is under way is cancelled, two events are played again."""
+    assert store.resume(NOW) == ["r1"]
+    assert store.cancel("r2", NOW, "enough")
+    assert len(store.replay([run("", "e1"), run("", "e2")])) == 2
+
+
+def begin(store: SqliteStore) -> None:
+    """A run that begins ends the one before it and filters the one behind it."""
+    assert [one.id for one in store.claim_runs(NOW, 9, DAY)] == ["r2", "r3"]
+
+
+WORK = {"work": work, "mend": mend, "begin": begin}
+
+
+def work_until(path: Path, last: int, name: str) -> None:
     """Do the work, and die at the write point of this number."""
     numbers = count()
 
@@ -41,19 +57,19 @@ def work_until(path: Path, last: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store = SqliteStore(path, clock=SystemClock(), on_write=on_write)
-    store.open()
-    work(store)
+    store.open(take_over=name == "work")
+    WORK[name](store)
     store.close()
 
 
-def main(template: Path, folder: Path) -> None:
+def main(template: Path, folder: Path, name: str) -> None:
     """Fork a process for each point, until one comes to its end."""
     for number in count():
         path = folder / f"{number}.db"
         shutil.copy(template, path)
         child = os.fork()
         if child == 0:
-            work_until(path, number)
+            work_until(path, number, name)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
@@ -61,4 +77,4 @@ def main(template: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

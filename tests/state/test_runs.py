@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -103,6 +104,73 @@ def test_a_run_cannot_be_left_where_nobody_finds_it(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         store.finish_run("r1", 1, state, **given)
+
+
+def test_a_paused_run_that_is_resumed_is_due_with_all_that_it_did(store: Store) -> None:
+    with_events(store, [event("e1"), event("e2"), event("e3", workflow="v")],
+                [run("r1", "e1"), run("r2", "e2"), run("r3", "e3", workflow="v")])  # fmt: skip
+    for claimed in store.claim_runs(NOW, 3, MINUTE):
+        failed = attempt(run_id=claimed.id, state=AttemptState.FAILED, error="403")
+        assert store.commit_step(claimed.claim, failed, state=RunState.PAUSED, reason="403")
+    assert store.resume(NOW + MINUTE, run_id="r1") == ["r1"]
+    assert store.resume(NOW + MINUTE, run_id="r1") == [], "it is not paused any more"
+    assert store.resume(NOW + MINUTE, run_id="r9") == []
+    assert store.claim_runs(NOW, 3, MINUTE) == []
+    (again,) = store.claim_runs(NOW + MINUTE, 3, MINUTE)
+    assert (again.id, again.state, again.reason, again.started_at) == ("r1", "running", None, NOW)
+    assert [a.error for a in store.load_run("r1")[2]] == ["403"]
+    assert store.resume(NOW, workflow="v") == ["r3"]
+    assert store.resume(NOW) == ["r2"]
+
+
+@pytest.mark.parametrize("state", [None, RunState.RUNNING, RunState.WAITING, RunState.PAUSED])
+def test_a_cancelled_run_is_finished_and_whoever_worked_on_it_is_fenced(store: Store, state: RunState | None) -> None:
+    with_events(store, [event()], [run()])
+    claim = 0
+    if state is not None:
+        claim = store.claim_runs(NOW, 1, DAY)[0].claim
+        assert store.start_attempt(claim, attempt(state=AttemptState.RUNNING, started_at=NOW))
+    if state in (RunState.WAITING, RunState.PAUSED):
+        due = NOW if state is RunState.WAITING else None
+        assert store.finish_run("r1", claim, state, due_at=due)
+    assert store.cancel("r1", NOW + MINUTE, "enough")
+    found, _, attempts = store.load_run("r1")
+    assert (found.state, found.reason, found.finished_at, found.due_at, found.claim) == (
+        "cancelled", "enough", NOW + MINUTE, None, 0,
+    )  # fmt: skip
+    assert [(a.state, a.error) for a in attempts] == ([] if state is None else [("unknown", "enough")])
+    assert not store.commit_step(claim, attempt(), state=RunState.SUCCEEDED, finished_at=NOW)
+    assert store.claim_runs(NOW + DAY, 1, MINUTE) == []
+    assert not store.cancel("r1", NOW + DAY, "again")
+    assert not store.cancel("r9", NOW, "unknown")
+    assert store.resume(NOW) == []
+
+
+def test_a_replay_is_a_run_of_its_own_with_the_next_number(store: Store) -> None:
+    with_events(store, [event("e1"), event("e2")], [run("r1", "e1"), run("r2", "e2")])
+    wanted = [run("", "e1", version="v2"), run("", "e9"), run("", "e2", workflow="v")]
+    stored = store.replay(wanted)
+    assert [(r.event_id, r.workflow, r.version, r.replay) for r in stored] == [
+        ("e1", "w", "v2", 1),
+        ("e2", "v", "v1", 1),
+    ]
+    assert len({r.id for r in stored} | {"r1", "r2"}) == 4
+    (again,) = store.replay(wanted[:1])
+    assert (again.replay, again.id != stored[0].id) == (2, True)
+    assert store.load_run(again.id)[0] == replace(again, due_at=NOW)
+    assert [(h.run.event_id, h.run.replay) for h in store.runs()] == [
+        ("e1", 0), ("e2", 0), ("e1", 1), ("e2", 1), ("e1", 2),
+    ]  # fmt: skip
+
+
+def test_a_number_of_a_replay_is_never_given_again(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    (first,) = store.replay([run("")])
+    for claimed in store.claim_runs(NOW, 9, MINUTE):
+        store.finish_run(claimed.id, claimed.claim, RunState.SUCCEEDED, finished_at=NOW)
+    assert store.prune(NOW + DAY, 10 * DAY, timedelta(0)) == {"runs": 2, "events": 0}
+    (second,) = store.replay([run("")])
+    assert (second.replay, second.id != first.id) == (2, True)
 
 
 def test_an_unknown_run_is_told(store: Store) -> None:

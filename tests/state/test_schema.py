@@ -88,3 +88,19 @@ def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
 def test_a_script_is_cut_at_the_ends_of_its_statements() -> None:
     script = "-- a; b\nCREATE TABLE a (\n  x DEFAULT ';'\n);\nINSERT INTO a VALUES (1);\n"
     assert [s.splitlines()[-1] for s in statements(script)] == [");", "INSERT INTO a VALUES (1);"]
+
+
+def test_runs_of_a_database_without_replays_stay_as_they_are(connection: sqlite3.Connection, tmp_path: Path) -> None:
+    migrate(connection, tmp_path, {name: text for name, text in known().items() if name < "0002"})
+    connection.execute(
+        "INSERT INTO runs (seq, id, workflow, version, event_id, created_at, state, reason, due_at, claim)"
+        " VALUES (7, 'r1', 'w', 'v1', 'e1', '2026-11-21T10:00:00.000000Z', 'paused', 'why', NULL, 0)"
+    )
+    migrate(connection, tmp_path)
+    assert connection.execute("SELECT seq, id, event_id, state, reason, claim, replay FROM runs").fetchall() == [
+        (7, "r1", "e1", "paused", "why", 0, 0)
+    ]
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'runs' AND sql IS NOT NULL"
+    assert {"runs_created", "runs_of_workflow", "runs_finished", "runs_due", "runs_leased"} <= set(
+        names(connection, indexes)
+    )

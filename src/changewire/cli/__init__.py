@@ -11,6 +11,7 @@ from changewire.cli.catalog import catalog
 from changewire.cli.checking import validate
 from changewire.cli.history import events, runs
 from changewire.cli.making import init
+from changewire.cli.mending import cancel, prune, replay, reset, resume
 from changewire.cli.playing import demo, sandbox
 from changewire.cli.running import run
 from changewire.cli.status import status
@@ -36,7 +37,9 @@ def root() -> None:
     """
 
 
-for _command in (init, demo, run, validate, test, catalog, status, events, runs, call, sandbox):
+for _command in (
+    init, demo, run, validate, test, catalog, status, events, runs, resume, cancel, replay, reset, prune, call, sandbox,
+):  # fmt: skip
     root.add_command(_command)
 
 

@@ -79,13 +79,13 @@ def events(options: Options, since: datetime | None, workflow: str | None, limit
     """
     from changewire.state.views import event_view
 
-    store = _opened(options)
+    store = opened(options)
     if store is None:
         return 0
     with store:
         found = store.events(since=since, workflow=workflow, limit=_limit(options, limit, 50))
         if not found:
-            _tell_none(store, workflow, "event")
+            tell_none(store, workflow, "event")
         for event in found:
             if options.json:
                 print_json(event_view(event))
@@ -94,14 +94,16 @@ def events(options: Options, since: datetime | None, workflow: str | None, limit
     return 0
 
 
-def _opened(options: Options) -> SqliteStore | None:
+def opened(options: Options) -> SqliteStore | None:
+    """The store of the home; None, and said, where nothing was recorded so far."""
     store = open_store(options.find_home())
     if store is None:
         say("nothing was recorded in this home so far: start watching with `changewire run`")
     return store
 
 
-def _tell_none(store: SqliteStore, workflow: str | None, what: str) -> None:
+def tell_none(store: SqliteStore, workflow: str | None, what: str) -> None:
+    """Say that nothing fits. Raises UsageError where there is no such workflow."""
     known = {record.workflow for record in store.triggers(active=None)}
     if workflow is not None and workflow not in known:
         near = nearest(workflow, known)
@@ -154,19 +156,19 @@ def runs(
 ) -> int:
     """Show what was done, oldest first; with RUN (an id or its beginning) one run in detail.
 
-    With --json each line has id, workflow, event, state, reason, created_at, finished_at and steps (address, use,
-    state, attempts, output).
+    With --json each line has id, workflow, event, replay, state, reason, created_at, finished_at and steps (address,
+    use, state, attempts, output).
     """
     from changewire.state.records import RunState
     from changewire.state.views import run_view
 
     wanted = [RunState(state) for state in (*states, *(("failed", "paused") if failed else ()))] or None
-    store = _opened(options)
+    store = opened(options)
     if store is None:
         return 0
     with store:
         if run is not None:
-            found = [_named(store, run)]
+            found = [named_run(store, run)]
         else:
             found = store.runs(since=since, workflow=workflow, states=wanted, limit=_limit(options, limit, 50))
         if options.json:
@@ -177,11 +179,12 @@ def runs(
         elif found:
             _show_runs(found)
         if not found:
-            _tell_none(store, workflow, "run")
+            tell_none(store, workflow, "run")
     return 0
 
 
-def _named(store: SqliteStore, name: str) -> RunHistory:
+def named_run(store: SqliteStore, name: str) -> RunHistory:
+    """The run of that id, or with that beginning. Raises UsageError."""
     fitting = [history for history in store.runs() if history.run.id.startswith(name)]
     if len(fitting) == 1:
         return fitting[0]
@@ -210,8 +213,12 @@ def _show_runs(found: Sequence[RunHistory]) -> None:
 def _show_run(store: SqliteStore, history: RunHistory) -> None:
     run = history.run
     print_text(f"{run.id}  {run.workflow}  {run.state}")
+    if run.replay:
+        print_text(f"  replay {run.replay} of its event")
     if run.reason:
         print_text(f"  {run.reason}")
+    if run.state == "paused":
+        print_text(f"  mend what is wrong, then `changewire resume {run.id}` goes on from there")
     event = store.event(run.event_id)
     if event is not None:
         print_text("\nevent " + event.id)

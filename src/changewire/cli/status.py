@@ -53,7 +53,7 @@ def status(options: Options) -> int:
     home, now = load_home(options.find_home()), SystemClock().now()
     with open_store(home.path) or nullcontext() as store:
         records = list(_records(home, store, now))
-        daemon = _daemon(store, now)
+        daemon = daemon_view(store, now)
         counts = store.counts() if store else {}
     if options.json:
         print_json({"v": 1, "triggers": [_view(record) for record in records], "daemon": daemon})
@@ -63,6 +63,7 @@ def status(options: Options) -> int:
     paused = counts.get("runs", {}).get("paused", 0)
     if paused:
         say(f"{paused} run{'s' * (paused != 1)} paused, waiting for a person: `changewire runs --state paused`")
+        say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     return NEEDS_PERSON if paused or any(record.state in PEOPLE for record in records) else 0
 
 
@@ -111,7 +112,8 @@ def _view(record: TriggerRecord) -> dict[str, Any]:
     }
 
 
-def _daemon(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
+def daemon_view(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
+    """What is known of the daemon, and whether it is at work."""
     from changewire.clock import from_text
 
     info = (store.daemon_info() if store else None) or {}

@@ -79,7 +79,7 @@ def _listed(value: Any) -> Any:
 class Workflow(Strict):
     """What is watched, and what is done on each change."""
 
-    not_available: ClassVar = ("mode", "max", "order_by", "batch")
+    not_available: ClassVar = ("batch",)
 
     name: Name
     description: str = ""
@@ -90,6 +90,18 @@ class Workflow(Strict):
     steps: tuple[Step, ...]
     on_failure: tuple[Step, ...] = ()  # when a run failed, from what is stored of it
     timeout: Interval | None = None  # of a run, from its start, waits included; None: as long as it takes
+    mode: Literal["parallel", "single", "restart", "queued"] = "parallel"  # how runs at the same time get along
+    max: Annotated[Whole, Field(ge=1)] | None = None  # with parallel: how many at once; None: any number
+    order_by: Text | None = None  # an expression; runs of one value go one at a time, in order; None: no order
+
+    @model_validator(mode="after")
+    def _lanes(self) -> Workflow:
+        if self.max is not None and self.mode != "parallel":
+            raise refused(f"'max' goes with mode: parallel, not with {self.mode}", code="conflict", at=("max",))
+        if self.order_by is not None and self.mode in {"single", "restart"}:
+            message = f"'order_by' keeps every run, and mode: {self.mode} does not: take parallel or queued"
+            raise refused(message, code="conflict", at=("order_by",))
+        return self
 
     @model_validator(mode="after")
     def _unique(self) -> Workflow:

@@ -97,7 +97,12 @@ class Store(Protocol):
     # runs
 
     def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
-        """Claim up to ``limit`` runs that are due, earliest first; they are ``running`` from now on."""
+        """Claim up to ``limit`` runs that are due, earliest first; they are ``running`` from now on.
+
+        Those with a ``lane`` or an ``order_value`` only as far as other runs of their workflow allow; what is filtered
+        or cancelled for that is stored in the same transaction. A run that is ``paused`` takes no place in a lane, but
+        nothing of its ``order_value`` begins before it is finished.
+        """
 
     def next_run_after(self, now: datetime) -> datetime | None:
         """The next due time later than ``now`` of a run that could be claimed; None: there is none."""
@@ -149,6 +154,24 @@ class Store(Protocol):
         finished_at: datetime | None = None,
     ) -> bool:
         """End the claim on a run without a step; arguments as for `commit_step`. False where fenced."""
+
+    # what people do with runs; safe beside a daemon that works with the same file
+
+    def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
+        """Make paused runs due at ``now``: the one of this id, those of a workflow, or all. The ids of those that
+        were paused. A resumed run goes on from the step that failed, with a new series of attempts.
+        """
+
+    def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
+        """End a run that is not finished and the claim on it; an attempt under way is *unknown* from now on.
+
+        False, and nothing done, where it is finished or there is no such run.
+        """
+
+    def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
+        """Store further runs of events, all or none. Each gets the next number of its event as ``replay`` and an id
+        that follows from it; those of events that are not there are left out. The runs as they were stored.
+        """
 
     # workflow texts
 

@@ -107,28 +107,91 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 
 -- name: put_run
-INSERT INTO runs (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (event_id, workflow) DO NOTHING
+INSERT INTO runs
+    (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, replay,
+    lane, lane_max, order_value)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (event_id, workflow, replay) DO NOTHING
+
+-- name: count_replay
+UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
+
+-- name: resume_runs
+UPDATE runs SET state = 'pending', reason = NULL, due_at = :now
+WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
+RETURNING id
+
+-- name: cancel_run
+UPDATE runs SET
+    state = 'cancelled', reason = :reason, finished_at = :now, due_at = NULL, claim = 0, lease_until = NULL,
+    slot = 0
+WHERE id = :run_id AND state IN ('pending', 'running', 'waiting', 'paused')
+
+-- name: cancel_attempts
+UPDATE attempts SET state = 'unknown', error = :reason, finished_at = :now
+WHERE run_id = :run_id AND state = 'running'
 
 -- name: any_due_run
 SELECT 1 FROM runs
-WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND due_at <= :now LIMIT 1
+WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at <= :now LIMIT 1
+
+-- name: due_runs
+SELECT due_at, seq FROM runs
+WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at <= :now
+ORDER BY due_at, seq LIMIT :limit
+
+-- name: lanes_due
+SELECT DISTINCT workflow FROM runs INDEXED BY runs_due_in_lanes
+WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at <= :now
+
+-- name: lane_slots
+SELECT count(*), min(id) FROM runs WHERE workflow = :workflow AND slot = 1
+
+-- name: lane_candidates
+SELECT seq, id, workflow, due_at, lane, lane_max, started_at IS NOT NULL, slot FROM runs AS run
+WHERE workflow = :workflow AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting', 'paused')
+    AND claim = 0 AND state <> 'paused' AND due_at <= :now
+    AND (slot = 1 OR order_value IS NULL OR seq IN (
+        SELECT min(seq) FROM runs INDEXED BY runs_ordered
+        WHERE workflow = :workflow AND order_value IS NOT NULL
+            AND state IN ('pending', 'running', 'waiting', 'paused')
+        GROUP BY order_value
+    ) AND NOT EXISTS (
+        SELECT 1 FROM runs AS other
+        WHERE other.workflow = :workflow AND other.slot = 1 AND other.order_value = run.order_value
+    ))
+ORDER BY slot DESC, seq LIMIT 1000
+
+-- name: filter_run
+UPDATE runs SET state = 'filtered', reason = :reason, finished_at = :now, due_at = NULL WHERE seq = :seq
+
+-- name: supersede_runs
+UPDATE runs SET
+    state = 'cancelled', reason = :reason, finished_at = :now, due_at = NULL, claim = 0, lease_until = NULL,
+    slot = 0
+WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE workflow = :workflow AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting', 'paused')
+        AND seq < :seq
+    UNION SELECT seq FROM runs WHERE workflow = :workflow AND slot = 1 AND seq < :seq
+)
+RETURNING id
 
 -- name: next_run_due
-SELECT min(due_at) FROM runs
-WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND due_at > :now
+SELECT min(due_at) FROM (
+    SELECT min(due_at) AS due_at FROM runs
+    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at > :now
+    UNION ALL
+    SELECT min(due_at) FROM runs
+    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at > :now
+)
 
 -- name: claim_runs
 UPDATE runs SET
-    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now)
-WHERE seq IN (
-    SELECT seq FROM runs
-    WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND due_at <= :now
-    ORDER BY due_at, seq LIMIT :limit
-)
+    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1
+WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim
+    due_at, claim, replay, lane, lane_max, order_value
 
 -- name: hold_run
 UPDATE runs SET lease_until = coalesce(:lease_until, lease_until)
@@ -136,7 +199,8 @@ WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: leave_run
 UPDATE runs SET
-    state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL
+    state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL,
+    slot = iif(:state IN ('pending', 'waiting'), slot, 0)
 WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt

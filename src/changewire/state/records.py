@@ -42,6 +42,15 @@ class RunState(StrEnum):
         return self in {self.SUCCEEDED, self.FAILED, self.FILTERED, self.CANCELLED}
 
 
+class Lane(StrEnum):
+    """How runs of one workflow get along, in the words of its ``mode``."""
+
+    PARALLEL = "parallel"  # at the same time, up to `lane_max`
+    SINGLE = "single"  # one that would begin while another is not finished is filtered
+    RESTART = "restart"  # one that begins cancels those before it
+    QUEUED = "queued"  # one after the other
+
+
 class AttemptState(StrEnum):
     """What became of one try of a step."""
 
@@ -135,6 +144,10 @@ class RunRecord:
     finished_at: datetime | None = None
     due_at: datetime | None = None  # None: due since `created_at`, or finished or paused
     claim: int = 0  # whose work it is now; 0: nobody's
+    replay: int = 0  # which time the event was played again; 0: the run that it started itself
+    lane: Lane | None = None  # None: it need not mind other runs of its workflow
+    lane_max: int | None = None  # with PARALLEL: how many at once; None: any number
+    order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
 
 
 @dataclass(slots=True)

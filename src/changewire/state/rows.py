@@ -14,6 +14,7 @@ from changewire.state.records import (
     AttemptRecord,
     AttemptState,
     EventRecord,
+    Lane,
     PollCommit,
     RunRecord,
     RunState,
@@ -30,7 +31,10 @@ TRIGGER_COLUMNS = (
 EVENT_COLUMNS = (
     'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill'
 )
-RUN_COLUMNS = "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim"
+RUN_COLUMNS = (
+    "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
+    "lane, lane_max, order_value"
+)
 ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
 
 Row = Iterable[Any]
@@ -101,6 +105,7 @@ def run_of(row: Row) -> RunRecord:
     record = RunRecord(*row)
     record.created_at = from_text(str(record.created_at))
     record.state = RunState(record.state)
+    record.lane = None if record.lane is None else Lane(record.lane)
     for name in ("started_at", "finished_at", "due_at"):
         setattr(record, name, moment(getattr(record, name)))
     return record
@@ -113,7 +118,8 @@ def run_row(record: RunRecord) -> tuple[Any, ...]:
         due = record.created_at
     head = (record.id, record.workflow, record.version, record.event_id, to_text(record.created_at))
     times = (text(record.started_at), text(record.finished_at), text(due))
-    return (*head, str(record.state), shown(record.reason), *times)
+    lane = (None if record.lane is None else str(record.lane), record.lane_max, record.order_value)
+    return (*head, str(record.state), shown(record.reason), *times, record.replay, *lane)
 
 
 def attempt_of(row: Row) -> AttemptRecord:

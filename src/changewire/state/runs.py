@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from changewire.clock import to_text
 from changewire.errors import StateError
-from changewire.state import rows
+from changewire.state import lanes, rows
 from changewire.state.polls import next_claim
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
 from changewire.state.writer import Transaction
+from changewire.values import make_id
 
 
 def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transaction], list[RunRecord]]:
@@ -21,8 +23,8 @@ def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transac
 
     def unit(transaction: Transaction) -> list[RunRecord]:
         claim = next_claim(transaction)
-        given = {"now": to_text(now), "limit": limit, "claim": claim, "lease_until": to_text(now + lease)}
-        claimed = transaction.execute("claim_runs", sql("claim_runs"), given).fetchall()
+        given = {"now": to_text(now), "claim": claim, "lease_until": to_text(now + lease)}
+        claimed = lanes.claim(limit, given, sql("claim_runs"), now)(transaction)
         return [rows.run_of(row[2:]) for row in sorted(claimed, key=lambda row: row[:2])]
 
     return unit
@@ -84,6 +86,45 @@ def leave_run(
 
     def unit(transaction: Transaction) -> bool:
         return transaction.execute("leave_run", sql("leave_run"), given).rowcount == 1
+
+    return unit
+
+
+def resume(now: datetime, run_id: str | None, workflow: str | None) -> Callable[[Transaction], list[str]]:
+    """See `Store.resume`."""
+    given = {"now": to_text(now), "run_id": run_id, "workflow": workflow}
+
+    def unit(transaction: Transaction) -> list[str]:
+        return [row[0] for row in transaction.execute("resume.runs", sql("resume_runs"), given).fetchall()]
+
+    return unit
+
+
+def cancel(run_id: str, now: datetime, reason: str) -> Callable[[Transaction], bool]:
+    """See `Store.cancel`."""
+    given = {"run_id": run_id, "now": to_text(now), "reason": rows.shown(reason)}
+
+    def unit(transaction: Transaction) -> bool:
+        if transaction.execute("cancel.run", sql("cancel_run"), given).rowcount != 1:
+            return False
+        transaction.execute("cancel.attempts", sql("cancel_attempts"), given)
+        return True
+
+    return unit
+
+
+def replay(wanted: Sequence[RunRecord]) -> Callable[[Transaction], list[RunRecord]]:
+    """See `Store.replay`."""
+
+    def unit(transaction: Transaction) -> list[RunRecord]:
+        stored = []
+        for run in wanted:
+            counted = transaction.execute("replay.count", sql("count_replay"), (run.event_id,)).fetchall()
+            for (number,) in counted:  # none where the event was pruned meanwhile
+                made = replace(run, id=make_id("run", run.event_id, run.workflow, number), replay=number)
+                transaction.execute("replay.run", sql("put_run"), rows.run_row(made))
+                stored.append(made)
+        return stored
 
     return unit
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import history, polls, rows, runs
+from changewire.state import history, lanes, polls, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -176,7 +176,9 @@ class SqliteStore:
     def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
         """See `Store.claim_runs`."""
         given = {"now": to_text(now)}
-        if not self._read(lambda connection: rows.read_all(connection, sql("any_due_run"), given)):
+        if not self._read(lambda connection: rows.read_all(connection, sql("any_due_run"), given)) and not self._read(
+            lambda connection: lanes.plan(connection, now)
+        ):
             return []
         return self._write(runs.claim_runs(now, limit, lease))
 
@@ -229,6 +231,18 @@ class SqliteStore:
     ) -> bool:
         """See `Store.finish_run`."""
         return self._write(runs.leave_run(run_id, claim, state, reason, due_at, finished_at))
+
+    def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
+        """See `Store.resume`."""
+        return self._write(runs.resume(now, run_id, workflow))
+
+    def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
+        """See `Store.cancel`."""
+        return self._write(runs.cancel(run_id, now, reason))
+
+    def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
+        """See `Store.replay`."""
+        return self._write(runs.replay(wanted))
 
     # workflow texts
 

@@ -51,6 +51,7 @@ def run_view(history: RunHistory) -> dict[str, Json]:
         "id": run.id,
         "workflow": run.workflow,
         "event": run.event_id,
+        "replay": run.replay,
         "state": str(run.state),
         "reason": run.reason,
         "created_at": to_text(run.created_at),
