@@ -1,8 +1,15 @@
 """What holds for all tests."""
 
+import signal
+
 import pytest
 
 from changewire import secret
+
+# A shell that starts something in the background has it ignore Ctrl-C, and all its children inherit that; the tests
+# press Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -58,8 +58,10 @@ def test_one_that_fails_pauses_the_run_and_a_resumed_one_does_only_what_is_left(
     together(server, "a", "b", failing="b")
     rig = make(tmp_path, make_rig, server, f"steps: [{{{LOOP}}}]")
     assert play(rig)[0] is RunState.PAUSED
-    assert sorted(server.calls) == ["a", "b"]
-    assert shown(rig) == "steps/0:r steps/0[0]/do/0:s steps/0[1]/do/0:f"
+    # the other iteration finishes the step that it is at; it may have begun its last one before the failure was told
+    assert sorted(server.calls) in (["a", "b"], ["a", "after", "b"])
+    assert shown(rig).split()[:2] == ["steps/0:r", "steps/0[0]/do/0:s"]
+    assert shown(rig).split()[-1] == "steps/0[1]/do/0:f"
     assert str(rig.reason).startswith("steps/0[1]/do/0 (http.hit): gone: ")
     rig.resume()
     assert play(rig)[0] is RunState.SUCCEEDED
