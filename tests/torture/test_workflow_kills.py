@@ -24,5 +24,5 @@ def test_killed_three_hundred_times_every_step_is_done_once(tmp_path: Path) -> N
             break
     points = {point.partition(":")[0] for point in killed if point}
     assert points >= {"start_attempt.run", "start_attempt.before", "start_attempt.attempt", "begin", "commit"}
-    assert points >= {"claim_runs", "leave_run", "commit_step.attempt", "open.runs"}
+    assert points >= {"claim_runs.claim", "leave_run", "commit_step.attempt", "open.runs"}
     assert len(killed) >= KILLS
