@@ -133,6 +133,32 @@ def test_me_is_the_user_that_the_connection_names(tmp_path: Path) -> None:
     assert trigger.reader.parameters["user_id"] == "robin@example.org"
 
 
+TWO = connection(URL) + connection(URL, "other").replace("plan: business", "shre: 1")
+
+
+def test_a_broken_connection_is_not_silently_replaced_by_another(tmp_path: Path) -> None:
+    home = load_home(write_home(tmp_path, TWO, good=GOOD), {})
+    assert home.triggers == {}
+    assert home.problems[-1].message == (
+        "connection 'other' may be meant, and it cannot be used: say which, `connection: work`"
+    )
+
+
+@pytest.mark.parametrize("text", ["x: [", connection(URL).replace("plan: business", "shre: 1")])
+def test_connections_that_break_later_stay_as_they_were(tmp_path: Path, text: str) -> None:
+    first = load_home(write_home(tmp_path, connection(URL), good=GOOD), {})
+    second = load_home(write_home(tmp_path, text, good=GOOD), {}, previous=first)
+    assert list(second.triggers) == list(first.triggers)
+    assert second.connections == first.connections
+    assert [problem.file for problem in second.problems] == ["config/connections.yaml"]
+
+
+def test_a_workflow_is_found_by_the_path_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = load_home(write_home(tmp_path, connection(URL), good=GOOD), {})
+    monkeypatch.chdir(tmp_path)
+    assert home.workflow("config/workflows/good.yaml") is home.workflow("./config/workflows/good.yaml")
+
+
 def test_what_is_watched_makes_the_memory_and_what_only_tunes_does_not(tmp_path: Path) -> None:
     def mark(text: str) -> str:
         write_home(tmp_path, connection(URL), good=text)

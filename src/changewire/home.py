@@ -15,11 +15,13 @@ from changewire.actions.advice import step_warnings
 from changewire.actions.checking import wrong_steps
 from changewire.catalog import Catalog, load_catalog
 from changewire.config.calls import wrong_calls
+from changewire.config.connections import FILE as CONNECTIONS
 from changewire.config.connections import Connection, load_connections
 from changewire.config.environment import Environment
 from changewire.config.settings import Settings, load_settings
 from changewire.config.steps import ActionStep
 from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile, load_workflows
+from changewire.config.yaml_files import read_yaml
 from changewire.connectors.definition import load_connector
 from changewire.connectors.fitting import unfit_connections
 from changewire.errors import ChangewireError, ConfigError, Problem, UsageError, nearest
@@ -91,10 +93,10 @@ class Home:
     def workflow(self, name: str) -> WorkflowFile:
         """The usable workflow of that name or file. Raises UsageError with the nearest name."""
         for known, file in self.workflows.items():
-            if name in (known, file.path.stem, file.path.name, str(file.path)):
+            if name in (known, file.path.stem, file.path.name) or Path(name).resolve() == file.path.resolve():
                 return file
         for broken in self.broken:
-            if name in (broken.name, broken.file, Path(broken.file).name):
+            if name in (broken.name, broken.file, Path(broken.file).name, Path(broken.file).stem):
                 raise ConfigError(broken.problems)
         near = nearest(name, self.workflows)
         hint = f"; did you mean {near!r}?" if near else ""
@@ -111,6 +113,8 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     unfit = unfit_connections(path, connections)
     connections = {name: one for name, one in connections.items() if name not in unfit}
     wrong_connections = {**wrong_connections, **unfit}
+    if previous is not None:
+        connections, wrong_connections = _last_good(previous.connections, connections, wrong_connections, problems)
     home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
     files, unread = load_workflows(path, environment)
     home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found), *unread]
@@ -120,6 +124,18 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     if previous is not None:
         _keep_last_good(home, previous)
     return home
+
+
+def _last_good(
+    previous: Mapping[str, Connection],
+    connections: Mapping[str, Connection],
+    wrong: Mapping[str, list[Problem]],
+    problems: Sequence[Problem],
+) -> tuple[dict[str, Connection], dict[str, list[Problem]]]:
+    """Connections that broke since stay as they were; all of them where the file cannot be read at all."""
+    unreadable = bool(problems) and not connections and not wrong
+    kept = {name: one for name, one in previous.items() if unreadable or name in wrong}
+    return {**kept, **connections}, {name: found for name, found in wrong.items() if name not in kept}
 
 
 def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> None:
@@ -281,8 +297,14 @@ class _Check:
         if name is not None:
             return self._named_connection(name, connector, (*at, "connection"))
         fitting = [each.name for each in known.values() if each.connector == connector]
-        if len(fitting) == 1:
+        if len(fitting) == 1 and (broken := self._may_be_meant(connector)) is None:
             return fitting[0]
+        if len(fitting) == 1:
+            message = (
+                f"connection {broken!r} may be meant, and it cannot be used: say which, `connection: {fitting[0]}`"
+            )
+            self._say(at, "ambiguous_connection", message)
+            return None
         title = load_connector(connector).title
         if fitting:
             message = f"there are several connections for {title}: say which, `connection: {fitting[0]}`"
@@ -291,6 +313,17 @@ class _Check:
             self._say(at, "no_connection", f"the connection for {title} cannot be used; see its problems above")
         else:
             self._say(at, "no_connection", f"there is no connection for {title}: add one to config/connections.yaml")
+        return None
+
+    def _may_be_meant(self, connector: str) -> str | None:
+        """A connection that cannot be used and that is for ``connector``, as far as it can be read."""
+        if not self.wrong_connections:
+            return None
+        written = read_yaml(self.home.path / CONNECTIONS).data
+        for name in self.wrong_connections:
+            entry = written.get(name)
+            if not isinstance(entry, dict) or entry.get("connector", connector) == connector:
+                return name
         return None
 
     def _named_connection(self, name: str, connector: str, at: tuple[str | int, ...]) -> str | None:

@@ -123,20 +123,23 @@ def _renew() -> None:
     _forms = tuple(sorted(set().union(*known), key=len, reverse=True))
 
 
-def mask(text: str) -> str:
-    """``text`` with every known secret, also encoded ones, replaced by ``***``."""
+def mask(text: str, at_least: int = 0) -> str:
+    """``text`` with every known secret, also encoded ones, replaced by ``***``; those under ``at_least`` stay."""
     for form in _forms:
+        if len(form) < at_least:
+            break  # they are sorted, the longest first
         if form in text:
             text = text.replace(form, STARS)
     return text
 
 
-def mask_data(data: Any) -> Any:
+def mask_data(data: Any, at_least: int = 0) -> Any:
     """The same for plain JSON data; `Secret` objects become ``***``."""
     if isinstance(data, str):
-        return mask(data)
+        return mask(data, at_least)
     if isinstance(data, dict):
-        return {mask(k) if isinstance(k, str) else k: mask_data(v) for k, v in data.items()}
+        masked = {key: mask_data(value, at_least) for key, value in data.items()}
+        return {mask(k, at_least) if isinstance(k, str) else k: value for k, value in masked.items()}
     if isinstance(data, list | tuple):
-        return [mask_data(v) for v in data]
+        return [mask_data(v, at_least) for v in data]
     return STARS if isinstance(data, Secret) else data
