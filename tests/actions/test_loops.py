@@ -104,7 +104,9 @@ def test_a_lost_claim_ends_all_iterations(tmp_path: Path, make_rig: Callable[...
     claimed = rig.store.claim_runs(rig.clock.now(), 1, DAY)[0]
     server.on("/a", lambda seen: _take_over(rig))
     assert rig.runner().advance("r1", claimed.claim) is None
-    assert "after" not in server.calls[2:]
+    # the other iteration may have begun its last step before the claim was lost; nothing is begun after that
+    assert "c" not in server.calls
+    assert server.calls.count("after") <= 1
     server.close()
 
 

@@ -46,7 +46,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 WORD = 8
-"""Characters under which a secret may be an ordinary word: in what a source answers it stays; workflows decide by it."""
+"""Characters under which a secret may be an ordinary word: in what a source answers it stays, for `when` to see."""
 
 
 def text(value: datetime | None) -> str | None:
