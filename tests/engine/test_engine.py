@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from changewire.engine import DETAILS, Outcome
+from changewire.engine import DETAILS, FRESH_MOST, Outcome
 from changewire.sandbox import Sandbox
 from changewire.state.records import TriggerState
 from tests.engine.rig import USER, Rig, workflow
@@ -132,7 +132,7 @@ def test_a_preview_changes_nothing(sandbox: Sandbox, rig: Make) -> None:
     new = rig(new=MEETINGS)
     new.poll()
     sandbox.control("create_meeting", user_id=USER, topic="Seen twice")
-    new.clock.advance(1)
+    new.clock.advance(FRESH_MOST + 1)
     (trigger,) = new.home.triggers.values()
     assert [e.payload["meeting"]["topic"] for e in new.engine.preview(trigger)] == ["Seen twice"]
     assert new.events == []
