@@ -21,7 +21,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"known"},
     {"naming"},
     {"home"},
-    {"engine", "dispatcher"},
+    {"engine", "dispatcher", "mending"},
     {"daemon"},
     {"cli", "demo"},
     {"__main__"},

@@ -13,15 +13,25 @@ from enum import StrEnum
 from changewire.actions.beginning import in_lane
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
-from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
+from changewire.errors import (
+    ApiError,
+    ChangewireError,
+    CredentialError,
+    DelayedError,
+    FailureClass,
+    PollError,
+    StateError,
+)
 from changewire.home import Home, Trigger
 from changewire.log import Log
 from changewire.paths import MISSING, get, parse_path
 from changewire.secret import mask
+from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import (
     Claimed,
     EventRecord,
+    Paused,
     PollCommit,
     RunRecord,
     TriggerRecord,
@@ -93,6 +103,8 @@ class Engine:
             return Outcome.DELAYED
         except StateError:
             raise
+        except CredentialError as error:
+            return self._refused(claimed, now, error)
         except Exception as error:
             return self._failed(trigger, record, claimed, now, error)
         return self._commit(trigger, record, claimed, now, found)
@@ -231,6 +243,7 @@ class Engine:
             runs=[run_for(event, trigger, done) for event in found.events],
             lag_ms=lag,
             lag_p99_ms=lag_p99,
+            mends=trigger.connection if _on_trial(record) else None,
         )
         if not self._store.commit_poll(commit):
             self._log(
@@ -242,7 +255,17 @@ class Engine:
         self._tell(trigger, record, found)
         return Outcome.UNCHANGED if found.reading.unchanged else Outcome.STORED
 
+    def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
+        """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
+        record = pauses.refusal(error, now)
+        paused = self._store.pause(record, now, by=(claimed.trigger_id, claimed.claim))
+        if paused is Paused.NEW:
+            self._log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
+        return Outcome.FENCED if paused is Paused.FENCED else Outcome.FAILED
+
     def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
+        if _on_trial(record):
+            self._tell_mended(trigger.connection)
         if record.failures >= self.home.settings.alert_after:
             self._log(
                 "trigger_recovered",
@@ -280,6 +303,7 @@ class Engine:
             next_due = max(next_due, error.retry_at)
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         waiting = failure.permanent
+        answered = _on_trial(record) and failure.answered
         kept = self._store.commit_poll(
             PollCommit(
                 trigger_id=trigger.id,
@@ -294,13 +318,22 @@ class Engine:
                 failures=failures,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
+                mends=trigger.connection if answered else None,
             )
         )
+        if answered and kept:
+            self._tell_mended(trigger.connection)
+        elif _on_trial(record):
+            self._store.put_off_pause(trigger.connection, None, done)
         if failures in (1, self.home.settings.alert_after):
             word = "poll_failed" if failures == 1 else "trigger_failing"
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
         return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _tell_mended(self, connection: str) -> None:
+        words = f"connection {connection!r} is accepted again: what waited for it goes on"
+        self._log("connection_mended", words, connection=connection)
 
     def _lag(self, trigger_id: str, now: datetime, due_at: datetime) -> tuple[float, float]:
         lag = max(0.0, (now - due_at).total_seconds() * 1000)
@@ -321,6 +354,11 @@ def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
         created_at=now,
     )
     return in_lane(run, event, trigger.workflow, trigger.connection)
+
+
+def _on_trial(record: TriggerRecord) -> bool:
+    """Whether a trigger is polled although its credentials were refused the last time: to see if they are mended."""
+    return record.state is TriggerState.SUSPENDED and record.error_class == FailureClass.CREDENTIAL
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:

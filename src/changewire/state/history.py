@@ -82,6 +82,7 @@ def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return {
         "triggers": dict(rows.read_all(connection, states)),
         "runs": dict(rows.read_all(connection, "SELECT state, count(*) FROM runs GROUP BY state")),
+        "held": dict(rows.read_all(connection, sql("count_held"))),
         "events": {"stored": rows.read_all(connection, "SELECT count(*) FROM events")[0][0]},
     }
 
