@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from changewire.state import rows
+from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunHistory, RunState, TriggerRecord
 from changewire.values import dumps_text
 
