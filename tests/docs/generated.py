@@ -73,7 +73,7 @@ def trigger_types() -> Iterator[str]:
         yield kind.description
         yield ""
         yield from _parameters(kind.parameters)
-        yield f"Event types: {_event_types(kind)}. Payload: {_codes(kind.payload)}."
+        yield f"Event types: {_codes(kind.event_types)}. Payload: {_codes(kind.payload)}."
         yield ""
 
 
@@ -118,15 +118,6 @@ def _yaml(value: object) -> str:
 
 def _cell(text: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", text.strip().rstrip("."))
-
-
-def _event_types(kind: TriggerType) -> str:
-    """The words in single quotes, without those that are asked for, and plain ones."""
-    text = kind.event_type
-    if "{{" not in text:
-        return f"`{text}`"
-    words = re.findall(r"(?<!=)\{\{ *'(\w+)' if|else '(\w+)'", text)
-    return _codes(dict.fromkeys(a or b for a, b in words))
 
 
 def _outputs(action: ActionType) -> str:
