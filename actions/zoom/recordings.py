@@ -50,7 +50,7 @@ def download_transcript(context: ActionContext, values: Mapping[str, Json]) -> J
 
 def _download_all(context: ActionContext, values: Mapping[str, Any], types: list[str]) -> dict[str, Json]:
     client = _client(context)
-    path = f"/meetings/{encode_segment(values['meeting_id'], uuid=True)}/recordings"
+    path = f"/meetings/{encode_segment(values['meetingId'], uuid=True)}/recordings"
     recording = client.send(Request("GET", path, label="LIGHT"), deadline=context.deadline).data
     if not isinstance(recording, dict) or not isinstance(recording.get("recording_files"), list):
         raise ApiError("the answer has no list 'recording_files'", FailureClass.BROKEN)

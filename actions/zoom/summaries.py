@@ -24,7 +24,7 @@ def download_summary(context: ActionContext, values: Mapping[str, Json]) -> Json
     values = revealed(dict(values))
     if context.client is None:
         raise UsageError("zoom.download_summary needs a connection of zoom")
-    uuid = _uuid(context, context.client, str(values["meeting_id"]))
+    uuid = _uuid(context, context.client, str(values["meetingId"]))
     summary = _ask(context, context.client, f"/meetings/{encode_segment(uuid, uuid=True)}/meeting_summary", "LIGHT")
     names = {
         "topic": summary.get("meeting_topic"),

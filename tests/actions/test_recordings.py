@@ -223,7 +223,7 @@ def test_other_hosts_are_not_asked(rig: Rig) -> None:
 
 
 def test_all_files_of_a_recording_are_downloaded_in_one_step(zoom: Rig, sandbox: Sandbox) -> None:
-    told = do(zoom, "download_recordings", meeting_id=RECORDED)
+    told = do(zoom, "download_recordings", meetingId=RECORDED)
     assert [file["file_type"] for file in told["files"]] == ["MP4", "M4A", "TRANSCRIPT"]
     assert told["processing"] == []
     assert sorted(file["path"] for file in told["files"]) == [f"state/downloads/{name}" for name in files(zoom)]
@@ -231,7 +231,7 @@ def test_all_files_of_a_recording_are_downloaded_in_one_step(zoom: Rig, sandbox:
     assert all(Path(file["path"]).parent.name == told["folder"] for file in told["files"])
     before = asked(sandbox, "/rec/")
 
-    again = do(zoom, "download_recordings", meeting_id=told["uuid"], folder="{topic}/{date}")
+    again = do(zoom, "download_recordings", meetingId=told["uuid"], folder="{topic}/{date}")
     assert [file["path"] for file in again["files"]] == [file["path"] for file in told["files"]]
     assert not any(file["downloaded"] for file in again["files"])
     assert asked(sandbox, "/rec/") == before
@@ -241,17 +241,17 @@ def test_some_types_are_downloaded_and_what_is_still_made_is_named(zoom: Rig, sa
     sandbox.control("add_recording_file", meeting_id=RECORDED, file_type="CHAT", status="processing")
     for kind in ("TIMELINE", "CC"):  # these have no id
         sandbox.control("add_recording_file", meeting_id=RECORDED, file_type=kind)
-    told = do(zoom, "download_recordings", meeting_id=RECORDED, types=["m4a", "chat", "timeline", "cc"], folder="x/y")
+    told = do(zoom, "download_recordings", meetingId=RECORDED, types=["m4a", "chat", "timeline", "cc"], folder="x/y")
     assert [file["file_type"] for file in told["files"]] == ["M4A", "TIMELINE", "CC"]
     assert told["processing"] == ["CHAT"]
     assert all(name.startswith("x/y/") for name in files(zoom))
-    again = do(zoom, "download_recordings", meeting_id=RECORDED, types=["TIMELINE", "CC"])
+    again = do(zoom, "download_recordings", meetingId=RECORDED, types=["TIMELINE", "CC"])
     assert [file["downloaded"] for file in again["files"]] == [False, False]
 
 
 def test_the_voices_of_participants_are_downloaded_by_their_names(zoom: Rig, sandbox: Sandbox) -> None:
     sandbox.control("add_participant_audio", meeting_id=RECORDED, name="../Dana")
-    told = do(zoom, "download_recordings", meeting_id=RECORDED, types=["M4A"], folder="")
+    told = do(zoom, "download_recordings", meetingId=RECORDED, types=["M4A"], folder="")
     assert len(told["files"]) == 2
     assert any(name.startswith("Audio only - .._Dana-") and name.endswith(".m4a") for name in files(zoom))
 
@@ -259,22 +259,22 @@ def test_the_voices_of_participants_are_downloaded_by_their_names(zoom: Rig, san
 def test_one_bad_file_does_not_keep_the_others_away(zoom: Rig, sandbox: Sandbox) -> None:
     sandbox.control("faults", match="/rec/", kind="html_200", times=2)  # once more with a new token
     with pytest.raises(ApiError, match=r"1 of 3 files could not be downloaded, the others are there: .*a web page"):
-        do(zoom, "download_recordings", meeting_id=RECORDED)
+        do(zoom, "download_recordings", meetingId=RECORDED)
     assert len(files(zoom)) == 2
-    told = do(zoom, "download_recordings", meeting_id=RECORDED)
+    told = do(zoom, "download_recordings", meetingId=RECORDED)
     assert sorted(file["downloaded"] for file in told["files"]) == [False, False, True]
 
 
 def test_files_are_named_as_zoom_suggests_where_it_does(zoom: Rig, sandbox: Sandbox) -> None:
     sandbox.control("switch", download_names=True)
-    do(zoom, "download_recordings", meeting_id=RECORDED, folder="", types=["MP4"])
+    do(zoom, "download_recordings", meetingId=RECORDED, folder="", types=["MP4"])
     (name,) = files(zoom)
     assert name.startswith("GMT20")
     assert name.endswith("_Recording.mp4")
 
 
 def test_the_transcript_alone(zoom: Rig, sandbox: Sandbox) -> None:
-    told = do(zoom, "download_transcript", meeting_id=RECORDED, folder="{date}")
+    told = do(zoom, "download_transcript", meetingId=RECORDED, folder="{date}")
     assert (zoom.home / told["path"]).read_text().startswith("WEBVTT")
     assert (told["path"][-4:], told["file_type"]) == (".vtt", "TRANSCRIPT")
     assert len(files(zoom)) == 1
@@ -289,14 +289,14 @@ def test_a_transcript_that_is_not_there_yet_is_worth_another_try(
     if status is not None:
         sandbox.control("add_recording_file", meeting_id=number, file_type="TRANSCRIPT", status=status)
     with pytest.raises(ApiError, match=r"the transcript of 'New one' (is still being|has not been) made") as caught:
-        do(zoom, "download_transcript", meeting_id=number)
+        do(zoom, "download_transcript", meetingId=number)
     assert caught.value.failure is FailureClass.NOT_YET
 
 
 def test_a_meeting_without_a_recording_has_none_yet(zoom: Rig, sandbox: Sandbox) -> None:
     number = sandbox.control("create_meeting", user_id=OWNER_EMAIL, topic="New one")["meeting_id"]
     with pytest.raises(ApiError) as caught:
-        do(zoom, "download_recordings", meeting_id=number)
+        do(zoom, "download_recordings", meetingId=number)
     assert caught.value.failure is FailureClass.NOT_YET
 
 

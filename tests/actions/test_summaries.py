@@ -17,7 +17,7 @@ from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL
 from tests.actions.rig import Rig, connection
 
 HELD = 85512340003
-PARTS = {
+PARTS: dict[str, Any] = {
     "summary_title": "Rollout <script>alert(1)</script>",
     "summary_overview": "The customer asked for a *plan*.\n# And more",
     "summary_details": [
@@ -83,7 +83,7 @@ def held(sandbox: Sandbox, content: str = "x", **fields: Any) -> tuple[str, dict
 
 def test_a_summary_becomes_a_markdown_file_in_which_all_of_it_is_text(zoom: Rig, sandbox: Sandbox) -> None:
     uuid, stored = held(sandbox, **PARTS)
-    told = download(zoom, meeting_id=uuid, folder="{topic}")
+    told = download(zoom, meetingId=uuid, folder="{topic}")
     text = (zoom.home / told["path"]).read_text()
     assert text == WRITTEN.format(start=stored["meeting_start_time"], end=stored["meeting_end_time"])
     day = stored["meeting_start_time"][:10]
@@ -94,16 +94,16 @@ def test_a_summary_becomes_a_markdown_file_in_which_all_of_it_is_text(zoom: Rig,
 def test_a_number_means_the_latest_session(zoom: Rig, sandbox: Sandbox) -> None:
     sandbox.control("clock", advance_s=3600)
     uuid, _ = held(sandbox, **PARTS)
-    assert download(zoom, meeting_id=f"{HELD}"[:3] + " " + f"{HELD}"[3:])["uuid"] == uuid
+    assert download(zoom, meetingId=f"{HELD}"[:3] + " " + f"{HELD}"[3:])["uuid"] == uuid
 
 
 def test_the_same_summary_is_one_file_and_another_one_is_another(zoom: Rig, sandbox: Sandbox) -> None:
     uuid, _ = held(sandbox, **PARTS)
-    first = download(zoom, meeting_id=uuid, file_name="x.md")["path"]
-    assert download(zoom, meeting_id=uuid, file_name="x.md")["path"] == first
+    first = download(zoom, meetingId=uuid, file_name="x.md")["path"]
+    assert download(zoom, meetingId=uuid, file_name="x.md")["path"] == first
     sandbox.control("edit_summary", uuid=uuid, summary_title="Another title", edited_summary={"next_steps": ["None"]})
-    assert download(zoom, meeting_id=uuid, file_name="x.md")["path"] == "state/downloads/x (2).md"
-    assert download(zoom, meeting_id=uuid, file_name="x.md", overwrite=True)["path"] == first
+    assert download(zoom, meetingId=uuid, file_name="x.md")["path"] == "state/downloads/x (2).md"
+    assert download(zoom, meetingId=uuid, file_name="x.md", overwrite=True)["path"] == first
     text = (zoom.home / first).read_text()
     assert text.startswith("# Another title\n")
     assert text.endswith("## Next steps\n\n- None\n")
@@ -113,14 +113,14 @@ def test_where_only_the_text_was_edited_the_text_counts(zoom: Rig, sandbox: Sand
     uuid, _ = held(sandbox, **PARTS)
     sandbox.control("clock", advance_s=60)
     sandbox.control("edit_summary", uuid=uuid, content="## New\n- **one** [x](javascript:y)\n<img src=x>")
-    text = (zoom.home / download(zoom, meeting_id=uuid)["path"]).read_text()
+    text = (zoom.home / download(zoom, meetingId=uuid)["path"]).read_text()
     assert text.endswith("\n\n## New\n- **one** &#91;x&#93;(javascript:y)\n&lt;img src=x>\n")
     assert "Overview" not in text
 
 
 def test_a_summary_without_parts_is_its_text(zoom: Rig, sandbox: Sandbox) -> None:
     uuid, _ = held(sandbox, content="All went well.\n- one")
-    assert (zoom.home / download(zoom, meeting_id=uuid)["path"]).read_text().endswith("\n\nAll went well.\n- one\n")
+    assert (zoom.home / download(zoom, meetingId=uuid)["path"]).read_text().endswith("\n\nAll went well.\n- one\n")
 
 
 def test_a_summary_that_is_not_there_yet_is_worth_another_try(zoom: Rig, sandbox: Sandbox) -> None:
@@ -128,7 +128,7 @@ def test_a_summary_that_is_not_there_yet_is_worth_another_try(zoom: Rig, sandbox
     number = sandbox.control("create_meeting", user_id=OWNER_EMAIL, topic="New")["meeting_id"]
     for meeting in (uuid, number):
         with pytest.raises(ApiError) as caught:
-            download(zoom, meeting_id=meeting)
+            download(zoom, meetingId=meeting)
         assert caught.value.failure is FailureClass.NOT_YET
 
 
@@ -137,7 +137,7 @@ def test_a_summary_that_is_not_there_yet_is_worth_another_try(zoom: Rig, sandbox
 )
 def test_odd_forms_are_written_all_the_same(zoom: Rig, sandbox: Sandbox, odd: Any) -> None:
     uuid, _ = held(sandbox, **(PARTS | {"edited_summary": None} | odd))
-    assert download(zoom, meeting_id=uuid)["size"] > 0
+    assert download(zoom, meetingId=uuid)["size"] > 0
 
 
 def tokens(text: str) -> list[Token]:

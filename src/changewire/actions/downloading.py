@@ -62,13 +62,17 @@ def download(context: ActionContext, client: Client, wanted: Wanted) -> dict[str
             return _told(found, downloaded=False)
         part = Part(path)
         info = _fetch(context, client, wanted, part)
-        sha256 = digest_file(path)
+        content = info.size, digest_file(path)
+
+        def note_and_take(place: Path) -> None:
+            # The other way round somebody could find the part gone and the file not yet known, and download it again.
+            if key is not None:
+                known.put(key, _known(context.home, place, path, info, content[1]), context.clock.now())
+            part.take(place)
+
         place = place_below(root, wanted.folder, file_name(wanted, info))
-        place = put(root, place, (info.size, sha256), overwrite=wanted.overwrite, write=part.take)
-        file = _known(context.home, place, info, sha256)
-        if key is not None:
-            known.put(key, file, context.clock.now())
-    return _told(file, downloaded=True)
+        place = put(root, place, content, overwrite=wanted.overwrite, write=note_and_take)
+        return _told(_known(context.home, place, place, info, content[1]), downloaded=True)
 
 
 def stands(home: Path, file: KnownFile) -> bool:
@@ -168,9 +172,9 @@ def _places(path: Path) -> Iterator[Path]:
         yield path.with_name(f"{path.stem} ({number}){path.suffix}")
 
 
-def _known(home: Path, place: Path, info: DownloadInfo, sha256: str) -> KnownFile:
-    path = str(place.relative_to(home))
-    return KnownFile(path, info.size, sha256, info.content_type, place.stat().st_mtime_ns)
+def _known(home: Path, place: Path, path: Path, info: DownloadInfo, sha256: str) -> KnownFile:
+    """A file at ``path`` that is, or is to be, at ``place``; moving it does not change its time."""
+    return KnownFile(str(place.relative_to(home)), info.size, sha256, info.content_type, path.stat().st_mtime_ns)
 
 
 def _told(file: KnownFile, *, downloaded: bool) -> dict[str, Json]:

@@ -39,9 +39,10 @@ class Switches:
     ``page_token_life_s``: life of a page token. ``download_denied``: refusal as 401 JSON or as an
     HTTP 200 page. ``download_ranges``: parts of a file under a strong or weak entity tag, or whole
     files only. ``download_names``: suggest a file name. ``download_redirect``: an extra hop,
-    perhaps under another host name. ``hop_needs_auth``: whether that hop wants the token again. ``one_person_meetings``: whether a
-    session with one participant lists that one. ``participants_delay_s``: end of session to the
-    rows' appearance. ``processing_delay_s``: from there to durations other than 0.
+    perhaps under another host name. ``hop_needs_auth``: whether that hop wants the token again.
+    ``one_person_meetings``: whether a session with one participant lists that one.
+    ``participants_delay_s``: end of session to the rows' appearance. ``processing_delay_s``: from
+    there to durations other than 0.
     ``recording_delay_s``: end of session to completed files, ``transcript_delay_s``: from there
     to the completed transcript; None leaves both to control calls. ``recordings_to_inclusive``:
     whether the ``to`` day belongs to the window. ``report_future_days``: list the whole month.
