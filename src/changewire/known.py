@@ -54,4 +54,6 @@ def _payload_of(kind: TriggerType) -> Shape:
         )
     except ChangewireError:
         return ANYTHING
+    if isinstance(kind.payload, str):  # an expression: what it gives is not the type's to say
+        return ANYTHING
     return payload_shape(event.payload, sampled=kind.connector != "http")

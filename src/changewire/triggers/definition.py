@@ -24,6 +24,18 @@ SHAPE = ("items", "key", "status", "created_at", "ready", "paging", "new_items",
 """Keys whose value, and those of `compare`, may as a whole be one template on ``parameters``, worked out once."""
 
 
+_POLLED: tuple[str, ...] = (
+    "lookup",
+    "window",
+    "paging",
+    "items",
+    "empty_when",
+    "new_items",
+    "created_at",
+    "happened_at",
+    "status",
+)
+_POLLED += ("absences", "compare", "detail")
 INTERVAL = {
     "type": "number",
     "min": 0.01,
@@ -215,10 +227,11 @@ class TriggerType(_Part):
     title: str
     description: str
     connector: str = ""  # default: the part of `type` before the dot
+    source: Literal["internal"] | None = None  # raised inside, see `changewire.feeding`; None: `request` polls
     needs: Needs = Needs()
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     lookup: Lookup | None = None
-    request: RequestSpec
+    request: RequestSpec | None = None  # None only with `source`
     window: Window | None = None
     paging: Paging | None = None  # None: one request is the whole answer
     items: PathText = ""  # where the items are; empty: the whole answer is the one item
@@ -234,7 +247,7 @@ class TriggerType(_Part):
     compare: Compare = Compare()
     detail: Detail | None = None
     event_type: str
-    payload: dict[str, Any]
+    payload: dict[str, Any] | Expression
     sample: Json  # one item as the API answers it
     sample_lookup: dict[str, Any] = Field(default_factory=dict)
     sample_detail: dict[str, Any] | None = None
@@ -246,14 +259,26 @@ class TriggerType(_Part):
     def _long_form(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "shape" in data:
             return data
-        shape = {key: data[key] for key in SHAPE if _is_template(data.get(key))}
+        shape = {key: data[key] for key in SHAPE if _is_template(data.get(key)) and "source" not in data}
         inner = data.get("compare")
         if isinstance(inner, dict) and (templates := {k: v for k, v in inner.items() if _is_template(v)}):
             shape["compare"] = templates
-        if isinstance(parameters := data.get("parameters", {}), dict):
+        if "source" in data:
+            data = {"key": "key", "kind": "created", **data}
+        elif isinstance(parameters := data.get("parameters", {}), dict):
             data = {**data, "parameters": {**parameters, "interval": INTERVAL}}
         connector = data.get("connector", str(data.get("type", "")).partition(".")[0])
         return {**shaped(data, shape, _defaults(data)), "connector": connector, "shape": shape}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TriggerType:
+        if (self.request is None) is (self.source is None):
+            raise ValueError("write either `request`, what to ask, or `source: internal`: events are raised inside")
+        fields = type(self).model_fields
+        wrong = [name for name in _POLLED if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+        if self.source is not None and wrong:
+            raise ValueError(f"`{wrong[0]}` belongs to a `request`; with `source: internal` there is none")
+        return self
 
     @model_validator(mode="after")
     def _status_has_a_field(self) -> TriggerType:
