@@ -14,13 +14,12 @@ from changewire.config.connections import ApiKeyAuth, BasicAuth, BearerAuth, Con
 from changewire.connectors.definition import Connector
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.routes import split_url
-from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 from changewire.secret import learn, mask
 from changewire.values import loads
 
 EARLY_S = 60.0  # a token is renewed so long before it ends
-REMEMBER_S = {FailureClass.CREDENTIAL: 30.0}  # how long a failed sign-in answers for the next ones
-REMEMBER_OTHER_S = 2.0
+REMEMBER_S = 2.0  # how long a failed sign-in answers for the next ones: those that were under way with it
 FORCED_S = 5.0  # an API that refuses every new token is not asked for another one more often
 MAX_BYTES = 65536
 
@@ -43,6 +42,9 @@ class Auth(Protocol):
     def refused(self, credentials: Credentials) -> bool:
         """The API did not accept ``credentials``: forget them. True when others can be had."""
 
+    def sign_in(self) -> bool:
+        """Sign in anew, whatever is remembered. False where there is nothing to sign in to. Raises ApiError."""
+
 
 class FixedAuth:
     """Credentials that never change: none, a bearer token, a user name and password, or an API key."""
@@ -56,6 +58,10 @@ class FixedAuth:
 
     def refused(self, credentials: Credentials) -> bool:
         """There are no others."""
+        return False
+
+    def sign_in(self) -> bool:
+        """There is no sign-in."""
         return False
 
 
@@ -97,6 +103,13 @@ class ServerToServer:
             self._forced_at, self._current = now, None
             return True
 
+    def sign_in(self) -> bool:
+        """A new token, also right after a sign-in that failed."""
+        with self._lock:
+            self._failure = None
+            self._renew(None)
+        return True
+
     def _renew(self, deadline: float | None) -> Credentials:
         now = self._clock.monotonic()
         if self._failure is not None and now < self._failure_until:
@@ -105,7 +118,7 @@ class ServerToServer:
             token, lifetime, region = self._ask(deadline)
         except ApiError as error:
             self._failure = error
-            self._failure_until = now + REMEMBER_S.get(error.failure, REMEMBER_OTHER_S)
+            self._failure_until = now + REMEMBER_S
             raise
         self._failure = None
         self._renew_at = now + max(lifetime - EARLY_S, lifetime / 2)
@@ -149,7 +162,9 @@ class ServerToServer:
             return ApiError(f"{start}; it is tried again", FailureClass.TRANSIENT, status=status)
         advice = "check account_id, client_id and client_secret in connections.yaml, and that the app is activated"
         text = None if code is None else str(code)
-        return ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=text, reason="sign_in")
+        name = self._connection.name
+        refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=text, reason="sign_in")
+        return CredentialError.of(refusal, name, advice)
 
 
 def make_auth(connection: Connection, connector: Connector, fetcher: Fetcher, clock: Clock) -> Auth:
@@ -178,6 +193,8 @@ def basic(user: str, password: str) -> str:
 
 def _again(error: ApiError) -> ApiError:
     """The same failure for the next caller, without the first one's traceback."""
+    if isinstance(error, CredentialError):
+        return CredentialError.of(error, error.connection, error.advice, by_request=error.by_request)
     return ApiError(
         str(error),
         error.failure,

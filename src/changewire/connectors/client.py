@@ -21,7 +21,8 @@ from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.messages import Answer, Request, encode_query
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
-from changewire.errors import ApiError, FailureClass, UsageError, nearest
+from changewire.connectors.standing import Standing
+from changewire.errors import ApiError, CredentialError, FailureClass, UsageError, nearest
 
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 
@@ -61,6 +62,7 @@ class Client:
         self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock)
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
+        self._standing = Standing()
         self._base_now: _Base | None = None
 
     def send(self, request: Request, *, deadline: float | None = None, max_bytes: int | None = None) -> Answer:
@@ -76,7 +78,8 @@ class Client:
             credentials, reply = self._exchange(request, deadline, max_bytes)
             failure = judge(self.connector, request, reply.status, reply.body)
         if failure is not None:
-            raise self._error(request, failure, reply.headers)
+            raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
+        self._standing.accepted(request.path)
         return Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
 
     def send_shared(
@@ -120,6 +123,10 @@ class Client:
         if isinstance(outcome, Failure):
             raise self._error(request, outcome, headers)
         return outcome
+
+    def sign_in(self) -> bool:
+        """Sign in anew. False where the connection has no sign-in, so only a request can tell. Raises ApiError."""
+        return self._auth.sign_in()
 
     def close(self) -> None:
         """Close all connections."""
@@ -205,7 +212,9 @@ class Client:
         """True for origins that may see the credentials."""
         return origin == self._home or host_allowed(origin, self.connector.download_hosts)
 
-    def _error(self, request: Request, failure: Failure, headers: Mapping[str, str]) -> ApiError:
+    def _error(
+        self, request: Request, failure: Failure, headers: Mapping[str, str], body: bytes | None = None
+    ) -> ApiError:
         now = self._clock.now()
         until = retry_at(failure, headers, now, self.budget.span(request.label))
         if failure.failure is FailureClass.RATE and until is not None:
@@ -213,7 +222,25 @@ class Client:
                 self.budget.forbid_user(request.user, (request.method, request.path), until)
             else:
                 self.budget.forbid(request.label, until, daily=failure.reason == "daily")
-        return failure.error(self.connector, self.name, request.path, until)
+        return failure.error(self.connector, self.name, request.path, until, body)
+
+    def _doubted(self, request: Request, failure: Failure, error: ApiError) -> ApiError:
+        """``error``, as one of the whole connection where its credentials are in doubt."""
+        if failure.failure is not FailureClass.CREDENTIAL:
+            return error
+        if failure.reason == "token" and self._shown_to(request.path) and self._standing.in_doubt(request.path):
+            advice = failure.advice or "check the connection's credentials"
+            return CredentialError.of(error, self.name, advice, by_request=True)
+        return error
+
+    def _shown_to(self, path: str) -> bool:
+        """Whether a request to ``path`` carries credentials of this connection."""
+        if self.connection.auth.type == "none":
+            return False
+        if path.startswith("/"):
+            return True
+        origin, _ = split_url(path)
+        return self._base_now is not None and origin == self._base_now.origin
 
 
 class Clients:
