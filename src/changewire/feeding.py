@@ -23,10 +23,9 @@ from changewire.home import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, Raised, RunRecord
-from changewire.triggers.comparing import Scope
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticing import Noticed, item_key
-from changewire.triggers.payloads import make_event
+from changewire.triggers.payloads import make_events
 from changewire.values import Json, make_id
 
 MOST_HOPS = 8
@@ -52,11 +51,9 @@ class Feeder:
         failed: ChangewireError | None = None
         for trigger in self._home().fed_by(raised.type):
             try:
-                event = event_for(trigger, raised, now)
+                taken += [(trigger, event) for event in events_for(trigger, raised, now)]
             except ChangewireError as error:
                 failed = error
-            else:
-                taken += [] if event is None else [(trigger, event)]
         runs = [run_for(event, trigger, now) for trigger, event in taken]
         new = set(self._store.feed([event for _, event in taken], runs))
         for trigger, event in taken:
@@ -87,27 +84,32 @@ def _too_long(raised: Raised) -> str:
     )
 
 
-def event_for(trigger: Trigger, raised: Raised, now: datetime) -> EventRecord | None:
-    """The event that ``raised`` is for a trigger of its type; None: it is not for this one."""
-    scope = trigger.reader.scope(now)
-    ready = trigger.watch.kind.ready
+def events_for(trigger: Trigger, raised: Raised, now: datetime) -> list[EventRecord]:
+    """The events that ``raised`` is for a trigger of its type, mostly one; none where it is not for this one."""
+    ready, scope = trigger.watch.kind.ready, trigger.reader.scope(now)
     item = dict(raised.item)
     if ready is not None and not EXPRESSIONS.condition(ready, {**scope, "item": item}):
-        return None
-    event = _event(trigger, item, scope, now)
-    mark = make_id("evt", trigger.id, "raised", raised.id)
-    return replace(event, id=mark, chain=list(raised.chain), cause=raised.cause)
+        return []
+    return [
+        replace(
+            event,
+            id=make_id("evt", trigger.id, "raised", raised.id, event.event_type),
+            chain=list(raised.chain),
+            cause=raised.cause,
+        )
+        for event in _events(trigger, item, now)
+    ]
 
 
-def sample_of(trigger: Trigger, now: datetime) -> EventRecord:
-    """The event that the sample of a fed trigger's type is for it."""
-    return _event(trigger, trigger.watch.kind.sample, trigger.reader.scope(now), now)
+def samples_of(trigger: Trigger, now: datetime) -> list[EventRecord]:
+    """The events that the sample of a fed trigger's type is for it."""
+    return _events(trigger, trigger.watch.kind.sample, now)
 
 
-def _event(trigger: Trigger, item: Json, scope: Scope, now: datetime) -> EventRecord:
-    kind = trigger.watch.kind
-    return make_event(
-        Noticed(item_key(item, kind, scope), item, None, (), (), None),
+def _events(trigger: Trigger, item: Json, now: datetime) -> list[EventRecord]:
+    kind, scope = trigger.watch.kind, trigger.reader.scope(now)
+    return make_events(
+        Noticed(item_key(item, kind, scope), "created", item, None, (), (), None),
         kind,
         scope,
         trigger_id=trigger.id,

@@ -75,7 +75,8 @@ def trigger_types() -> Iterator[str]:
         yield ""
         yield from _parameters(kind.parameters)
         payload = "free" if isinstance(kind.payload, str) else _codes(kind.payload)
-        yield f"Event types: {_event_types(kind)}. Payload: {payload}."
+        words = "free" if any("{{" in word for word in kind.event_types) else _codes(kind.event_types)
+        yield f"Event types: {words}. Payload: {payload}."
         yield ""
 
 
@@ -120,17 +121,6 @@ def _yaml(value: object) -> str:
 
 def _cell(text: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", text.strip().rstrip("."))
-
-
-def _event_types(kind: TriggerType) -> str:
-    """The words in single quotes, without those that are asked for, and plain ones."""
-    text = kind.event_type
-    if "{{" not in text:
-        return f"`{text}`"
-    if "'" not in text:
-        return "free"
-    words = re.findall(r"(?<!=)\{\{ *'(\w+)' if|else '(\w+)'", text)
-    return _codes(dict.fromkeys(a or b for a, b in words))
 
 
 def _outputs(action: ActionType) -> str:

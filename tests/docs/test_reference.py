@@ -21,6 +21,7 @@ from changewire.triggers.expressions import EXPRESSIONS, Change
 from tests.docs.pages import DOCS, PAGES, tables
 
 MODULES = (
+    "changewire.triggers.counting",
     "changewire.triggers.definition",
     "changewire.config.workflows",
     "changewire.config.steps",
@@ -46,7 +47,7 @@ def _models() -> dict[str, type[BaseModel]]:
     for path in MORE:
         module, _, name = path.rpartition(".")
         found[path] = getattr(importlib.import_module(module), name)
-    hidden = {"_Part", "_Auth", "ConnectionEntry"}
+    hidden = {"Part", "_Part", "_Auth", "ConnectionEntry"}
     return {path: model for path, model in found.items() if path.rpartition(".")[2] not in hidden}
 
 
@@ -104,7 +105,7 @@ TOLD = dict(tables((DOCS / "reference" / "paths-and-expressions.md").read_text()
 
 def test_every_filter_of_ours_is_documented() -> None:
     assert {row[0].strip("`") for row in TOLD["changewire.templates"]} == set(FILTERS)
-    here = {"fields", "as_fields", "entries", "added", "removed", "edited", "moved"}
+    here = {"fields", "as_fields", "entries", "added", "removed", "edited", "moved", "became"}
     assert {row[0].strip("`") for row in TOLD["changewire.triggers.expressions"]} == here
 
 
