@@ -37,6 +37,17 @@ class Origin:
     chain: tuple[str, ...]  # names of the workflows whose events led here, this one last
 
 
+class Progress(Protocol):
+    """Who is told how far a download has come."""
+
+    def __call__(self, what: str, done: int, total: int | None, /) -> None:
+        """``done`` bytes of ``what`` are there, of ``total``; None: nobody knows how many there will be."""
+
+
+def untold(what: str, done: int, total: int | None, /) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True)
 class ActionContext:
     """The surroundings of one attempt."""
@@ -53,3 +64,4 @@ class ActionContext:
     origin: Origin | None = None  # None: it was done by hand
     feed: Feed | None = None  # None: nobody watches for what is raised
     look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try
+    progress: Progress = untold
