@@ -17,6 +17,7 @@ from changewire.connectors.client import Clients
 from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
 from changewire.engine import Engine, Outcome, trigger_records
 from changewire.errors import ChangewireError, StateError
+from changewire.feeding import Feeder
 from changewire.home import Home, load_home
 from changewire.log import Log
 from changewire.state.lock import HomeLock
@@ -60,6 +61,7 @@ class Daemon:
         self._crowded = False
         self._clients = Clients(self.home.connections, clock, self.home.settings)
         self._engine = Engine(self.home, self.store, self._clients, clock, log)
+        self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -205,6 +207,7 @@ class Daemon:
             home=self.path,
             log=self._log,
             workflows=self.home.workflows,
+            feed=self._feeder.feed,
         )
 
     def _watch(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from changewire.connectors.definition import Paging
-from changewire.triggers.definition import TriggerType
+from changewire.triggers.definition import RequestSpec, TriggerType
 from changewire.triggers.loading import load_trigger_types
 
 GOOD = """\
@@ -153,14 +153,16 @@ kind: created
 sample: {id: 1}
 """
 
-    def kind(self, tmp_path: Path, text: str) -> TriggerType:
+    def kind(self, tmp_path: Path, text: str) -> tuple[TriggerType, RequestSpec]:
         assert problems(tmp_path, text) == []
-        return load_trigger_types([tmp_path])[0]["zoom.thing"]
+        kind = load_trigger_types([tmp_path])[0]["zoom.thing"]
+        assert kind.request is not None
+        return kind, kind.request
 
     def test_say_path_label_pages_and_scopes(self, tmp_path: Path) -> None:
-        kind = self.kind(tmp_path, self.TEXT)
-        assert (kind.request.path, kind.request.label) == ("/users/{user_id}/meetings", "MEDIUM")
-        assert kind.request.query == {"page_size": "{{ parameters.page_size }}"}
+        kind, request = self.kind(tmp_path, self.TEXT)
+        assert (request.path, request.label) == ("/users/{user_id}/meetings", "MEDIUM")
+        assert request.query == {"page_size": "{{ parameters.page_size }}"}
         assert kind.paging == Paging(kind="token")
         assert kind.needs.scopes.granular == ("meeting:read:list_meetings", "meeting:read:list_meetings:admin")
         assert kind.parameters["user_id"].default == "me"
@@ -168,16 +170,16 @@ sample: {id: 1}
         assert (size.type, size.default, size.max, size.tuning) == ("integer", 30, 300, True)
 
     def test_say_nothing_of_pages_where_there_is_one_item(self, tmp_path: Path) -> None:
-        kind = self.kind(tmp_path, self.TEXT.replace("items: meetings\n", "").replace("key: id", "key: id"))
-        assert (kind.paging, kind.request.query) == (None, {})
+        kind, request = self.kind(tmp_path, self.TEXT.replace("items: meetings\n", "").replace("key: id", "key: id"))
+        assert (kind.paging, request.query) == (None, {})
         assert "page_size" not in kind.parameters
 
     def test_yield_to_what_is_written(self, tmp_path: Path) -> None:
         more = "parameters: {user_id: {required: true}, page_size: {default: 7}}\nneeds: {plan: business}\n"
         text = self.TEXT.replace("parameters: {user_id: }\n", more)
         text = text.replace("{operation: meetings}", "{operation: MEETINGS, label: HEAVY, path: '/users/x/meetings'}")
-        kind = self.kind(tmp_path, text.replace("/users/x/", "/users/{user_id:uuid}/"))
-        assert (kind.request.path, kind.request.label) == ("/users/{user_id:uuid}/meetings", "HEAVY")
+        kind, request = self.kind(tmp_path, text.replace("/users/x/", "/users/{user_id:uuid}/"))
+        assert (request.path, request.label) == ("/users/{user_id:uuid}/meetings", "HEAVY")
         assert (kind.parameters["user_id"].required, kind.parameters["user_id"].default) == (True, None)
         assert (kind.parameters["page_size"].default, kind.parameters["page_size"].max) == (7, 300)
         assert kind.needs.plan == "business"
@@ -185,7 +187,7 @@ sample: {id: 1}
 
     def test_of_further_requests_are_noted(self, tmp_path: Path) -> None:
         text = self.TEXT.replace("items:", "detail: {operation: user, path: '/users/{item.host_id}'}\nitems:")
-        (note,) = self.kind(tmp_path, text).needs.notes
+        (note,) = self.kind(tmp_path, text)[0].needs.notes
         assert note == "Also user:read:user or user:read:user:admin with granular scopes: get a user."
 
     @pytest.mark.parametrize(

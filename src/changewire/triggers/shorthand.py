@@ -44,8 +44,8 @@ def with_defaults(data: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(given, dict):
         common = load_connector(connector).parameters if connector in connector_names() else {}
         words = {name: _parameter(one, common.get(name, {})) for name, one in given.items()}
-        found["parameters"] = words | {"interval": INTERVAL}
-    return found
+        found["parameters"] = words | ({} if "source" in data else {"interval": INTERVAL})
+    return {"key": "key", "kind": "created", **found} if "source" in data else found
 
 
 def _names_operation(part: Any) -> bool:
@@ -123,7 +123,7 @@ def long_form(data: Mapping[str, Any]) -> dict[str, Any]:
     found.setdefault("event_type", str(data.get("type", "")).rpartition(".")[2])
     flat = data.get("fields")
     payload = data.get("payload", {} if flat else "item")
-    if isinstance(payload, str):
+    if isinstance(payload, str) and "{{" not in payload:
         payload = _payload(payload, data.get("kind"))
     if isinstance(payload, dict) and isinstance(flat, dict):
         payload = {**payload, **{name: _field(name, empty) for name, empty in flat.items()}}
