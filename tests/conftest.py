@@ -1,10 +1,15 @@
 """What holds for all tests."""
 
+import os
 import signal
 
 import pytest
 
 from changewire import secret
+
+os.environ["PYTHON_KEYRING_BACKEND"] = (
+    "keyring.backends.fail.Keyring"  # the keyring of whoever runs them stays as it is
+)
 
 # A shell that starts something in the background has it ignore Ctrl-C, and all its children inherit that; the tests
 # press Ctrl-C.
