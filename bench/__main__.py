@@ -27,6 +27,7 @@ THREADS = Settings().workers.polls  # of the plain loop: as many as the engine h
 SIZE = 20_000  # bytes of a document
 SATURATED = (100, 20)  # workflows and triggers in each: more polls are due than can be done
 CROWD = (2_000, 5)
+PARTS = ("load", "saturated", "latency", "crowd", "runs", "memory")
 WORKERS_END_WITHIN_S = 150.0
 Figures = dict[str, Any]
 
@@ -37,7 +38,7 @@ def main() -> int:
     figures: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="changewire-bench-") as folder, _serving() as server:
         bench = Bench(Path(folder), server, quick=options.quick)
-        for name in options.only or ("load", "saturated", "latency", "crowd"):
+        for name in options.only or PARTS:
             print(f"measuring: {name}", file=sys.stderr)
             figures[name] = getattr(bench, name)()
     if options.json:
@@ -89,6 +90,21 @@ class Bench:
         """10,000 triggers that are polled every minute, from a cold start."""
         home = self._home("crowd", *CROWD, "60s", "1000/0")
         return _work("crowd", home=str(home), seconds=20.0 if self._quick else 67.0, steady=15.0)
+
+    def runs(self) -> Figures:
+        """What 100,000 stored runs cost: commands, the daemon's beginning, pruning."""
+        home, runs = self._home("runs", 200, 1, "60s", "1000/0"), 10_000 if self._quick else 100_000
+        filled = _work("fill", home=str(home), runs=runs)
+        empty = self._home("no-runs", 200, 1, "60s", "1000/0")
+        figures = _work("stored", home=str(home), empty=str(empty))
+        figures["status_ratio"] = figures["status_cpu_s"] / figures["status_of_none_cpu_s"]
+        return {"runs": runs, "filled_s": filled["seconds"], "database_mib": filled["mib"], **figures}
+
+    def memory(self) -> Figures:
+        """What a daemon has in memory while it does 50,000 short runs."""
+        home = self._home("memory", 20, 1, "60s", "1000/0")
+        _work("fill", home=str(home), runs=5_000 if self._quick else 50_000, due=True)
+        return _work("memory", home=str(home), seconds=WORKERS_END_WITHIN_S - 15)
 
     def _home(self, name: str, workflows: int, triggers: int, every: str, documents: str) -> Path:
         home = self._folder / name
@@ -162,6 +178,28 @@ _ROWS = (
     ("  lag: 99th percentile, first minute", "crowd.lag_p99_ms", "{:.1f} ms", ""),
     ("  share of one core", "crowd.steady_cores", "{:.2f}", ""),
     ("  memory", "crowd.rss_mib", "{:.0f} MiB", "< 250 MiB"),
+    ("runs that are stored", "runs.runs", "{:,.0f}", ""),
+    ("  in a database of", "runs.database_mib", "{:.0f} MiB", ""),
+    ("  changewire runs", "runs.runs_s", "{:.2f} s", "< 1 s"),
+    ("  changewire runs --failed", "runs.failed_s", "{:.2f} s", "< 1 s"),
+    ("  changewire runs RUN", "runs.show_s", "{:.2f} s", "< 1 s"),
+    ("  changewire status", "runs.status_s", "{:.2f} s", "< 1 s"),
+    ("    ÷ status of a home without runs", "runs.status_ratio", "{:.2f}", ""),
+    ("  changewire runs --state running: none", "runs.empty_s", "{:.2f} s", "< 1 s"),
+    ("  all of them: changewire runs --json", "runs.json_s", "{:.1f} s", ""),
+    ("    its memory", "runs.json_mib", "{:.0f} MiB", "< 100 MiB"),
+    ("  a daemon begins in", "runs.start_s", "{:.2f} s", "< 1 s"),
+    ("  pruning a day, a hundredth of them", "runs.prune_day_s", "{:.2f} s", "< 1 s"),
+    ("  pruning a tenth of them", "runs.prune_tenth_s", "{:.2f} s", ""),
+    ("    others' writes meanwhile: 99th percentile", "runs.prune_tenth_wait_p99_ms", "{:.1f} ms", ""),
+    ("    longest", "runs.prune_tenth_wait_max_ms", "{:.0f} ms", "< 100 ms"),
+    ("  writes while nothing is pruned: 99th percentile", "runs.write_p99_ms", "{:.1f} ms", ""),
+    ("    longest", "runs.write_max_ms", "{:.0f} ms", ""),
+    ("short runs done one after the other", "memory.done", "{:,.0f}", ""),
+    ("  runs of two steps in a second", "memory.per_s", "{:.0f}/s", ""),
+    ("  processor time of one", "memory.cpu_ms", "{:.2f} ms", ""),
+    *((f"  memory after {n} tenths", f"memory.rss_{n}_mib", "{:.1f} MiB", "") for n in (1, 2, 4, 6, 8, 10)),
+    ("  growth with 10,000 runs", "memory.slope_mib", "{:+.2f} MiB", "< 1 MiB"),
 )
 
 
@@ -212,7 +250,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of the table")
     parser.add_argument("--quick", action="store_true", help="shorter: for trying out, not for comparing")
-    parser.add_argument("only", nargs="*", help="load, saturated, latency, crowd; without any: all")
+    parser.add_argument("only", nargs="*", help=f"{', '.join(PARTS)}; without any: all")
     return parser.parse_args()
 
 

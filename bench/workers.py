@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from changewire.clock import SystemClock
 from changewire.config.settings import Settings
@@ -60,22 +60,22 @@ def plain(base_url: str, names: int, threads: int, seconds: float) -> Figures:
 
 def saturated(home: str, seconds: float, warm_up: float) -> Figures:
     """A daemon that always has more to do than it can: committed polls per second."""
-    with _running(Path(home)) as (_, database):
+    with running(Path(home)) as (_, database):
         _make_due(database)
-        while warm_up > 0 or _one(database, "SELECT count(*) FROM triggers WHERE baseline_at IS NULL"):
+        while warm_up > 0 or one(database, "SELECT count(*) FROM triggers WHERE baseline_at IS NULL"):
             time.sleep(0.5)
             warm_up -= 0.5
-        polls, events = _one(database, "SELECT sum(polls) FROM triggers"), _one(database, "SELECT count(*) FROM events")
+        polls, events = one(database, "SELECT sum(polls) FROM triggers"), one(database, "SELECT count(*) FROM events")
         began, cpu = time.monotonic(), time.process_time()
         time.sleep(seconds)
-        done = _one(database, "SELECT sum(polls) FROM triggers") - polls
+        done = one(database, "SELECT sum(polls) FROM triggers") - polls
         elapsed, used = time.monotonic() - began, time.process_time() - cpu
         late = (CLOCK.now() - _moment(database, "SELECT min(next_due) FROM triggers")).total_seconds()
         return {
             "per_s": done / elapsed,
             "cpu_ms": used / done * 1000,
-            "events": _one(database, "SELECT count(*) FROM events") - events,
-            "failing": _one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
+            "events": one(database, "SELECT count(*) FROM events") - events,
+            "failing": one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
             "behind_s": late,  # above zero: it was saturated indeed
         }
 
@@ -86,7 +86,7 @@ def crowd(home: str, seconds: float, steady: float) -> Figures:
     load_began = time.process_time()
     lags: list[tuple[float, float]] = []
     dispatcher = Noting(lags)
-    with _running(Path(home), dispatcher) as (daemon, database):
+    with running(Path(home), dispatcher) as (daemon, database):
         started, start_cpu = time.monotonic() - began, time.process_time() - load_began
         whole = time.process_time()
         time.sleep(seconds - steady)
@@ -109,9 +109,9 @@ def crowd(home: str, seconds: float, steady: float) -> Figures:
             "steady_lag_p50_ms": percentile(recent, 0.5),
             "steady_lag_p99_ms": percentile(recent, 0.99),
             "steady_lag_max_ms": max(recent),
-            "rss_mib": _rss_mib(),
+            "rss_mib": rss_mib(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "failing": _one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
+            "failing": one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
         }
 
 
@@ -119,22 +119,22 @@ def latency(home: str, seconds: float) -> Figures:
     """From the commit of an event to the beginning of its run's first step."""
     path = Path(home)
     store = Timing(path / DATABASE, clock=CLOCK)
-    with _running(path, store=store) as (_, database):
+    with running(path, store=store) as (_, database):
         _make_due(database)
-        while _one(database, "SELECT count(*) FROM triggers WHERE baseline_at IS NULL"):
+        while one(database, "SELECT count(*) FROM triggers WHERE baseline_at IS NULL"):
             time.sleep(0.2)
-        polls = _one(database, "SELECT sum(polls) FROM triggers")
+        polls = one(database, "SELECT sum(polls) FROM triggers")
         store.waits.clear()
         time.sleep(seconds)
         waits = list(store.waits)
-        done = _one(database, "SELECT sum(polls) FROM triggers") - polls
+        done = one(database, "SELECT sum(polls) FROM triggers") - polls
         return {
             "events": len(waits),
             "polls_per_s": done / seconds,
             "p50_ms": percentile(waits, 0.5),
             "p99_ms": percentile(waits, 0.99),
             "max_ms": max(waits),
-            "failing": _one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
+            "failing": one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
         }
 
 
@@ -196,7 +196,7 @@ class Timing(SqliteStore):
 
 
 @contextmanager
-def _running(
+def running(
     home: Path, dispatcher: LocalDispatcher | None = None, store: SqliteStore | None = None
 ) -> Iterator[tuple[Daemon, sqlite3.Connection]]:
     """A daemon at work, as `changewire run` has it, and a connection to look at its database."""
@@ -223,7 +223,8 @@ def _make_due(database: sqlite3.Connection) -> None:
     database.execute("UPDATE triggers SET next_due = ? WHERE claim = 0", (now,))
 
 
-def _one(database: sqlite3.Connection, query: str) -> float:
+def one(database: sqlite3.Connection, query: str) -> float:
+    """The only figure that a query gives."""
     return float(database.execute(query).fetchone()[0])
 
 
@@ -231,13 +232,18 @@ def _moment(database: sqlite3.Connection, query: str) -> datetime:
     return datetime.fromisoformat(str(database.execute(query).fetchone()[0]))
 
 
-def _rss_mib() -> float:
+def rss_mib() -> float:
+    """Memory of this process that is in use."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
-WORKERS: dict[str, Callable[..., Figures]] = {each.__name__: each for each in (plain, saturated, crowd, latency, load)}
+WORKERS = {
+    "bench.workers": ("plain", "saturated", "crowd", "latency", "load"),
+    "bench.stored": ("fill", "stored", "memory"),
+}
 
 if __name__ == "__main__":
-    arguments: dict[str, Any] = json.loads(sys.argv[2])
-    print(json.dumps(WORKERS[sys.argv[1]](**arguments)))
+    module = next(module for module, names in WORKERS.items() if sys.argv[1] in names)
+    work: Callable[..., Figures] = getattr(import_module(module), sys.argv[1])
+    print(json.dumps(work(**json.loads(sys.argv[2]))))

@@ -7,9 +7,8 @@ import pytest
 
 from changewire import secret
 
-os.environ["PYTHON_KEYRING_BACKEND"] = (
-    "keyring.backends.fail.Keyring"  # the keyring of whoever runs them stays as it is
-)
+# The keyring of whoever runs them stays as it is.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 # A shell that starts something in the background has it ignore Ctrl-C, and all its children inherit that; the tests
 # press Ctrl-C.

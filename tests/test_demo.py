@@ -53,7 +53,7 @@ def test_the_demo_fires_every_event_type_of_the_sheet_exactly_once_for_each_chan
     assert {each["run"]["state"] for each in events} == {"succeeded"}
     summary = last["summary"]
     assert (summary["lost"], summary["doubled"], summary["noise"], summary["unfinished"]) == (0, 0, 0, 0)
-    assert summary["events"] == summary["runs"] == len(events) == 18
+    assert summary["events"] == summary["runs"] == len(events) == 19
     assert summary["polls"] > 100
     assert summary["seconds"] < 25
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -28,16 +28,18 @@ from changewire.state.records import (
     TriggerState,
 )
 from changewire.triggers.comparing import additions
+from changewire.triggers.definition import Evidence
 from changewire.triggers.noticing import Memory, Notice, Noticed, item_key, notice
-from changewire.triggers.payloads import make_event
-from changewire.triggers.polling import NEVER, Allowance, Reading, fetch_detail, read
+from changewire.triggers.payloads import make_events
+from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, fetch_detail, read
+from changewire.triggers.proving import proven
 from changewire.triggers.schedule import percentile, retry_delay
 from changewire.values import Json, make_id
 
 DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
-UNSETTLED = frozenset({"settling", "absent", "held", "not_ready"})
+UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere"})
 """Verdicts after which an equal answer still has to be looked at."""
 FRESH_SHARE, FRESH_MOST = 0.1, 5.0
 """One answer serves several triggers for a tenth of the interval, for five seconds at most."""
@@ -105,7 +107,7 @@ class Engine:
         now = self._clock.now()
         record, _ = self._store.load_poll_state(trigger.id, ())
         found = self._find(replace_baseline(trigger, record), record, now, fresh=True)
-        if record.baseline_at is not None or trigger.watch.kind.kind == "created":
+        if record.baseline_at is not None or trigger.watch.kind.only_new:
             return found.events
         return self._samples(trigger, found.reading, now)
 
@@ -114,8 +116,10 @@ class Engine:
         for item, scope in reading.items:
             key = item_key(item, trigger.watch.kind, scope)
             changes = tuple(additions(item, trigger.watch.rules, scope))
-            noticed.setdefault(key, Noticed(key, item, item, changes, (), None, scope, backfill=True))
-        return [self._event(trigger, each, now) for each in list(noticed.values())[:SAMPLES]]
+            kinds = trigger.watch.kind.kind
+            word = "created" if "created" in kinds else kinds[0]
+            noticed.setdefault(key, Noticed(key, word, item, item, changes, (), None, scope, backfill=True))
+        return [event for each in list(noticed.values())[:SAMPLES] for event in self._events(trigger, each, now)]
 
     def _find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Found:
         current = record.rules == trigger.watch.rules.fingerprint and not (record.cursor or {}).get("pending")
@@ -127,8 +131,9 @@ class Engine:
         backfill = self._backfill(trigger, record, reading)
         memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
         result = notice(reading.items, trigger.watch, memory, now)
+        result = proven(result, trigger.watch, self._asker(trigger, now))
         chosen, left = _bounded(result.noticed, trigger)
-        events = [self._event(trigger, noticed, now) for noticed in chosen]
+        events = [event for noticed in chosen for event in self._events(trigger, noticed, now)]
         waiting = [noticed.key for noticed in left if noticed.backfill]
         cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
         if left or UNSETTLED & result.verdicts.keys():
@@ -169,7 +174,7 @@ class Engine:
         first = trigger.config.first_poll
         if record.baseline_at is not None:
             return list((record.cursor or {}).get("backfill", ()))
-        if first.mode != "backfill" or trigger.watch.kind.kind != "created":
+        if first.mode != "backfill" or not trigger.watch.kind.only_new:
             return []
         path = trigger.watch.kind.happened_at or trigger.watch.kind.created_at
         dated = {item_key(item, trigger.watch.kind, scope): _moment(item, path) for item, scope in reading.items}
@@ -186,17 +191,24 @@ class Engine:
         )
         return chosen
 
-    def _event(self, trigger: Trigger, noticed: Noticed, now: datetime) -> EventRecord:
-        scope = noticed.scope or trigger.reader.scope(now)
-        detail = None
-        if trigger.watch.kind.detail is not None:
-            poll = self.home.settings.poll
-            allowance = Allowance(
-                self._clock.monotonic() + poll.time.total_seconds(), self._clock.monotonic, 1, 1, poll.bytes
-            )
+    def _asker(self, trigger: Trigger, now: datetime) -> Callable[[Evidence, Json], Json]:
+        def ask(evidence: Evidence, item: Json) -> Json:
+            client, scope = self._clients.get(trigger.connection), trigger.reader.scope(now)
+            return fetch(evidence, trigger.reader, client, self._one(), scope, item)
+
+        return ask
+
+    def _one(self) -> Allowance:
+        """What one follow-up request may use up."""
+        poll = self.home.settings.poll
+        return Allowance(self._clock.monotonic() + poll.time.total_seconds(), self._clock.monotonic, 1, 1, poll.bytes)
+
+    def _events(self, trigger: Trigger, noticed: Noticed, now: datetime) -> list[EventRecord]:
+        scope, detail = noticed.scope or trigger.reader.scope(now), noticed.detail
+        if trigger.watch.kind.detail is not None and noticed.kind != "deleted":
             client = self._clients.get(trigger.connection)
-            detail = fetch_detail(trigger.reader, client, allowance, scope, noticed.item)
-        return make_event(
+            detail = fetch_detail(trigger.reader, client, self._one(), scope, noticed.item)
+        return make_events(
             noticed,
             trigger.watch.kind,
             scope,

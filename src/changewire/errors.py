@@ -8,6 +8,7 @@ ChangewireError                 every error that is ours; its text is written fo
 │   └── FencedError             this claim is no longer ours: somebody went on without us
 ├── PollError                   a poll that did not come to a good end; the stored state stays
 └── ApiError                    an answer that is an error, or no answer; carries its `FailureClass`
+    ├── CredentialError         a connection as a whole is refused: it is paused until somebody mends it
     └── DelayedError            the budget says: not before `until`; nothing went wrong
 """
 
@@ -111,6 +112,7 @@ class ApiError(ChangewireError):
         retry_at: datetime | None = None,
         sent: bool = True,
         reason: str | None = None,
+        body: str | None = None,
     ) -> None:
         super().__init__(message)
         self.failure = failure
@@ -119,6 +121,27 @@ class ApiError(ChangewireError):
         self.retry_at = retry_at  # never try again before this moment; None: the source said nothing
         self.sent = sent  # False: certainly nothing reached the server
         self.reason = reason  # named special case of the connector, such as "dead_page_token"
+        self.body = body  # the beginning of the answer, without secrets; None: there was none, or it is not known
+
+
+class CredentialError(ApiError):
+    """The credentials of a connection are refused, so that nothing that needs it can work before they are mended.
+
+    Whoever meets it pauses the connection. ``advice`` is the next step of the person who mends it, a command or a place
+    in a file. ``by_request``: there is no sign-in that could be tried, so only the next request can tell whether the
+    connection is well again.
+    """
+
+    def __init__(self, message: str, connection: str, advice: str, *, by_request: bool = False) -> None:
+        super().__init__(message, FailureClass.CREDENTIAL)
+        self.connection, self.advice, self.by_request = connection, advice, by_request
+
+    @classmethod
+    def of(cls, error: ApiError, connection: str, advice: str, *, by_request: bool = False) -> CredentialError:
+        """``error`` with what is to be done about it."""
+        made = cls(str(error), connection, advice, by_request=by_request)
+        made.status, made.code, made.reason, made.body = error.status, error.code, error.reason, error.body
+        return made
 
 
 class DelayedError(ApiError):

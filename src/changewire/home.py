@@ -267,7 +267,7 @@ class _Check:
         except (ValueError, ChangewireError) as error:
             self._say((*at, "with"), "bad_parameter", _first_line(error))
             return None
-        if config.first_poll.mode == "backfill" and bound.kind != "created":
+        if config.first_poll.mode == "backfill" and not bound.only_new:
             message = f"{kind.type} notices changes of what is there, so there is nothing to backfill: leave it out"
             self._say((*at, "first_poll"), "no_backfill", message)
             return None

@@ -9,8 +9,7 @@ from changewire.actions.shapes import ANYTHING, Shape, merged, output_shape, pay
 from changewire.catalog import Catalog
 from changewire.errors import ChangewireError
 from changewire.triggers.definition import TriggerType
-from changewire.triggers.loading import SAMPLE_MOMENT, sample_event, sample_scope
-from changewire.triggers.payloads import make_event
+from changewire.triggers.loading import sample_events
 
 
 @dataclass
@@ -40,18 +39,8 @@ class Known:
 
 
 def _payload_of(kind: TriggerType) -> Shape:
-    scope = sample_scope(kind)
     try:
-        event = make_event(
-            sample_event(kind, scope),
-            kind,
-            scope,
-            trigger_id="sample",
-            trigger="sample",
-            workflow="sample",
-            now=SAMPLE_MOMENT,
-            detail=kind.sample_detail,
-        )
+        events = sample_events(kind)
     except ChangewireError:
         return ANYTHING
-    return payload_shape(event.payload, sampled=kind.connector != "http")
+    return merged([payload_shape(event.payload, sampled=kind.connector != "http") for event in events])

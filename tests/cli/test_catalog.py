@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from changewire.catalog import builtin_folder, load_catalog
-from changewire.cli.catalog import event_types
 from changewire.config.home_folder import is_home
 from changewire.home import load_home
 from tests.cli.rig import changewire, lines
@@ -74,12 +73,6 @@ def test_a_zoom_trigger_tells_parameters_limits_needs_events_and_payload() -> No
     assert "  - meeting_created" in shown
     assert "  event_type: meeting_created\n  meeting:\n" in shown
     assert "type: zoom.new_meeting_created" in shown
-
-
-def test_event_types_are_all_outcomes_of_a_template() -> None:
-    nested = "{{ 'a' if payload.x == 'c' else 'b' if payload.y in ['d'] else 'e' }}"
-    assert event_types(nested) == ["a", "b", "e"]
-    assert event_types("plain") == ["plain"]
 
 
 def test_the_name_of_an_api_lists_what_is_there_for_it() -> None:

@@ -23,7 +23,7 @@ def _broken(*_: object, **__: object) -> None:
 
 def test_a_fault_of_our_own_is_one_sentence_without_a_traceback(watched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Secret("my-very-secret")
-    monkeypatch.setattr(SqliteStore, "events", _broken)
+    monkeypatch.setattr(SqliteStore, "each_event", _broken)
     result = changewire("events", "--home", watched)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
@@ -37,7 +37,7 @@ def test_debug_shows_where_and_still_no_secret(
     words: tuple[str, ...], watched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Secret("my-very-secret")
-    monkeypatch.setattr(SqliteStore, "events", _broken)
+    monkeypatch.setattr(SqliteStore, "each_event", _broken)
     result = changewire(*words, "--home", watched)
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
@@ -99,7 +99,7 @@ def test_ctrl_c_is_quiet(monkeypatch: pytest.MonkeyPatch, watched: Path) -> None
     def interrupted(*_: object, **__: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(SqliteStore, "events", interrupted)
+    monkeypatch.setattr(SqliteStore, "each_event", interrupted)
     result = changewire("events", "--home", watched)
     assert (result.exit_code, result.output.strip()) == (130, "")
 

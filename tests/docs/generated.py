@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from changewire.actions.definition import ActionType
@@ -73,7 +73,7 @@ def trigger_types() -> Iterator[str]:
         yield kind.description
         yield ""
         yield from _parameters(kind.parameters)
-        yield f"Event types: {_event_types(kind)}. Payload: {_codes(kind.payload)}."
+        yield f"Event types: {_codes(kind.event_types)}. Payload: {_codes(kind.payload)}."
         yield ""
 
 
@@ -97,8 +97,8 @@ def _codes(names: object) -> str:
     return ", ".join(f"`{name}`" for name in names)  # type: ignore[attr-defined]
 
 
-def _parameters(parameters: dict[str, Parameter]) -> Iterator[str]:
-    parameters = {name: one for name, one in parameters.items() if name != "interval"}  # told once for all
+def _parameters(given: Mapping[str, Parameter]) -> Iterator[str]:
+    parameters = {name: one for name, one in given.items() if name != "interval"}  # told once for all
     if parameters:
         yield "| parameter | meaning | type | default |"
         yield "| --- | --- | --- | --- |"
@@ -118,15 +118,6 @@ def _yaml(value: object) -> str:
 
 def _cell(text: str) -> str:
     return re.sub(r"(?<!\\)\|", r"\\|", text.strip().rstrip("."))
-
-
-def _event_types(kind: TriggerType) -> str:
-    """The words in single quotes, without those that are asked for, and plain ones."""
-    text = kind.event_type
-    if "{{" not in text:
-        return f"`{text}`"
-    words = re.findall(r"(?<!=)\{\{ *'(\w+)' if|else '(\w+)'", text)
-    return _codes(dict.fromkeys(a or b for a, b in words))
 
 
 def _outputs(action: ActionType) -> str:

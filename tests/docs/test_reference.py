@@ -16,11 +16,14 @@ from pydantic.fields import FieldInfo
 from changewire.config.steps import Common
 from changewire.durations import format_duration
 from changewire.filters import FILTERS
+from changewire.parameters import Parameter
 from changewire.templates import render
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from tests.docs.pages import DOCS, PAGES, tables
 
 MODULES = (
+    "changewire.actions.definition",
+    "changewire.triggers.counting",
     "changewire.triggers.definition",
     "changewire.config.workflows",
     "changewire.config.steps",
@@ -46,7 +49,7 @@ def _models() -> dict[str, type[BaseModel]]:
     for path in MORE:
         module, _, name = path.rpartition(".")
         found[path] = getattr(importlib.import_module(module), name)
-    hidden = {"_Part", "_Auth", "ConnectionEntry"}
+    hidden = {"Part", "_Part", "_Auth", "ConnectionEntry"}
     return {path: model for path, model in found.items() if path.rpartition(".")[2] not in hidden}
 
 
@@ -55,6 +58,8 @@ MODELS = _models()
 
 def _written(path: str, model: type[BaseModel]) -> dict[str, FieldInfo]:
     fields = {str(field.validation_alias or name): field for name, field in model.model_fields.items()}
+    if issubclass(model, Parameter) and model is not Parameter:  # what every parameter can say, too
+        fields = {key: field for key, field in fields.items() if key not in Parameter.model_fields}
     if issubclass(model, Common) and model is not Common:  # what every step can say has a table of its own
         fields = {key: field for key, field in fields.items() if key not in Common.model_fields}
     return {key: field for key, field in fields.items() if key not in NOT_WRITTEN.get(path, set())}
@@ -104,7 +109,7 @@ TOLD = dict(tables((DOCS / "reference" / "paths-and-expressions.md").read_text()
 
 def test_every_filter_of_ours_is_documented() -> None:
     assert {row[0].strip("`") for row in TOLD["changewire.templates"]} == set(FILTERS)
-    here = {"fields", "as_fields", "entries", "added", "removed", "edited", "moved"}
+    here = {"fields", "as_fields", "entries", "added", "removed", "edited", "moved", "became"}
     assert {row[0].strip("`") for row in TOLD["changewire.triggers.expressions"]} == here
 
 

@@ -255,3 +255,48 @@ def test_pruning_deletes_the_finished_past_and_nothing_else(store: Store) -> Non
     assert [h.run.id for h in store.runs()] == ["r1", "r2", "r3"]
     assert [e.id for e in store.events()] == ["e1", "e2", "e3"]
     assert len(store.triggers()) == 1
+
+
+def test_pruning_takes_a_run_with_very_many_attempts_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("changewire.state.pruning.AT_ONCE", 10)
+    with_events(store, [event(), event("e2"), event("e3")], [run(), run("r2", "e2"), run("r3", "e3")])
+    for claimed in store.claim_runs(NOW, 3, MINUTE):
+        many = [attempt(str(n), run_id=claimed.id) for n in range(45 if claimed.id == "r2" else 2)]
+        assert store.commit_step(claimed.claim, many[0], before=many[1:])
+        assert store.finish_run(claimed.id, claimed.claim, RunState.SUCCEEDED, finished_at=NOW)
+    before = store.stats()["units"]
+    assert store.prune(NOW + DAY, timedelta(0), timedelta(0)) == {"runs": 3, "events": 3}
+    assert store.stats()["units"] - before >= 5 + 2, "parts of ten attempts, and the runs"
+    assert store.runs() == []
+
+
+def test_events_that_still_have_a_run_are_passed_over_and_those_after_them_are_deleted(store: Store) -> None:
+    events = [event(f"e{n}", at=NOW + timedelta(seconds=n)) for n in range(6)]
+    with_events(store, events, [run("r1", "e1"), run("r3", "e3")])
+    assert store.prune(NOW + DAY, timedelta(0), timedelta(0)) == {"runs": 0, "events": 4}
+    assert [e.id for e in store.events()] == ["e1", "e3"]
+
+
+def test_ids_are_found_by_their_beginning(store: Store) -> None:
+    names = ["run_a", "run_ab", "run_b", "rum", "run_%"]
+    with_events(store, [event(f"e{n}") for n in names], [run(n, f"e{n}") for n in names])
+    assert store.beginning_with("runs", "run_a") == ["run_a", "run_ab"]
+    assert store.beginning_with("events", "erun_%") == ["erun_%"]
+    assert store.beginning_with("runs", "run_c") == []
+    assert len(store.beginning_with("runs", "")) == 5
+    history = store.run("run_ab")
+    assert history is not None
+    assert (history.run.event_id, history.attempts, store.run("run_")) == ("erun_ab", [], None)
+
+
+def test_many_runs_are_gone_through_a_few_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("changewire.state.store.READ_AT_ONCE", 2)
+    with_events(store, [event(f"e{n}") for n in range(5)], [run(f"r{n}", f"e{n}") for n in range(5)])
+    found = store.each_run()
+    assert next(found).run.id == "r0"
+    for claimed in store.claim_runs(NOW, 5, MINUTE):
+        if claimed.id in {"r1", "r3"}:
+            assert store.finish_run(claimed.id, claimed.claim, RunState.SUCCEEDED, finished_at=NOW)
+    assert store.prune(NOW + DAY, DAY * 9, timedelta(0))["runs"] == 2
+    assert [history.run.id for history in found] == ["r1", "r2", "r4"], "r1 had been read, r3 is gone"
+    assert [e.id for e in store.each_event(limit=3)] == ["e2", "e3", "e4"]

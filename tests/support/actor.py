@@ -133,8 +133,9 @@ class Actor:
         if self._files:
             done = self._do("complete_recording", meeting_id=number, file_id=self._files.pop())
             fresh = len(done["file_ids"]) > 1  # the first file of all becomes two when it is done
-            word = "recording_added" if fresh else "recording_processing_completed"
+            word = "recording_processing_completed"
             if fresh:
+                self.truth.expect("recording", "recording_added", self._session["recording"])
                 self.truth.expect_key("recordings", self._session["recording"])
         elif "recording" not in self._session or self._random.random() < 0.4:
             ended = self._do("end_meeting", meeting_id=number, recording=True)

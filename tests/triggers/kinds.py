@@ -16,8 +16,8 @@ NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 SCOPE: dict[str, Any] = {"parameters": {}, "now": "2026-11-21T10:00:00Z", "lookup": {}}
 
 
-def kind_of(kind: str = "updated", **parts: Any) -> TriggerType:
-    """A type for records with an ``id``; ``parts`` as in a type file."""
+def kind_of(kind: str | list[str] = "updated", **parts: Any) -> TriggerType:
+    """A type for records with an ``id``; ``parts`` as in a type file, None for one that is left out."""
     plain: dict[str, Any] = {
         "type": "http.thing",
         "title": "Thing",
@@ -30,9 +30,9 @@ def kind_of(kind: str = "updated", **parts: Any) -> TriggerType:
         "payload": {"item": "{{ item }}"},
         "sample": {"id": 1, "status": "open"},
     }
-    if kind == "status":
+    if "status" in kind:
         plain["status"] = "status"
-    return TriggerType.model_validate({**plain, **parts})
+    return TriggerType.model_validate({key: part for key, part in {**plain, **parts}.items() if part is not None})
 
 
 def rules_of(*ignore: str, sample: Any = None, **compare: Any) -> Rules:

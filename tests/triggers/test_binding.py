@@ -70,4 +70,4 @@ def test_rules_are_shared_where_nothing_sets_them_apart() -> None:
     assert bindings.watch(kind, (), 1) is first
     assert bindings.watch(kind, ("status",), 1).rules.fingerprint != first.rules.fingerprint
     assert bindings.watch(kind, (), 2).settle == 2
-    assert bindings.watch(kind_of("status"), (), 1).kind.kind == "status"
+    assert bindings.watch(kind_of("status"), (), 1).kind.kind == ("status",)

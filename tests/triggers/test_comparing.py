@@ -173,7 +173,7 @@ class TestRecords:
 
 class TestWindowThatSlides:
     DATES: ClassVar[dict[str, Any]] = {
-        "dates": {"key": "id", "keep": "{{ entry.start | default('9', true) >= now }}", "slides_by": "start"}
+        "dates": {"key": "id", "only_if": "{{ entry.start | default('9', true) >= now }}", "window_by": "start"}
     }
 
     def rules(self) -> Any:
@@ -245,7 +245,7 @@ class TestSchemaGrowth:
         assert differences(old, new, self.rules()) != {}
 
     def test_of_known_fields_counts(self) -> None:
-        assert differences({"id": 1}, {"id": 1, "rare": 1}, self.rules(known=["rare"])) == {"rare": (None, 1)}
+        assert differences({"id": 1}, {"id": 1, "rare": 1}, self.rules(also_possible=["rare"])) == {"rare": (None, 1)}
 
     def test_may_go_both_ways_for_deprecated_fields(self) -> None:
         rules = rules_of(sample={"old": 1}, new_fields="quiet", may_vanish=["old"])

@@ -21,7 +21,7 @@ key: id
 kind: updated
 compare:
   volatile: [seen]
-  lists: {lines: {key: sku, keep: "{{ entry.n > 0 }}"}}
+  lists: {lines: {key: sku, only_if: "{{ entry.n > 0 }}"}}
 event_type: thing
 payload: {event_type: "{{ event_type }}", item: "{{ item }}"}
 sample: {id: 1, seen: x, lines: [{sku: a, n: 1}]}
@@ -48,6 +48,11 @@ def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
             "kind: changed",
             "10:7: 'kind' cannot be 'changed': write created, updated, status or deleted",
         ),
+        (
+            "items: rows",
+            "items: 'rows[*]'",
+            "8:8: 'items': 'rows[*]' is no place of a list: write a, [*], a[*].b or [*].b",
+        ),
         ("key: id", "kye: id", "9:1: unknown key 'kye' (did you mean 'key'?)"),
         ("key: id", "key: uid", "9:6: tried on the sample: an item has no uid, so it cannot be told from others"),
         ("key: id", "key: 'lines[*].sku'", "9:6: 'key': 'lines[*].sku' must name one field: [*] cannot stand in it"),
@@ -59,8 +64,12 @@ def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
         ),
         ("kind: updated", "kind: status\nstatus: sate", "11:9: sate leads nowhere in the sample"),
         ("kind: updated", "kind: created\ncreated_at: made", "11:13: made leads nowhere in the sample"),
-        ("[seen]", "[sen]", "12:13: sen is neither in the sample nor among `known`, so it would never fit anything"),
-        ("[seen]", "[seen]\n  ordered: [line]", "13:12: line is neither in the sample nor among `known`"),
+        (
+            "[seen]",
+            "[sen]",
+            "12:13: sen is neither in the sample nor among `also_possible`, so it would never fit anything",
+        ),
+        ("[seen]", "[seen]\n  ordered: [line]", "13:12: line is neither in the sample nor among `also_possible`"),
         ("[seen]", "[seen]\n  only: ['lines[*].n']", "13:10: item 1 of 'only': 'lines[*].n' must name one field"),
         ("[seen]", "['a b']", "'a b' is not a path: it goes wrong at ' b'; write a.b, list[*].c or a[\"b.c\"]"),
         (

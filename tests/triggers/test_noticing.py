@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from changewire.errors import PollError
 from changewire.triggers.noticing import BRAKE_PATIENCE, item_key
-from changewire.triggers.payloads import make_event
+from changewire.triggers.payloads import make_events
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 
 A, B = {"id": 1, "n": "a"}, {"id": 1, "n": "b"}
@@ -20,8 +21,9 @@ OPEN, SHUT = {"id": 1, "status": "open"}, {"id": 1, "status": "shut"}
 
 def event_ids(watcher: Watcher) -> list[str]:
     return [
-        make_event(n, watcher.kind, SCOPE, trigger_id="t", trigger="t", workflow="w", now=NOW).id
+        event.id
         for n in watcher.last.noticed
+        for event in make_events(n, watcher.kind, SCOPE, trigger_id="t", trigger="t", workflow="w", now=NOW)
     ]
 
 
@@ -174,9 +176,9 @@ class TestUpdated:
         watcher.read()
         assert watcher.read(B) == ["1:n"]
 
-    @pytest.mark.parametrize(("new_items", "fired"), [("baseline", []), ("fire", ["2"])])
-    def test_an_item_not_seen_before_is_what_the_type_says(self, new_items: str, fired: list[str]) -> None:
-        watcher = Watcher(kind_of(new_items=new_items, sample=A))
+    @pytest.mark.parametrize(("kind", "fired"), [("updated", []), (["created", "updated"], ["2"])])
+    def test_an_item_not_seen_before_is_what_the_type_says(self, kind: Any, fired: list[str]) -> None:
+        watcher = Watcher(kind_of(kind, sample=A))
         watcher.read(A)
         assert watcher.read(A, {"id": 2, "n": "x"}) == fired
         assert watcher.read(A, {"id": 2, "n": "y"}) == ["2:n"]
@@ -246,9 +248,9 @@ class TestEditedRules:
         assert watcher.read({"id": 1, "n": "a", "x": 7}, {"id": 2, "n": "b", "x": 7}) == ["2:n"]
 
     def test_may_use_parameters_also_for_items_that_are_away(self) -> None:
-        keep = "{{ entry.n > parameters.least }}"
+        only_if = "{{ entry.n > parameters.least }}"
         watcher = Watcher(
-            kind_of(compare={"lists": {"rows": {"key": "n", "keep": keep}}}, sample={"id": 1, "rows": []})
+            kind_of(compare={"lists": {"rows": {"key": "n", "only_if": only_if}}}, sample={"id": 1, "rows": []})
         )
         watcher.items |= self.watcher().items
         watcher.baseline_at, watcher.rules = NOW, "other"
@@ -357,6 +359,61 @@ class TestDeleted:
         watcher.read()
         assert watcher.read(*many) == []
         assert watcher.read(*many[1:]) == ["0"]
+
+
+class TestSeveralKinds:
+    @pytest.mark.parametrize("kind", [["created", "deleted"], ["created", "status", "deleted"]])
+    def test_who_comes_goes_and_comes_back_are_three_events(self, kind: list[str]) -> None:
+        watcher = Watcher(kind_of(kind, absences=1))
+        watcher.read(OPEN)
+        ids = []
+        for item in ([OPEN, {**SHUT, "id": 2}], [OPEN], [OPEN, {**OPEN, "id": 2}]):
+            assert watcher.read(*item) == ["2"]
+            ids += event_ids(watcher)
+            assert watcher.read(*item) == []
+        assert len(set(ids)) == 3
+        assert watcher.last.noticed == []
+
+    def test_content_counts_beside_coming_and_going(self) -> None:
+        watcher = Watcher(kind_of(["created", "updated", "deleted"], absences=2, sample=A))
+        watcher.read(A)
+        fired = [watcher.read(*items) for items in ([B], [], [B], [], [], [A], [B])]
+        assert fired == [["1:n"], [], [], [], ["1"], ["1"], ["1:n"]]
+
+    def test_each_event_says_what_happened(self) -> None:
+        watcher = Watcher(kind_of(["created", "updated", "deleted"], absences=1, sample=A))
+        watcher.read()
+        told = []
+        for items in ([A], [B], []):
+            watcher.read(*items)
+            told += [noticed.kind for noticed in watcher.last.noticed]
+        assert told == ["created", "updated", "deleted"]
+
+    @pytest.mark.parametrize("kind", [["created", "deleted"], ["created", "updated"]])
+    def test_a_type_that_learns_to_notice_more_fires_nothing_by_itself(self, kind: list[str]) -> None:
+        before, after = Watcher(kind_of("created", sample=A)), Watcher(kind_of(kind, absences=1, sample=A))
+        before.read(A)
+        after.items, after.baseline_at, after.rules = before.items, before.baseline_at, before.rules
+        assert after.read(A) == []
+        assert after.read(A, {"id": 2, "n": "x"}) == ["2"]
+
+    def test_an_item_that_is_not_ready_is_there_all_the_same(self) -> None:
+        watcher = Watcher(kind_of(["created", "deleted"], ready="{{ item.n == 'a' }}", absences=1, sample=A))
+        watcher.read(A)
+        assert watcher.read(B) == []
+        assert watcher.read() == ["1"]
+
+    def test_an_item_that_has_to_settle_was_never_gone(self) -> None:
+        watcher = Watcher(kind_of(["created", "deleted"], absences=1, sample=A), settle=2)
+        watcher.read()
+        assert [watcher.read(A), watcher.read(), watcher.read(A)] == [[]] * 3
+        assert watcher.read(A) == ["1"]
+        assert watcher.read() == ["1"]
+
+    @pytest.mark.parametrize("kind", [[], ["updated", "status"], ["created", "created"]])
+    def test_some_do_not_go_together(self, kind: list[str]) -> None:
+        with pytest.raises(ValidationError, match="name created, deleted, and one of updated and status"):
+            kind_of(kind, status="status")
 
 
 VALUES = st.lists(st.sampled_from(["a", "b", None]), max_size=12)

@@ -14,6 +14,7 @@ from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
 from changewire.errors import ApiError, FailureClass, PollError
 from changewire.triggers.binding import Reader
+from changewire.triggers.noticing import item_key
 from changewire.triggers.paging import next_link, resolve_link
 from changewire.triggers.polling import Allowance, Reading, read
 from changewire.values import dumps
@@ -306,3 +307,52 @@ def test_data_too_deep_to_be_kept_are_refused_in_words() -> None:
 def test_the_default_is_one_page() -> None:
     assert Paging().kind == "none"
     assert ids(read_all(tokens(5, 2), {"kind": "none"})) == [1, 2]
+
+
+NESTED = {"items": "orders[*].lines", "key": ["outer.number", "id"], "paging": None}
+
+
+def nested(answer: Any, **parts: Any) -> Reading:
+    listing = Listing(lambda query, _: (answer, {}))
+    kind = kind_of("created", **{**NESTED, **parts})
+    return read(Reader(kind, {}), listing, Allowance(deadline=60.0, monotonic=lambda: 0.0), NOW)
+
+
+def test_a_list_inside_each_record_holds_the_items() -> None:
+    orders = [
+        {"number": 7, "lines": rows(1, 2)},
+        {"number": 8},
+        {"number": 9, "lines": None},
+        {"number": 10, "lines": []},
+    ]
+    reading = nested({"orders": orders})
+    assert [(item["id"], scope["outer"]["number"]) for item, scope in reading.items] == [(1, 7), (2, 7)]
+    assert [item_key(item, kind_of("created", **NESTED), scope) for item, scope in reading.items] == ["7:1", "7:2"]
+
+
+def test_the_answer_itself_may_be_the_list_of_records() -> None:
+    reading = nested([{"number": 7, "lines": rows(1)}], items="[*].lines")
+    assert ids(reading) == [1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"rows": []}, "the answer has no 'orders', where the list should be; it has rows"),
+        ({"orders": [{"lines": {"id": 1}}]}, "'lines' in a record is not a list; `items` names where the lists are"),
+    ],
+)
+def test_lists_that_are_not_there_are_an_error(answer: Any, message: str) -> None:
+    with pytest.raises(PollError) as error:
+        nested(answer)
+    assert str(error.value) == message
+
+
+def test_records_without_a_request_ask_the_same_for_several_values() -> None:
+    listing = Listing(lambda query, _: ({"rows": [{"id": query["state"]}]}, {}))
+    lookup = {"records": [{"state": "open"}, {"state": "{{ parameters.also }}"}]}
+    request = {"path": "/things", "query": {"state": "{{ lookup.state }}"}}
+    kind = kind_of("created", lookup=lookup, request=request, items="rows", parameters={"also": {"default": "paid"}})
+    allowance = Allowance(deadline=60.0, monotonic=lambda: 0.0)
+    reading = read(Reader(kind, {"also": "paid"}), listing, allowance, NOW)
+    assert [item["id"] for item, _ in reading.items] == ["open", "paid"]

@@ -13,8 +13,6 @@ from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json
 
 if TYPE_CHECKING:
-    from jinja2 import nodes
-
     from changewire.actions.definition import ActionType
     from changewire.catalog import Catalog
     from changewire.parameters import Parameter
@@ -89,7 +87,7 @@ def view(name: str, kind: TriggerType | ActionType) -> dict[str, Json]:
         title, description = spec.title, spec.description
     else:
         needs = kind.needs.model_dump(mode="json")
-        own = {"event_types": event_types(kind.event_type), "payload": sample_payload(kind)}
+        own = {"event_types": list(kind.event_types), "payload": sample_payload(kind)}
         title, description = kind.title, kind.description
     return {
         "v": 1,
@@ -110,41 +108,14 @@ def _parameter(parameter: Parameter) -> dict[str, Json]:
     return {key: value for key, value in parameter.model_dump(mode="json").items() if key in wanted}
 
 
-def event_types(template: str) -> list[str]:
-    """The event types that a template can come to, in the order in which it names them."""
-    from jinja2 import Environment, nodes
-
-    if "{{" not in template:
-        return [template]
-    found: dict[str, None] = {}
-    for output in Environment(autoescape=True).parse(template).find_all(nodes.Output):
-        for node in output.nodes:
-            found |= dict.fromkeys(_outcomes(node))
-    return list(found)
-
-
-def _outcomes(node: nodes.Node | None) -> list[str]:
-    from jinja2 import nodes
-
-    if isinstance(node, nodes.CondExpr):
-        return [*_outcomes(node.expr1), *_outcomes(node.expr2)]
-    return [str(node.value)] if isinstance(node, nodes.Const) else []
-
-
 def sample_payload(kind: TriggerType) -> Json:
     """A payload as the type's own sample makes it; None where that depends on parameters."""
-    from changewire.triggers.loading import SAMPLE_MOMENT, sample_event, sample_scope
-    from changewire.triggers.payloads import make_event
+    from changewire.triggers.loading import sample_events
 
-    scope = sample_scope(kind)
-    named = {"trigger_id": "sample", "trigger": "sample", "workflow": "sample"}
     try:
-        event = make_event(
-            sample_event(kind, scope), kind, scope, **named, now=SAMPLE_MOMENT, detail=kind.sample_detail
-        )
+        return sample_events(kind)[0].payload
     except ChangewireError:
         return None
-    return event.payload
 
 
 def snippet(name: str, kind: TriggerType | ActionType) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from changewire.state.records import AttemptRecord, EventRecord, RunHistory
     from changewire.state.store import SqliteStore
 
+T = TypeVar("T")
 MOST_CHANGES = 8  # lines of one event in the list
 STATES = ("pending", "running", "waiting", "succeeded", "failed", "paused", "filtered", "cancelled")
 
@@ -83,10 +84,10 @@ def events(options: Options, since: datetime | None, workflow: str | None, limit
     if store is None:
         return 0
     with store:
-        found = store.events(since=since, workflow=workflow, limit=_limit(options, limit, 50))
-        if not found:
+        found = _any(store.each_event(since=since, workflow=workflow, limit=_limit(options, limit, 50)))
+        if found is None:
             tell_none(store, workflow, "event")
-        for event in found:
+        for event in found or ():
             if options.json:
                 print_json(event_view(event))
             else:
@@ -167,27 +168,35 @@ def runs(
     if store is None:
         return 0
     with store:
+        if run is not None and not options.json:
+            _show_run(store, named_run(store, run))
+            return 0
         if run is not None:
-            found = [named_run(store, run)]
+            found = _any([named_run(store, run)])
         else:
-            found = store.runs(since=since, workflow=workflow, states=wanted, limit=_limit(options, limit, 50))
-        if options.json:
+            limit = _limit(options, limit, 50)
+            found = _any(store.each_run(since=since, workflow=workflow, states=wanted, limit=limit))
+        if found is None:
+            tell_none(store, workflow, "run")
+        elif options.json:
             for history in found:
                 print_json(run_view(history))
-        elif run is not None:
-            _show_run(store, found[0])
-        elif found:
+        else:
             _show_runs(found)
-        if not found:
-            tell_none(store, workflow, "run")
     return 0
+
+
+def _any(found: Iterable[T]) -> Iterable[T] | None:
+    """The same again, however long it is; None where there is nothing in it."""
+    rest = iter(found)
+    return next(((chain([first], rest)) for first in rest), None)
 
 
 def named_run(store: SqliteStore, name: str) -> RunHistory:
     """The run of that id, or with that beginning. Raises UsageError."""
-    fitting = [history for history in store.runs() if history.run.id.startswith(name)]
-    if len(fitting) == 1:
-        return fitting[0]
+    fitting = store.beginning_with("runs", name)
+    if len(fitting) == 1 and (found := store.run(fitting[0])) is not None:
+        return found
     if fitting:
         raise UsageError(f"{len(fitting)} runs begin with {name!r}: write more of the id")
     raise UsageError(f"there is no run {name!r}; `changewire runs` lists them")
@@ -197,7 +206,7 @@ def _steps(history: RunHistory) -> list[list[AttemptRecord]]:
     return [list(group) for _, group in groupby(history.attempts, key=lambda attempt: attempt.address)]
 
 
-def _show_runs(found: Sequence[RunHistory]) -> None:
+def _show_runs(found: Iterable[RunHistory]) -> None:
     from changewire.clock import SystemClock
 
     now = SystemClock().now()

@@ -137,9 +137,9 @@ def _now() -> datetime:
 
 
 def _event(store: SqliteStore, name: str) -> EventRecord:
-    fitting = [event for event in store.events() if event.id.startswith(name)]
-    if len(fitting) == 1:
-        return fitting[0]
+    fitting = store.beginning_with("events", name)
+    if len(fitting) == 1 and (found := store.event(fitting[0])) is not None:
+        return found
     if fitting:
         raise UsageError(f"{len(fitting)} events begin with {name!r}: write more of the id")
     raise UsageError(f"there is no event {name!r}; `changewire events --json` lists them")
@@ -170,14 +170,12 @@ def _show(options: Options, store: SqliteStore, ids: list[str], words: str, *, l
     """A line for each run, and where nothing is at work, what is to be done."""
     from changewire.state.views import run_view
 
-    histories = {history.run.id: history for history in store.runs()} if ids else {}
-    for run_id in ids:
-        history = histories[run_id]
+    for history in filter(None, map(store.run, ids)):
         if options.json:
             print_json(run_view(history))
         else:
             marked = f" (replay {history.run.replay})" if history.run.replay else ""
-            print_text(f"{run_id}  {history.run.workflow}  {words}{marked}")
+            print_text(f"{history.run.id}  {history.run.workflow}  {words}{marked}")
     if ids and later and not daemon_view(store, _now())["alive"]:
         say("no daemon is at work here, so it waits for the next `changewire run`")
 

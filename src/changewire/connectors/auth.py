@@ -23,7 +23,7 @@ from changewire.connectors.renewing import Fetched, RenewingAuth
 from changewire.connectors.routes import split_url
 from changewire.connectors.token_store import TokenStore
 from changewire.connectors.user_sign_in import UserSignIn
-from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 from changewire.secret import learn, mask
 from changewire.values import loads
 
@@ -79,7 +79,8 @@ class ServerToServer(RenewingAuth):
             return ApiError(f"{start}; it is tried again", FailureClass.TRANSIENT, status=status)
         advice = "check account_id, client_id and client_secret in connections.yaml, and that the app is activated"
         text = None if code is None else str(code)
-        return ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=text, reason=SIGN_IN)
+        refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=text, reason=SIGN_IN)
+        return CredentialError.of(refusal, self._connection.name, advice)
 
 
 class AppItself(RenewingAuth):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from changewire import __version__
 from changewire.clock import Clock
@@ -16,18 +16,21 @@ from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
 from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
-from changewire.connectors.downloads import DownloadInfo, host_allowed, save
+from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
 from changewire.connectors.failures import Failure, judge, retry_at
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.messages import Answer, Request, encode_query
+from changewire.connectors.parts import Part, Progress
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
+from changewire.connectors.standing import Standing
 from changewire.connectors.token_store import TokenStore
-from changewire.errors import ApiError, FailureClass, UsageError, nearest
+from changewire.errors import ApiError, CredentialError, FailureClass, UsageError, nearest
 
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 
 MAX_BYTES = 64 * 1024 * 1024
+ANY_FILE = Expected()
 _Limits: TypeAlias = tuple[str, str | None, float]  # connector, plan, share
 _HEADERS = {
     "User-Agent": f"changewire/{__version__}",
@@ -71,6 +74,7 @@ class Client:
         self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
+        self._standing = Standing()
         self._base_now: _Base | None = None
 
     def send(self, request: Request, *, deadline: float | None = None, max_bytes: int | None = None) -> Answer:
@@ -86,7 +90,8 @@ class Client:
             credentials, reply = self._exchange(request, deadline, max_bytes)
             failure = judge(self.connector, request, reply.status, reply.body)
         if failure is not None:
-            raise self._error(request, failure, reply.headers)
+            raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
+        self._standing.accepted(request.path)
         return Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
 
     def send_shared(
@@ -107,16 +112,18 @@ class Client:
     def download(
         self,
         url: str,
-        target: BinaryIO,
+        part: Part,
         *,
+        expected: Expected = ANY_FILE,
         deadline: float | None = None,
         max_bytes: int | None = None,
-        allow_html: bool = False,
+        progress: Progress | None = None,
     ) -> DownloadInfo:
-        """Write what ``url`` holds to ``target``; None means no deadline, and any size.
+        """Write what ``url`` holds to ``part``, going on where an earlier attempt left off if that is still the file.
 
-        Credentials go to the connection's own host and the connector's download hosts only, also over redirects.
-        Raises ApiError; when it does, ``target`` may hold a part. A web page in place of a file is an error.
+        ``deadline`` None: as long as it takes; ``max_bytes`` None: any size. Credentials go to the connection's own
+        host and the connector's download hosts only, also over redirects. Raises ApiError, and OSError where it cannot
+        be written; what has arrived by then stays in ``part``.
         """
         origin, path = split_url(url)
         if self.connector.download_hosts and not self._trusted(origin):
@@ -124,9 +131,13 @@ class Client:
             message = f"files of {self.connector.title} come from {hosts}, not from {origin}: check the address"
             raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
         request = Request("GET", origin + path, guard=True)
-        credentials, outcome, headers = self._download(request, target, deadline, max_bytes, allow_html)
+
+        def once() -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
+            return self._download(request, part, expected, deadline, max_bytes, progress)
+
+        credentials, outcome, headers = once()
         if isinstance(outcome, Failure) and outcome.reason == "token" and self._auth.refused(credentials):
-            credentials, outcome, headers = self._download(request, target, deadline, max_bytes, allow_html)
+            credentials, outcome, headers = once()
         if isinstance(outcome, Failure):
             raise self._error(request, outcome, headers)
         return outcome
@@ -139,6 +150,10 @@ class Client:
         """What the credentials may do, signing in where necessary; None: nobody said. Raises ApiError."""
         return self._auth.scopes(deadline)
 
+    def sign_in(self) -> bool:
+        """Sign in anew. False where the connection has no sign-in, so only a request can tell. Raises ApiError."""
+        return self._auth.sign_in()
+
     def close(self) -> None:
         """Close all connections."""
         self._fetcher.close()
@@ -150,13 +165,26 @@ class Client:
             return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
 
     def _download(
-        self, request: Request, target: BinaryIO, deadline: float | None, max_bytes: int | None, allow_html: bool
+        self,
+        request: Request,
+        part: Part,
+        expected: Expected,
+        deadline: float | None,
+        max_bytes: int | None,
+        progress: Progress | None,
     ) -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
+        """What became of one request, or of two, where another version is there than the one that is held."""
+        held = part.held()
         with self._reserved(request, deadline):
             credentials = self._auth.get(deadline)
             out = self._outgoing(request, self._base(credentials))
-            with self._fetcher.open(out, deadline=deadline, max_bytes=max_bytes) as stream:
-                outcome = save(self.connector, request, stream, target, allow_html=allow_html)
+            also = {"Accept-Encoding": "identity", **dict(held.headers if held else ())}
+            out.headers, out.away = {**out.headers, **also}, {**out.away, **also}
+            most = None if max_bytes is None else max_bytes - (held.size if held else 0)
+            with self._fetcher.open(out, deadline=deadline, max_bytes=most) as stream:
+                outcome = save(self.connector, request, stream, part, held, expected, progress)
+        if outcome == "stale":
+            return self._download(request, part, expected, deadline, max_bytes, progress)
         return credentials, outcome, stream.headers
 
     @contextmanager
@@ -223,7 +251,9 @@ class Client:
         """True for origins that may see the credentials."""
         return origin == self._home or host_allowed(origin, self.connector.download_hosts)
 
-    def _error(self, request: Request, failure: Failure, headers: Mapping[str, str]) -> ApiError:
+    def _error(
+        self, request: Request, failure: Failure, headers: Mapping[str, str], body: bytes | None = None
+    ) -> ApiError:
         now = self._clock.now()
         until = retry_at(failure, headers, now, self.budget.span(request.label))
         if failure.failure is FailureClass.RATE and until is not None:
@@ -231,7 +261,25 @@ class Client:
                 self.budget.forbid_user(request.user, (request.method, request.path), until)
             else:
                 self.budget.forbid(request.label, until, daily=failure.reason == "daily")
-        return failure.error(self.connector, self.name, request.path, until)
+        return failure.error(self.connector, self.name, request.path, until, body)
+
+    def _doubted(self, request: Request, failure: Failure, error: ApiError) -> ApiError:
+        """``error``, as one of the whole connection where its credentials are in doubt."""
+        if failure.failure is not FailureClass.CREDENTIAL:
+            return error
+        if failure.reason == "token" and self._shown_to(request.path) and self._standing.in_doubt(request.path):
+            advice = failure.advice or "check the connection's credentials"
+            return CredentialError.of(error, self.name, advice, by_request=True)
+        return error
+
+    def _shown_to(self, path: str) -> bool:
+        """Whether a request to ``path`` carries credentials of this connection."""
+        if self.connection.auth.type == "none":
+            return False
+        if path.startswith("/"):
+            return True
+        origin, _ = split_url(path)
+        return self._base_now is not None and origin == self._base_now.origin
 
 
 class Clients:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from changewire.errors import ApiError
+from changewire.errors import ApiError, CredentialError
 from changewire.secret import learn
 
 
@@ -28,6 +28,9 @@ class Auth(Protocol):
 
     def refused(self, credentials: Credentials) -> bool:
         """The API did not accept ``credentials``: forget them. True when others can be had."""
+
+    def sign_in(self) -> bool:
+        """Sign in anew, whatever is remembered. False where there is nothing to sign in to. Raises ApiError."""
 
     def scopes(self, deadline: float | None = None) -> frozenset[str] | None:
         """What these credentials may do, signing in where necessary; None: nobody said. Raises ApiError."""
@@ -50,6 +53,10 @@ class FixedAuth:
         """There are no others."""
         return False
 
+    def sign_in(self) -> bool:
+        """There is no sign-in."""
+        return False
+
     def scopes(self, deadline: float | None = None) -> frozenset[str] | None:
         """Such credentials do not tell."""
         return None
@@ -68,6 +75,8 @@ def basic(user: str, password: str) -> str:
 
 def again(error: ApiError) -> ApiError:
     """The same failure for the next caller, without the first one's traceback."""
+    if isinstance(error, CredentialError):
+        return CredentialError.of(error, error.connection, error.advice, by_request=error.by_request)
     return ApiError(
         str(error),
         error.failure,

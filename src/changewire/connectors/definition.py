@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -126,6 +126,7 @@ class Connector(_Model):
     error_body: ErrorBody = ErrorBody()
     ok_codes: tuple[str, ...] = ()
     failures: tuple[Rule, ...] = ()
+    parameters: Mapping[str, Mapping[str, Any]] = {}  # what types mean by these names, unless they say otherwise
     download_hosts: tuple[str, ...] = ()  # "zoom.us" or "*.zoom.us"; empty: any public host, without credentials
 
     def limits(self, plan: str | None) -> Mapping[str, Limits]:

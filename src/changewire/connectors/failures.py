@@ -16,6 +16,7 @@ from changewire.secret import mask
 from changewire.values import Json, loads
 
 LONGEST_ERROR = 65536  # bytes; no error answer is longer, so longer ones are not searched
+LONGEST_BODY = 2000  # characters of an error answer that are kept as evidence
 LONGEST_MESSAGE = 500  # characters of the API's own words that are shown
 _BY_STATUS = {
     401: (FailureClass.CREDENTIAL, "check the connection's credentials"),
@@ -40,14 +41,31 @@ class Failure:
     reason: str | None
     advice: str | None
 
-    def error(self, connector: Connector, connection: str, path: str, retry_at: datetime | None) -> ApiError:
-        """The error in words: who answered what, and what to do."""
+    def error(
+        self, connector: Connector, connection: str, path: str, retry_at: datetime | None, body: bytes | None = None
+    ) -> ApiError:
+        """The error in words: who answered what, and what to do. ``body``: the answer, of which the beginning stays."""
         code = f", code {self.code}" if self.code else ""
         said = self.message or "no explanation"
         text = f"{connector.title} ({connection}) answered {self.status}{code} to {mask(path)}: {said}"
         if self.advice:
             text = f"{text.rstrip('.')}: {self.advice}"
-        return ApiError(text, self.failure, status=self.status, code=self.code, retry_at=retry_at, reason=self.reason)
+        return ApiError(
+            text,
+            self.failure,
+            status=self.status,
+            code=self.code,
+            retry_at=retry_at,
+            reason=self.reason,
+            body=_beginning(body),
+        )
+
+
+def _beginning(body: bytes | None) -> str | None:
+    """What is kept of an error answer. Masked before it is cut, so that no half of a secret is left."""
+    if not body:
+        return None
+    return mask(body[:LONGEST_ERROR].decode(errors="replace"))[:LONGEST_BODY]
 
 
 def judge(connector: Connector, request: Request, status: int, body: bytes) -> Failure | None:

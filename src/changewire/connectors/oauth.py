@@ -15,7 +15,7 @@ from changewire.connectors.definition import Connector
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.routes import split_url
 from changewire.connectors.token_store import Grant, learn_tokens
-from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 from changewire.secret import learn, mask
 from changewire.values import loads
 
@@ -230,7 +230,8 @@ class OAuthApp:
         of_app = code in _APP_CODES or grant_type == "client_credentials" or "client" in str(words).lower()
         reason = SIGN_IN if of_app else SIGN_IN_AGAIN
         advice = _APP_ADVICE if of_app else self._advice(grant_type, code)
-        return ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=code, reason=reason)
+        refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=code, reason=reason)
+        return CredentialError.of(refusal, self.name, advice)
 
     def _advice(self, grant_type: str, code: str | None) -> str:
         again = f"run: changewire connect {self.name}"

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 
 from changewire.clock import Clock
 from changewire.connectors.credentials import Credentials, again
-from changewire.errors import ApiError, FailureClass
+from changewire.errors import ApiError
 
 EARLY_S = 60.0  # a token is renewed so long before it ends
-REMEMBER_S = {FailureClass.CREDENTIAL: 30.0}  # how long a failed sign-in answers for the next ones
-REMEMBER_OTHER_S = 2.0
+REMEMBER_S = 2.0  # how long a failed sign-in answers for the next ones: those that were under way with it
 FORCED_S = 5.0  # an API that refuses every new token is not asked for another one more often
 
 
@@ -58,6 +57,13 @@ class RenewingAuth:
                 return self._current
             return self._renew(deadline)
 
+    def sign_in(self) -> bool:
+        """Get a token, also right after a sign-in that failed."""
+        with self._lock:
+            self._failure = None
+            self._renew(None)
+        return True
+
     def scopes(self, deadline: float | None = None) -> frozenset[str] | None:
         """What the present token may do."""
         self.get(deadline)
@@ -84,7 +90,7 @@ class RenewingAuth:
             fetched = self.fetch(refused, deadline)
         except ApiError as error:
             self._failure, self._failed_with = error, mark
-            self._failure_until = now + REMEMBER_S.get(error.failure, REMEMBER_OTHER_S)
+            self._failure_until = now + REMEMBER_S
             raise
         self._failure = None
         lives = fetched.lives_s

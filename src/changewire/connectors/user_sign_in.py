@@ -6,7 +6,7 @@ from changewire.clock import Clock
 from changewire.connectors.oauth import SIGN_IN_AGAIN, OAuthApp
 from changewire.connectors.renewing import EARLY_S, Fetched, RenewingAuth
 from changewire.connectors.token_store import Grant, Renewal, TokenStore
-from changewire.errors import ApiError, FailureClass, StateError
+from changewire.errors import ApiError, CredentialError, FailureClass, StateError
 
 
 class UserSignIn(RenewingAuth):
@@ -33,8 +33,7 @@ class UserSignIn(RenewingAuth):
                 with self._store.renewal(self._app.name, deadline) as renewal:
                     grant = self._renewed(renewal, refused, deadline)
         except StateError as error:
-            message = f"{error}; mend that, or run: changewire connect {self._app.name}"
-            raise ApiError(message, FailureClass.CREDENTIAL, sent=False, reason=SIGN_IN_AGAIN) from error
+            raise self._broken(f"{error}; mend that, or {self._advice}") from error
         return Fetched(grant.access_token, self._lives(grant), grant.region, grant.scopes)
 
     def _stored(self) -> Grant | None:
@@ -59,7 +58,7 @@ class UserSignIn(RenewingAuth):
         except ApiError as error:
             if error.failure is not FailureClass.TRANSIENT or not error.sent:
                 renewal.give_up()
-            if renewal.interrupted and error.reason == SIGN_IN_AGAIN:
+            if renewal.interrupted and isinstance(error, CredentialError) and error.reason == SIGN_IN_AGAIN:
                 raise _explained(error) from error
             raise
         return self._keep(renewal, new)
@@ -80,12 +79,21 @@ class UserSignIn(RenewingAuth):
     def _lives(self, grant: Grant) -> float | None:
         return None if grant.expires_at is None else (grant.expires_at - self._clock.now()).total_seconds()
 
-    def _ended(self, what: str) -> ApiError:
-        message = f"connection {self._app.name!r} {what}; run: changewire connect {self._app.name}"
-        return ApiError(message, FailureClass.CREDENTIAL, sent=False, reason=SIGN_IN_AGAIN)
+    def _ended(self, what: str) -> CredentialError:
+        return self._broken(f"connection {self._app.name!r} {what}; {self._advice}")
+
+    def _broken(self, message: str) -> CredentialError:
+        error = CredentialError(message, self._app.name, self._advice)
+        error.sent, error.reason = False, SIGN_IN_AGAIN
+        return error
+
+    @property
+    def _advice(self) -> str:
+        return f"run: changewire connect {self._app.name}"
 
 
-def _explained(error: ApiError) -> ApiError:
+def _explained(error: CredentialError) -> CredentialError:
     """The one loss that cannot be helped has its name."""
     message = f"{error} (an earlier renewal was cut off before its answer was stored: the new token went with it)"
-    return ApiError(message, error.failure, status=error.status, code=error.code, reason=error.reason)
+    told = ApiError(message, error.failure, status=error.status, code=error.code, reason=error.reason)
+    return CredentialError.of(told, error.connection, error.advice)

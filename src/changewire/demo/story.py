@@ -117,6 +117,7 @@ def _video_ready(control: Control) -> list[Change]:
     control("add_summary", meeting_id=CALL, content="## Key takeaways\n- They want to start in March\n")
     return [
         Change("zoom.meeting_recording_changed", "recording_added", session["uuid"]),
+        Change("zoom.meeting_recording_changed", "recording_processing_completed", session["uuid"]),
         Change("zoom.new_cloud_recording", "new_recording", session["uuid"]),
         Change("zoom.meeting_summary_updated", "created", session["uuid"]),
     ]

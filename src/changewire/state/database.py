@@ -38,10 +38,11 @@ def explain(path: Path, error: sqlite3.Error | OSError) -> StateError:
     """What an error of the database means for the person who must act."""
     if isinstance(error, OSError):
         code = _SYSTEM.get(error.errno or 0, sqlite3.SQLITE_CANTOPEN)
-    else:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    else:  # an error of Python's own has no code: text that cannot be read as such comes from a damaged page
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT if "decode" in str(error) else 0) & 0xFF
     advice = _ADVICE.get(code, "cannot be used")
-    return StateError(f"The database {path} {advice} ({error}).")
+    words = str(error).partition(" with text ")[0]  # what follows would be what is stored
+    return StateError(f"The database {path} {advice} ({words}).")
 
 
 def make_private(path: Path) -> None:

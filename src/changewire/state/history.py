@@ -1,21 +1,16 @@
-"""What people and programs ask about: triggers, events, runs and counts; and how the past is deleted."""
+"""What people and programs ask about: triggers, events, runs and counts."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from changewire.clock import to_text
 from changewire.state import rows
-from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunHistory, RunState, TriggerRecord
-from changewire.state.writer import Transaction
 from changewire.values import dumps_text
-
-PRUNED_AT_ONCE = 500  # rows in one transaction, so that polls need not wait long for it
 
 
 def _where(**conditions: Any) -> tuple[str, dict[str, Any]]:
@@ -32,14 +27,35 @@ def triggers(connection: sqlite3.Connection, active: bool | None, workflow: str 
     return [rows.trigger_of(row) for row in rows.read_all(connection, query, given)]
 
 
-def events(
+def event_numbers(
     connection: sqlite3.Connection, since: datetime | None, workflow: str | None, limit: int | None
-) -> list[EventRecord]:
-    """See `Store.events`."""
+) -> list[int]:
+    """Which events fit, by their number in the table, oldest first."""
     where, given = _where(since_detected_at=rows.text(since), workflow=workflow)
-    query = f"SELECT {rows.EVENT_COLUMNS} FROM events {where} ORDER BY detected_at DESC, seq DESC LIMIT :limit"
+    return _numbers(connection, f"events {where} ORDER BY detected_at", given, limit)
+
+
+def events_of(connection: sqlite3.Connection, numbers: list[int]) -> list[EventRecord]:
+    """The events of these numbers that are still there, in the same order."""
+    query = f"SELECT seq, {rows.EVENT_COLUMNS} FROM events WHERE seq IN (SELECT value FROM json_each(?))"
+    return [rows.event_of(row) for row in _in_order(connection, query, numbers)]
+
+
+def _numbers(connection: sqlite3.Connection, what: str, given: dict[str, Any], limit: int | None) -> list[int]:
+    query = f"SELECT seq FROM {what} DESC, seq DESC LIMIT :limit"
     found = rows.read_all(connection, query, {**given, "limit": -1 if limit is None else limit})
-    return [rows.event_of(row) for row in reversed(found)]
+    return [seq for (seq,) in reversed(found)]
+
+
+def _in_order(connection: sqlite3.Connection, query: str, numbers: list[int]) -> list[tuple[Any, ...]]:
+    found = {seq: row for seq, *row in rows.read_all(connection, query, (dumps_text(numbers),))}
+    return [tuple(found[number]) for number in numbers if number in found]
+
+
+def beginning_with(connection: sqlite3.Connection, table: str, beginning: str) -> list[str]:
+    """The ids in a table that begin so."""
+    query = f"SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id"
+    return [found for (found,) in rows.read_all(connection, query, (beginning, f"{beginning}\U0010ffff"))]
 
 
 def event(connection: sqlite3.Connection, event_id: str) -> EventRecord | None:
@@ -49,23 +65,33 @@ def event(connection: sqlite3.Connection, event_id: str) -> EventRecord | None:
     return rows.event_of(found[0]) if found else None
 
 
-def runs(
+def run_numbers(
     connection: sqlite3.Connection,
     since: datetime | None,
     workflow: str | None,
     states: Collection[RunState] | None,
     limit: int | None,
-) -> list[RunHistory]:
-    """See `Store.runs`."""
+) -> list[int]:
+    """Which runs fit, by their number in the table, oldest first."""
     where, given = _where(since_created_at=rows.text(since), workflow=workflow)
     if states is not None:
         where += f" {'AND' if where else 'WHERE'} state IN (SELECT value FROM json_each(:states))"
         given["states"] = dumps_text([str(state) for state in states])
-    query = f"SELECT {rows.RUN_COLUMNS} FROM runs {where} ORDER BY created_at DESC, seq DESC LIMIT :limit"
-    found = rows.read_all(connection, query, {**given, "limit": -1 if limit is None else limit})
-    records = [rows.run_of(row) for row in reversed(found)]
+    return _numbers(connection, f"runs {where} ORDER BY created_at", given, limit)
+
+
+def runs_of(connection: sqlite3.Connection, numbers: list[int]) -> list[RunHistory]:
+    """The runs of these numbers that are still there, in the same order, with their attempts."""
+    query = f"SELECT seq, {rows.RUN_COLUMNS} FROM runs WHERE seq IN (SELECT value FROM json_each(?))"
+    records = [rows.run_of(row) for row in _in_order(connection, query, numbers)]
     attempts = _attempts(connection, [run.id for run in records])
     return [RunHistory(run, rows.in_address_order(attempts[run.id])) for run in records]
+
+
+def run(connection: sqlite3.Connection, run_id: str) -> RunHistory | None:
+    """See `Store.run`."""
+    found = rows.read_all(connection, "SELECT seq FROM runs WHERE id = ?", (run_id,))
+    return runs_of(connection, [seq for (seq,) in found])[0] if found else None
 
 
 def _attempts(connection: sqlite3.Connection, run_ids: list[str]) -> dict[str, list[AttemptRecord]]:
@@ -84,24 +110,3 @@ def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
         "runs": dict(rows.read_all(connection, "SELECT state, count(*) FROM runs GROUP BY state")),
         "events": {"stored": rows.read_all(connection, "SELECT count(*) FROM events")[0][0]},
     }
-
-
-def prune_runs(before: datetime) -> Callable[[Transaction], int]:
-    """Delete some of the finished runs that ended before this; how many. 0: none is left."""
-    given = {"before": to_text(before), "limit": PRUNED_AT_ONCE}
-
-    def unit(transaction: Transaction) -> int:
-        transaction.execute("prune.attempts", sql("prune_attempts"), given)
-        return transaction.execute("prune.runs", sql("prune_runs"), given).rowcount
-
-    return unit
-
-
-def prune_events(before: datetime) -> Callable[[Transaction], int]:
-    """Delete some of the events without runs that are older than this; how many. 0: none is left."""
-    given = {"before": to_text(before), "limit": PRUNED_AT_ONCE}
-
-    def unit(transaction: Transaction) -> int:
-        return transaction.execute("prune.events", sql("prune_events"), given).rowcount
-
-    return unit

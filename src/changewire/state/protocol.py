@@ -6,9 +6,9 @@ written under a claim is written only while the claim stands ("fenced"); the ans
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from changewire.state.records import (
     AttemptRecord,
@@ -191,6 +191,11 @@ class Store(Protocol):
     ) -> list[EventRecord]:
         """Events detected at or after ``since``."""
 
+    def each_event(
+        self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
+    ) -> Iterator[EventRecord]:
+        """As `events`, with few of them in memory at a time. One that is deleted meanwhile is left out."""
+
     def event(self, event_id: str) -> EventRecord | None:
         """One event; None: there is none of this id."""
 
@@ -203,6 +208,22 @@ class Store(Protocol):
         limit: int | None = None,
     ) -> list[RunHistory]:
         """Runs created at or after ``since``, with their attempts. ``states`` None: all."""
+
+    def each_run(
+        self,
+        *,
+        since: datetime | None = None,
+        workflow: str | None = None,
+        states: Collection[RunState] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RunHistory]:
+        """As `runs`, with few of them in memory at a time. One that is deleted meanwhile is left out."""
+
+    def run(self, run_id: str) -> RunHistory | None:
+        """One run with its attempts; None: there is none of this id."""
+
+    def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
+        """The ids of events or runs that begin so."""
 
     def counts(self) -> dict[str, dict[str, int]]:
         """``{"triggers": {state: n}, "runs": {state: n}, "events": {"stored": n}}``, active triggers."""

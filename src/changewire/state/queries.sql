@@ -208,26 +208,31 @@ INSERT OR REPLACE INTO attempts
     (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
--- name: prune_attempts
-DELETE FROM attempts WHERE run_id IN (
-    SELECT id FROM runs
-    WHERE finished_at < :before AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
-    ORDER BY finished_at LIMIT :limit
+-- name: old_runs
+SELECT seq, id, (SELECT count(*) FROM attempts WHERE run_id = runs.id) FROM runs
+WHERE finished_at < :before AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
+ORDER BY finished_at LIMIT :limit
+
+-- name: thin_out_run
+DELETE FROM attempts WHERE (run_id, address, attempt) IN (
+    SELECT run_id, address, attempt FROM attempts WHERE run_id = :run_id LIMIT :limit
 )
+
+-- name: prune_attempts
+DELETE FROM attempts WHERE run_id IN (SELECT value FROM json_each(:ids))
 
 -- name: prune_runs
-DELETE FROM runs WHERE seq IN (
-    SELECT seq FROM runs
-    WHERE finished_at < :before AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
-    ORDER BY finished_at LIMIT :limit
-)
+DELETE FROM runs WHERE seq IN (SELECT value FROM json_each(:seqs))
+
+-- name: old_events
+SELECT detected_at, seq FROM events
+WHERE detected_at < :before AND (detected_at, seq) > (:detected_at, :seq)
+    AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
+ORDER BY detected_at, seq LIMIT :limit
 
 -- name: prune_events
-DELETE FROM events WHERE seq IN (
-    SELECT seq FROM events
-    WHERE detected_at < :before AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
-    ORDER BY detected_at LIMIT :limit
-)
+DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
+    AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)

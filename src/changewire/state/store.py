@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import history, lanes, polls, rows, runs
+from changewire.state import history, lanes, polls, pruning, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -32,6 +32,7 @@ from changewire.values import Json, dumps_text, loads
 __all__ = ["SqliteStore", "Store"]
 
 T = TypeVar("T")
+READ_AT_ONCE = 200  # events or runs that are in memory together while many are gone through
 
 
 class SqliteStore:
@@ -270,7 +271,23 @@ class SqliteStore:
         self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
     ) -> list[EventRecord]:
         """See `Store.events`."""
-        return self._read(lambda connection: history.events(connection, since, workflow, limit))
+        return list(self.each_event(since=since, workflow=workflow, limit=limit))
+
+    def each_event(
+        self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
+    ) -> Iterator[EventRecord]:
+        """See `Store.each_event`."""
+        numbers = self._read(lambda connection: history.event_numbers(connection, since, workflow, limit))
+        return self._each(numbers, history.events_of)
+
+    def _each(self, numbers: list[int], read: Callable[[sqlite3.Connection, list[int]], list[T]]) -> Iterator[T]:
+        for start in range(0, len(numbers), READ_AT_ONCE):
+            part = numbers[start : start + READ_AT_ONCE]
+            yield from self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
+
+    def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
+        """See `Store.beginning_with`."""
+        return self._read(lambda connection: history.beginning_with(connection, table, beginning))
 
     def event(self, event_id: str) -> EventRecord | None:
         """See `Store.event`."""
@@ -285,7 +302,23 @@ class SqliteStore:
         limit: int | None = None,
     ) -> list[RunHistory]:
         """See `Store.runs`."""
-        return self._read(lambda connection: history.runs(connection, since, workflow, states, limit))
+        return list(self.each_run(since=since, workflow=workflow, states=states, limit=limit))
+
+    def each_run(
+        self,
+        *,
+        since: datetime | None = None,
+        workflow: str | None = None,
+        states: Collection[RunState] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[RunHistory]:
+        """See `Store.each_run`."""
+        numbers = self._read(lambda connection: history.run_numbers(connection, since, workflow, states, limit))
+        return self._each(numbers, history.runs_of)
+
+    def run(self, run_id: str) -> RunHistory | None:
+        """See `Store.run`."""
+        return self._read(lambda connection: history.run(connection, run_id))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """See `Store.counts`."""
@@ -319,15 +352,24 @@ class SqliteStore:
 
     def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
         """See `Store.prune`."""
-        return {
-            "runs": self._repeat(history.prune_runs(now - runs)),
-            "events": self._repeat(history.prune_events(now - events)),
-        }
+        return {"runs": self._prune_runs(now - runs), "events": self._prune_events(now - events)}
 
-    def _repeat(self, unit: Callable[[Transaction], int]) -> int:
+    def _prune_runs(self, before: datetime) -> int:
         total = 0
-        while done := self._write(unit):
-            total += done
+        while found := self._read(pruning.find_runs(before)):
+            for part in pruning.parts(found):
+                for _, run_id, _ in part if len(part) == 1 else ():
+                    while self._write(pruning.thin_out(run_id)) == pruning.AT_ONCE:
+                        pass
+                total += self._write(pruning.delete_runs(part))
+        return total
+
+    def _prune_events(self, before: datetime) -> int:
+        total, after = 0, ("", 0)
+        while found := self._read(pruning.find_events(before, after)):
+            after = found[-1]
+            for start in range(0, len(found), pruning.AT_ONCE):
+                total += self._write(pruning.delete_events(found[start : start + pruning.AT_ONCE]))
         return total
 
     def _next(self, query: str, now: datetime) -> datetime | None:

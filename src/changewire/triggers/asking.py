@@ -17,7 +17,7 @@ from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.paging import merge_query
 from changewire.values import Json, dumps_text
 
-_MOVING = re.compile(r"\b(now|lookup)\b")
+_MOVING = re.compile(r"\b(now|lookup|outer)\b")
 _PLACEHOLDER = re.compile(r"\{([a-z_][a-z0-9_.]*)(:uuid)?\}")
 
 
@@ -58,7 +58,7 @@ def _path_of(spec: RequestSpec, reader: Reader, scope: Scope) -> str:
 
 def _segment(name: str, uuid: bool, reader: Reader, scope: Scope) -> str:
     head = name.partition(".")[0]
-    if head in {"lookup", "item"} and "." in name:
+    if head in ("lookup", "outer", "item") and "." in name:
         value = get(scope[head], parse_path(name.partition(".")[2]))
     else:
         value = reader.parameters.get(name)

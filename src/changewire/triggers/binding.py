@@ -107,4 +107,5 @@ class Reader:
             "parameters": dict(self.parameters),
             "now": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "lookup": {},
+            "outer": {},
         }

@@ -196,8 +196,8 @@ def _walk_list(value: list[Json], rule: Rule | None, scope: Scope) -> Json:
     each = entry_rule(rule)
     if each is not None and _volatile(each, scope):
         return []
-    if rule is not None and rule.keep is not None:
-        value = [entry for entry in value if EXPRESSIONS.condition(rule.keep, {**scope, "entry": entry})]
+    if rule is not None and rule.only_if is not None:
+        value = [entry for entry in value if EXPRESSIONS.condition(rule.only_if, {**scope, "entry": entry})]
     ordered = rule is not None and rule.ordered
     if not ordered and ((rule is not None and rule.key is not None) or _identified(value)):
         names = _entry_tokens(value, rule, scope)
@@ -283,12 +283,12 @@ class _Both:
         rule: Rule | None = self.rules.root
         for token in tokens[:-1]:
             rule = (entry_rule(rule) if is_entry(token) else rule.below(token)) if rule else None
-        if not tokens or rule is None or rule.slides_by is None or get(self.before, tokens) is not MISSING:
+        if not tokens or rule is None or rule.window_by is None or get(self.before, tokens) is not MISSING:
             return False
         known = self.old.at(tokens[:-1])  # those that are over by now as well
-        values = [get(entry, rule.slides_by) for entry in known] if isinstance(known, list) else []
+        values = [get(entry, rule.window_by) for entry in known] if isinstance(known, list) else []
         last = max((str(value) for value in values if value is not MISSING), default="")
-        return bool(last) and str(get(get(self.after, tokens), rule.slides_by)) > last
+        return bool(last) and str(get(get(self.after, tokens), rule.window_by)) > last
 
 
 def _records(form: Json) -> bool:

@@ -1,36 +1,29 @@
 """The language of trigger types: one YAML file says what to ask, where the items are, and what makes an event.
 
 `docs/reference/trigger-types.md` explains each key with an example. Templates may use ``parameters``, ``now``
-(RFC 3339 text, UTC, whole seconds) and, where it makes sense, ``lookup``, ``item``, ``entry``, ``old``, ``changes``
-and ``detail``.
+(RFC 3339 text, UTC, whole seconds) and, where it makes sense, ``lookup``, ``outer``, ``item``, ``entry``, ``old``,
+``changes``, ``kind`` and ``detail``.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from changewire.connectors.definition import Paging
-from changewire.durations import format_duration, parse_duration
+from changewire.durations import format_duration
 from changewire.parameters import Parameter
-from changewire.paths import EACH, parse_path
+from changewire.paths import EACH
+from changewire.triggers.counting import Compare, Duration, Expression, FieldPath, KeyPaths, Part, PathText
 from changewire.triggers.expressions import EXPRESSIONS
+from changewire.triggers.shorthand import OTHERWISE, long_form, with_defaults
 from changewire.values import Json
 
-SHAPE = ("items", "key", "status", "created_at", "ready", "paging", "new_items", "absences")
+SHAPE = ("items", "key", "kind", "status", "created_at", "ready", "paging", "absences")
 """Keys whose value, and those of `compare`, may as a whole be one template on ``parameters``, worked out once."""
-
-
-INTERVAL = {
-    "type": "number",
-    "min": 0.01,
-    "tuning": True,
-    "description": "Minutes between two polls; the workflow's own `every` goes before it.",
-}
-"""A parameter that every type has."""
 
 
 def shaped(data: dict[str, Any], shape: dict[str, Any], parameters: dict[str, Json]) -> dict[str, Any]:
@@ -52,68 +45,30 @@ def _defaults(data: dict[str, Any]) -> dict[str, Json]:
     return {k: v.get("default") for k, v in given.items() if isinstance(v, dict)} if isinstance(given, dict) else {}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _path(value: object) -> object:
-    if isinstance(value, str) and "{{" not in value:
-        parse_path(value)
-    return value
-
-
-def _path_keys(value: object) -> object:
-    if isinstance(value, dict):
-        for key in value:
-            _path(key)
-    return value
-
-
 def _type_name(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", value):
         raise ValueError(f"{value!r} is not a type's name: write connector.what_is_noticed in small letters")
     return value
 
 
-def _plain_path(value: object) -> object:
-    if isinstance(value, str) and EACH in value:
-        raise ValueError(f"{value!r} must name one field: {EACH} cannot stand in it")
-    return _path(value)
+def _several(value: object) -> object:
+    """``a`` → ``[a]``."""
+    return value if isinstance(value, list | tuple) else [value]
 
 
-def _expression(value: object) -> object:
-    for _, message in EXPRESSIONS.expression_problems(value):
-        raise ValueError(message)
-    return value
-
-
-def _alternatives(value: object) -> object:
-    """``id`` → ``[[id]]`` and ``[a, b]`` → ``[[a, b]]``: behind this door there is only the long form."""
-    if value == "" or (isinstance(value, list | tuple) and not all([value, *value])):
-        raise ValueError("name a field, or several as in [a, b]")
-    if isinstance(value, str):
-        return [[value]]
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-        return [value]
-    return value
-
-
-PathText = Annotated[str, BeforeValidator(_path)]
-FieldPath = Annotated[str, BeforeValidator(_plain_path)]  # of one field, without [*]
-Expression = Annotated[str, BeforeValidator(_expression)]
-KeyPaths = Annotated[tuple[tuple[FieldPath, ...], ...], BeforeValidator(_alternatives)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Kind = Literal["created", "updated", "status", "deleted"]
+KINDS = get_args(Kind)
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_several)]
 
 
-class Scopes(_Part):
+class Scopes(Part):
     """OAuth scopes that allow the requests; one of each list is enough."""
 
     classic: tuple[str, ...] = ()
     granular: tuple[str, ...] = ()
 
 
-class Needs(_Part):
+class Needs(Part):
     """What the account must have."""
 
     plan: str | None = None  # the smallest plan that will do; None: any
@@ -121,7 +76,7 @@ class Needs(_Part):
     notes: tuple[str, ...] = ()  # anything else a person must switch on first
 
 
-class FailureMatch(_Part):
+class FailureMatch(Part):
     """An error answer, by HTTP status and the API's own code."""
 
     status: int
@@ -129,7 +84,7 @@ class FailureMatch(_Part):
     message: str | None = None  # text that the message contains; None: any message
 
 
-class RequestSpec(_Part):
+class RequestSpec(Part):
     """One GET request. In the path, ``{name}`` is a parameter and ``{lookup.uuid}`` a field of the lookup, encoded."""
 
     path: str
@@ -139,16 +94,17 @@ class RequestSpec(_Part):
 
 
 class Lookup(RequestSpec):
-    """A request made first whose records tell what to ask: the main request is sent once for each of them."""
+    """Records that tell what to ask, mostly got by a request made first: the main one is sent once for each."""
 
-    when: Expression = "{{ true }}"  # False: no lookup, `otherwise` is the only record
+    path: str = ""  # empty: nothing is asked, the records are those given
+    when: Expression = "{{ true }}"  # False: nothing is asked
     items: PathText = ""  # where its records are; empty: the whole answer is the one record
     newest_by: FieldPath | None = None  # take the records with the greatest values here first; None: as listed
-    take: int = Field(1, ge=1, le=50)  # how many records at most
-    otherwise: dict[str, Any] = Field(default_factory=dict)
+    take: int = Field(1, ge=1, le=50)  # how many records of the answer at most
+    records: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_several)] = ({},)  # where nothing is asked
 
 
-class Window(_Part):
+class Window(Part):
     """Query parameters that bound the listing in time; sent on each poll, in steps that the API accepts."""
 
     start: str  # name of the query parameter
@@ -168,47 +124,19 @@ class Window(_Part):
         return self
 
 
-class Records(_Part):
-    """A list inside an item whose entries are records with an identity."""
-
-    key: KeyPaths  # fields that identify an entry; alternatives are tried in order
-    keep: Expression | None = None  # template; entries for which it is false do not count
-    slides_by: FieldPath | None = None  # entries beyond the greatest known value here are not new, the window moved
-
-
-class Volatile(_Part):
-    """A path that never counts, or only for some items."""
-
-    path: PathText
-    when: Expression | None = None  # None: always
-
-
-def _volatile(value: object) -> object:
-    """``[a]`` → ``[{path: a}]``."""
-    short = isinstance(value, list | tuple)
-    return [{"path": one} if isinstance(one, str) else one for one in value] if short else value  # type: ignore[attr-defined]
-
-
-class Compare(_Part):
-    """Which differences count."""
-
-    volatile: Annotated[tuple[Volatile, ...], BeforeValidator(_volatile)] = ()  # never count
-    secret: tuple[PathText, ...] = ()  # carry a token: never count, and are not remembered
-    only: tuple[FieldPath, ...] = ()  # nothing else counts; empty: everything does
-    lists: Annotated[dict[str, Records], BeforeValidator(_path_keys)] = Field(default_factory=dict)
-    ordered: tuple[PathText, ...] = ()  # lists whose order is a value; the order of all others never counts
-    text_sets: Annotated[dict[str, str], BeforeValidator(_path_keys)] = Field(default_factory=dict)  # path: separator
-    without_query: tuple[PathText, ...] = ()  # URLs compared up to the "?"
-    may_vanish: tuple[PathText, ...] = ()  # going away is no change
-    known: tuple[PathText, ...] = ()  # fields that an item may have although the sample does not
-    new_fields: Literal["quiet", "count"] = "quiet"  # fields that the type does not know and that appear
-
-
 class Detail(RequestSpec):
-    """A follow-up request for each new item; ``{item.id}`` in the path. Its answer is ``detail`` in the payload."""
+    """A follow-up request for each event of an item that is there; ``{item.id}`` in the path."""
 
 
-class TriggerType(_Part):
+class Evidence(RequestSpec):
+    """A request for each item that is missing from the list; it is gone only when the answer says so."""
+
+    errors: tuple[
+        FailureMatch, ...
+    ] = ()  # these prove it; empty: an answer does, and it is not proven until there is one
+
+
+class TriggerType(Part):
     """Something that can be noticed."""
 
     type: Annotated[str, BeforeValidator(_type_name)]
@@ -224,18 +152,20 @@ class TriggerType(_Part):
     items: PathText = ""  # where the items are; empty: the whole answer is the one item
     empty_when: tuple[FailureMatch, ...] = ()  # errors that mean "nothing there yet"
     key: KeyPaths  # fields that identify an item, `lookup.uuid` and `parameters.x` included; alternatives in order
-    kind: Kind
-    new_items: Literal["baseline", "fire"] = "baseline"  # kinds updated, status: what an item never seen before is
+    kind: Kinds  # what is noticed
     ready: Expression | None = None  # an item is not looked at while this is false; None: it always is
     created_at: FieldPath | None = None  # when the item was made; older than the watch itself is not new
     happened_at: FieldPath | None = None  # the moment an item is about, for backfill; None: `created_at`
     status: FieldPath | None = None  # kind status: the field that is watched
     absences: int = Field(2, ge=1, le=100)  # kind deleted: complete polls in a row without the item
+    evidence: Evidence | None = None  # kind deleted: how to make sure; None: its absence is enough
     compare: Compare = Compare()
     detail: Detail | None = None
-    event_type: str
-    payload: dict[str, Any]
+    event_type: str | dict[str, str] = ""  # words with their conditions; default: the part of `type` behind the dot
+    fields: dict[str, Json] = Field(default_factory=dict)  # of the item, in the payload; what stands for an empty one
+    payload: dict[str, Any] = Field(default_factory=dict)  # default: see `shorthand.long_form`
     sample: Json  # one item as the API answers it
+    sample_outer: dict[str, Any] = Field(default_factory=dict)
     sample_lookup: dict[str, Any] = Field(default_factory=dict)
     sample_detail: dict[str, Any] | None = None
 
@@ -246,23 +176,56 @@ class TriggerType(_Part):
     def _long_form(cls, data: Any) -> Any:
         if not isinstance(data, dict) or "shape" in data:
             return data
+        data = with_defaults(data)
         shape = {key: data[key] for key in SHAPE if _is_template(data.get(key))}
         inner = data.get("compare")
         if isinstance(inner, dict) and (templates := {k: v for k, v in inner.items() if _is_template(v)}):
             shape["compare"] = templates
-        if isinstance(parameters := data.get("parameters", {}), dict):
-            data = {**data, "parameters": {**parameters, "interval": INTERVAL}}
-        connector = data.get("connector", str(data.get("type", "")).partition(".")[0])
-        return {**shaped(data, shape, _defaults(data)), "connector": connector, "shape": shape}
+        return {**long_form(shaped(data, shape, _defaults(data))), "shape": shape}
+
+    @field_validator("kind")
+    @classmethod
+    def _kinds_go_together(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        if not kinds or len(set(kinds)) < len(kinds) or {"updated", "status"} <= set(kinds):
+            raise ValueError("name created, deleted, and one of updated and status, each at most once")
+        return kinds
 
     @model_validator(mode="after")
     def _status_has_a_field(self) -> TriggerType:
-        if (self.kind == "status") is not (self.status is not None):
+        if ("status" in self.kind) is not (self.status is not None):
             raise ValueError("`status` names the watched field of kind: status, and of no other kind")
+        if self.evidence is not None and "deleted" not in self.kind:
+            raise ValueError("`evidence` belongs to kind: deleted, and to no other kind")
         return self
+
+    @model_validator(mode="after")
+    def _words_have_a_kind(self) -> TriggerType:
+        conditions = self.event_type.values() if isinstance(self.event_type, dict) else ()
+        for condition in conditions:
+            if "{{" not in condition and condition not in (*KINDS, OTHERWISE):
+                known = ", ".join((*KINDS, OTHERWISE))
+                raise ValueError(f"`event_type`: {condition!r} is no condition: write {known} or an expression")
+        return self
+
+    @field_validator("items")
+    @classmethod
+    def _one_list_inside(cls, items: str) -> str:
+        if items != EACH and (items.endswith(EACH) or items.count(EACH) > 1):
+            raise ValueError(f"{items!r} is no place of a list: write a, {EACH}, a{EACH}.b or {EACH}.b")
+        return items
 
     @model_validator(mode="after")
     def _key_tells_items_apart(self) -> TriggerType:
         if self.items and any(all(part.startswith("parameters.") for part in parts) for parts in self.key):
             raise ValueError("`items` names a list, so `key` must say which field identifies an item in it")
         return self
+
+    @property
+    def event_types(self) -> tuple[str, ...]:
+        """The event types that there can be; an expression where the data decides."""
+        return tuple(self.event_type) if isinstance(self.event_type, dict) else (self.event_type,)
+
+    @property
+    def only_new(self) -> bool:
+        """Whether nothing but new items is noticed: then only their keys are remembered, and a backfill can be had."""
+        return self.kind == ("created",)

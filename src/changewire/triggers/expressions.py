@@ -75,6 +75,18 @@ def moved(changes: Iterable[Change], name: str, field: str) -> list[dict[str, Js
     return [{k: e[k] for k in ("id", "old", "new")} for e in edited(changes, name) if e["field"] == field]
 
 
+def became(changes: Iterable[Change], name: str, field: str, value: Json) -> list[str]:
+    """The identities of the records in the list ``name`` whose ``field`` turned to ``value`` or that came with it."""
+    mine = [c for c in changes if len(c.tokens) > 1 and c.tokens[0] == name and is_entry(c.tokens[1])]
+    fresh = {c.tokens[1][1:-1] for c in mine if len(c.tokens) == 2 and _holds(c.new, field, value)}
+    turned = {c.tokens[1][1:-1] for c in mine if format_path(c.tokens[2:]) == field and c.new == value}
+    return sorted(fresh | turned)
+
+
+def _holds(record: Json, field: str, value: Json) -> bool:
+    return isinstance(record, dict) and record.get(field) == value
+
+
 def _is_entry_of(change: Change, name: str) -> bool:
     return len(change.tokens) == 2 and change.tokens[0] == name and is_entry(change.tokens[1])
 
@@ -88,6 +100,7 @@ EXPRESSIONS = Templates(
         "removed": removed,
         "edited": edited,
         "moved": moved,
+        "became": became,
     }
 )
 """What every template of a trigger type is worked out with."""

@@ -16,7 +16,7 @@ from changewire.triggers.comparing import Scope, additions, canonical
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticing import Noticed, item_key
-from changewire.triggers.payloads import make_event
+from changewire.triggers.payloads import make_events
 from changewire.triggers.rules import make_rules, unknown_paths
 
 _PATHS = ("secret", "only", "lists", "ordered", "text_sets", "without_query", "may_vanish")
@@ -54,14 +54,25 @@ def load_trigger_types(folders: Sequence[Path]) -> tuple[dict[str, TriggerType],
 def sample_scope(kind: TriggerType) -> Scope:
     """The names that a template of the type sees when it is tried on the sample."""
     parameters = {name: parameter.default for name, parameter in kind.parameters.items()}
-    return {**Reader(kind, parameters).scope(SAMPLE_MOMENT), "lookup": kind.sample_lookup}
+    return {**Reader(kind, parameters).scope(SAMPLE_MOMENT), "lookup": kind.sample_lookup, "outer": kind.sample_outer}
 
 
 def sample_event(kind: TriggerType, scope: Scope) -> Noticed:
     """The change that the sample stands for: the item is new."""
     changes = tuple(additions(kind.sample, make_rules(kind), scope))
-    old = None if kind.kind == "created" or kind.new_items == "fire" else kind.sample
-    return Noticed("sample", kind.sample, old, changes, (), None)
+    old = None if "created" in kind.kind else kind.sample
+    return Noticed("sample", kind.kind[0], kind.sample, old, changes, (), None)
+
+
+def sample_events(kind: TriggerType) -> list[EventRecord]:
+    """The events of the sample, one at least. Raises ChangewireError where the type cannot be tried on it."""
+    scope = sample_scope(kind)
+    change = sample_event(kind, scope)
+    named = {"trigger_id": "sample", "trigger": "sample", "workflow": "sample"}
+    events = make_events(change, kind, scope, **named, now=SAMPLE_MOMENT, detail=kind.sample_detail)
+    if not events:
+        raise ChangewireError("no condition of `event_type` holds")
+    return events
 
 
 def _wrong(document: Document, kind: TriggerType) -> Iterator[Problem]:
@@ -79,9 +90,10 @@ def _wrong(document: Document, kind: TriggerType) -> Iterator[Problem]:
 
 def _wrong_places(document: Document, kind: TriggerType) -> Iterator[Problem]:
     """Placeholders in request paths that nothing fills."""
-    for part, spec in (("lookup", kind.lookup), ("request", kind.request), ("detail", kind.detail)):
+    requests = {"lookup": kind.lookup, "request": kind.request, "detail": kind.detail, "evidence": kind.evidence}
+    for part, spec in requests.items():
         for name in names_in_path(spec.path) if spec else ():
-            if name not in kind.parameters and not name.startswith(("lookup.", "item.")):
+            if name not in kind.parameters and not name.startswith(("lookup.", "outer.", "item.")):
                 message = f"the path asks for {{{name}}}, which is no parameter of this type"
                 yield document.problem((part, "path"), "unknown_parameter", message, nearest(name, kind.parameters))
 
@@ -95,7 +107,7 @@ def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
     }
     for key, paths in named.items():
         for path in unknown_paths(kind, paths):
-            message = f"{path} is neither in the sample nor among `known`, so it would never fit anything"
+            message = f"{path} is neither in the sample nor among `also_possible`, so it would never fit anything"
             yield document.problem(("compare", key), "unknown_path", message)
     for key in ("status", "created_at", "happened_at"):
         for path in unknown_paths(kind, filter(None, [getattr(kind, key)])):
@@ -109,7 +121,7 @@ def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]
         "key": lambda: item_key(kind.sample, kind, scope),
         "compare": lambda: canonical(kind.sample, make_rules(kind), scope),
         "ready": lambda: EXPRESSIONS.condition(kind.ready or "", {**scope, "item": kind.sample}),
-        "payload": lambda: _event_of_sample(kind, scope),
+        "payload": lambda: sample_events(kind),
     }
     for key, attempt in tries.items():
         if key in kind.shape:  # what it is depends on parameters that nobody has given yet
@@ -117,19 +129,11 @@ def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]
         try:
             attempt()
         except ChangewireError as error:
-            at = "event_type" if key == "payload" and str(kind.event_type) in str(error) else key
+            at = "event_type" if key == "payload" and _in_event_type(kind, str(error)) else key
             yield document.problem((at,), "fails_on_sample", f"tried on the sample: {error}")
             return
 
 
-def _event_of_sample(kind: TriggerType, scope: Scope) -> EventRecord:
-    return make_event(
-        sample_event(kind, scope),
-        kind,
-        scope,
-        trigger_id="sample",
-        trigger="sample",
-        workflow="sample",
-        now=SAMPLE_MOMENT,
-        detail=kind.sample_detail,
-    )
+def _in_event_type(kind: TriggerType, message: str) -> bool:
+    written = kind.event_type.values() if isinstance(kind.event_type, dict) else [kind.event_type]
+    return "`event_type`" in message or any("{{" in text and text in message for text in written)

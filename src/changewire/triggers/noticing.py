@@ -25,7 +25,7 @@ from changewire.triggers.comparing import (
     plain_text,
     remembered,
 )
-from changewire.triggers.definition import TriggerType
+from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from changewire.triggers.rules import Rules
 from changewire.values import Json, dumps, loads
@@ -60,6 +60,7 @@ class Noticed:
     """One change of one item: an event, once it is stored."""
 
     key: str
+    kind: Kind
     item: Json
     old: Json  # the item as it was; None for one that is new
     changes: tuple[Change, ...]
@@ -67,6 +68,8 @@ class Noticed:
     record: ItemRecord | None  # what is remembered once it has fired; None: forgotten
     scope: Scope = field(default_factory=dict)  # that the item was read in; empty for one that is gone
     backfill: bool = False
+    missing: ItemRecord | None = None  # kind deleted: what was remembered of it before this reading
+    detail: Json = None  # the answer that proves it; None: there is none
 
 
 @dataclass
@@ -97,7 +100,7 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
 
 def _key_part(item: Json, part: str, scope: Scope) -> Any:
     tokens = parse_path(part)
-    if tokens[:1] in {("lookup",), ("parameters",)} and tokens[0] in scope:
+    if tokens[0] in ("lookup", "outer", "parameters") and tokens[0] in scope:
         return get(scope[tokens[0]], tokens[1:])
     return get(item, tokens)
 
@@ -109,17 +112,16 @@ def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, no
     counts once.
     """
     result, seen = Notice(), set[str]()
-    judge = _JUDGES[watch.kind.kind]
+    judge = _judge_of(watch.kind)
     for item, scope in items:
         key = item_key(item, watch.kind, scope)
         if key not in seen:
             seen.add(key)
             judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
     unseen = [record for key, record in memory.items.items() if key not in seen]
-    if watch.kind.kind == "deleted" and memory.baseline_at is not None:
+    unseen = _keep_unseen(unseen, watch, memory, result)
+    if "deleted" in watch.kind.kind and memory.baseline_at is not None:
         _judge_absent(unseen, watch, memory, result)
-    elif watch.kind.kind != "deleted":
-        _keep_unseen(unseen, watch, memory, result)
     return result
 
 
@@ -141,45 +143,55 @@ class _Case:
         ready = self.watch.kind.ready
         return ready is None or EXPRESSIONS.condition(ready, {**self.scope, "item": self.item})
 
+    def was_absent(self) -> bool:
+        """Whether it was missing in the last reading, or was looked for elsewhere."""
+        return self.known is not None and self.known.absences != 0
+
     def same_rules(self) -> bool:
         """Whether the remembered hash was made by the present rules."""
         return self.memory.rules == self.watch.rules.fingerprint
 
-    def fire(
-        self, old: Json, changes: Iterable[Change], record: ItemRecord, result: Notice, *, backfill: bool = False
-    ) -> None:
+    def fire(self, kind: Kind, old: Json, changes: Iterable[Change], record: ItemRecord, result: Notice) -> None:
         """An event. Its id holds the epoch as well, so that what happens again after a reset is another event."""
         parts: tuple[Json, ...] = ()
-        if self.watch.kind.kind != "created":
+        if not self.watch.kind.only_new:
             parts = (record.revision, record.hash, str(self.memory.baseline_at or ""))
-        result.noticed.append(Noticed(self.key, self.item, old, tuple(changes), parts, record, self.scope, backfill))
+        what = (self.key, kind, self.item, old, tuple(changes), parts, record, self.scope)
+        result.noticed.append(Noticed(*what, backfill=self.wanted()))
         result.verdicts["fired"] += 1
+
+    def wanted(self) -> bool:
+        """Whether a backfill asked for it although it is not new."""
+        return self.memory.backfill is not None and self.key in self.memory.backfill
 
     def pending(self) -> bool:
         """Seen before only as a candidate that has not settled."""
         return self.known is not None and self.known.revision == 0
 
+    def unknown(self) -> bool:
+        """Whether there is nothing to compare with: it was never there, was deleted, or only its key is known."""
+        return self.known is None or self.pending() or self.known.body is None
+
     def remembered(self, digest: str, *, revision: int = 1) -> ItemRecord:
-        body = None if self.watch.kind.kind == "created" else dumps(remembered(self.item, self.watch.rules))
+        body = None if self.watch.kind.only_new else dumps(remembered(self.item, self.watch.rules))
         return ItemRecord(self.key, digest, body, revision, None, 0, 0)
 
 
 def _judge_created(case: _Case, result: Notice) -> None:
-    wanted = case.memory.backfill is not None and case.key in case.memory.backfill
-    if case.known is not None and not case.pending() and not wanted:
+    if case.known is not None and not case.pending() and not case.wanted():
         result.verdicts["seen"] += 1
         return
     if not case.ready():
         result.verdicts["not_ready"] += 1
         return
     record = case.remembered("")
-    if wanted:
-        case.fire(None, (), record, result, backfill=True)
+    if case.wanted():
+        case.fire("created", None, (), record, result)
     elif case.baseline() or _older_than_watch(case):
         result.quiet.append(record)
         result.verdicts["baseline" if case.baseline() else "old"] += 1
     elif _settled(case, content_hash(canonical(case.item, case.watch.rules, case.scope)), result):
-        case.fire(None, (), record, result)
+        case.fire("created", None, (), record, result)
 
 
 def _judge_updated(case: _Case, result: Notice) -> None:
@@ -187,14 +199,15 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         result.verdicts["not_ready"] += 1
         return
     digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
-    if case.known is None or case.pending():
+    known = case.known
+    if known is None or case.unknown():
         _judge_unknown(case, digest, result)
         return
-    known = case.known
+    known = replace(known, absences=0)
     if known.hash == digest and case.same_rules():
         # what is ignored is kept as it is now: once it counts again, what happened before must not fire
         body = dumps(remembered(case.item, case.watch.rules)) if case.watch.rules.ignoring else known.body
-        _unchanged(replace(known, body=body), result, store=body != known.body)
+        _unchanged(replace(known, body=body), result, store=body != known.body or case.was_absent())
         return
     old = loads(known.body or b"null")
     changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope))
@@ -202,7 +215,7 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         result.quiet.append(case.remembered(digest, revision=known.revision))
         result.verdicts["only_noise"] += 1
     elif _settled(case, digest, result):
-        case.fire(old, changes, case.remembered(digest, revision=known.revision + 1), result)
+        case.fire("updated", old, changes, case.remembered(digest, revision=known.revision + 1), result)
 
 
 def _judge_status(case: _Case, result: Notice) -> None:
@@ -214,32 +227,38 @@ def _judge_status(case: _Case, result: Notice) -> None:
     if value is MISSING:
         raise PollError(f"item {case.key} has no field {case.watch.kind.status!r}, which is the watched status")
     digest = content_hash(plain_form(value))
-    if case.known is None or case.pending():
+    if case.known is None or case.unknown():
         _judge_unknown(case, digest, result)
         return
     old = loads(case.known.body or b"null")
     found = get(old, path)
     before = None if found is MISSING else found
     if digest == (case.known.hash if case.same_rules() else content_hash(plain_form(before))):
-        _unchanged(replace(case.known, hash=digest), result, store=not case.same_rules())
+        store = case.was_absent() or not case.same_rules()
+        _unchanged(replace(case.known, hash=digest, absences=0), result, store=store)
     elif _settled(case, digest, result):
         record = case.remembered(digest, revision=case.known.revision + 1)
-        case.fire(old, [Change(path, before, value)], record, result)
+        case.fire("status", old, [Change(path, before, value)], record, result)
 
 
 def _judge_present(case: _Case, result: Notice) -> None:
-    """Kind deleted: an item that is there. Its record stays as a tombstone after a deletion, so that the next one
-    is another event."""
-    revision = case.known.revision if case.known else 1
+    """An item that is there, where it matters only whether it is. Its record stays as a tombstone after a deletion,
+    so that the next one is another event."""
+    if not case.ready():
+        result.verdicts["not_ready"] += 1
+        return
     digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
-    if case.known is None or case.known.hash != digest or case.known.absences:
-        result.quiet.append(case.remembered(digest, revision=revision))
+    if case.known is None or case.unknown():
+        _judge_unknown(case, digest, result)
+        return
+    if case.known.hash != digest or case.was_absent():
+        result.quiet.append(case.remembered(digest, revision=case.known.revision))
     result.verdicts["present"] += 1
 
 
 def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> None:
-    gone = [record for record in gone if record.hash]
-    living = sum(1 for record in memory.items.values() if record.hash)
+    gone = [record for record in gone if record.body is not None]
+    living = sum(1 for record in memory.items.values() if record.body is not None)
     braked = len(gone) > BRAKE_COUNT and len(gone) > living * BRAKE_SHARE
     needed = watch.kind.absences * (BRAKE_PATIENCE if braked else 1)
     for record in gone:
@@ -250,18 +269,20 @@ def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: 
         item = loads(record.body or b"null")
         tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
         epoch = (record.revision, str(memory.baseline_at))
-        result.noticed.append(Noticed(record.key, item, item, (), epoch, tombstone))
+        result.noticed.append(Noticed(record.key, "deleted", item, item, (), epoch, tombstone, missing=record))
         result.verdicts["fired"] += 1
 
 
 def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
-    """An item of kind updated or status that was not there before."""
-    record = case.remembered(digest)
-    if case.baseline() or case.watch.kind.new_items == "baseline" or _older_than_watch(case):
+    """An item that was not there before. One of which an earlier form of the type knew only the key is not new."""
+    known = case.known
+    record = case.remembered(digest, revision=max(known.revision, 1) if known else 1)
+    only_key = known is not None and not case.pending() and not case.same_rules()
+    if case.baseline() or only_key or "created" not in case.watch.kind.kind or _older_than_watch(case):
         result.quiet.append(record)
         result.verdicts["baseline"] += 1
     elif _settled(case, digest, result):
-        case.fire(None, additions(case.item, case.watch.rules, case.scope), record, result)
+        case.fire("created", None, additions(case.item, case.watch.rules, case.scope), record, result)
 
 
 def _unchanged(known: ItemRecord, result: Notice, *, store: bool = False) -> None:
@@ -278,7 +299,7 @@ def _settled(case: _Case, digest: str, result: Notice) -> bool:
     count = known.candidate_count + 1 if known.candidate == digest else 1
     if count >= case.watch.settle:
         return True
-    result.quiet.append(replace(known, candidate=digest, candidate_count=count))
+    result.quiet.append(replace(known, candidate=digest, candidate_count=count, absences=0))
     result.verdicts["settling"] += 1
     return False
 
@@ -295,19 +316,24 @@ def _older_than_watch(case: _Case) -> bool:
         return False
 
 
-def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> None:
-    """Items that this reading did not hold: they settle in polls in a row only, and a hash that other rules made is
-    dropped, so that the item is compared field by field when it is seen again."""
-    other_rules = watch.kind.kind == "updated" and memory.rules not in (None, watch.rules.fingerprint)
+def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> list[ItemRecord]:
+    """Items that this reading did not hold, as they are kept: they settle in polls in a row only, and a hash that
+    other rules made is dropped, so that the item is compared field by field when it is seen again."""
+    other_rules = "updated" in watch.kind.kind and memory.rules not in (None, watch.rules.fingerprint)
+    kept = []
     for record in unseen:
         if other_rules or record.candidate is not None:
             left = "" if other_rules else record.hash
-            result.quiet.append(replace(record, hash=left, candidate=None, candidate_count=0))
+            record = replace(record, hash=left, candidate=None, candidate_count=0)
+            result.quiet.append(record)
+        kept.append(record)
+    return kept
 
 
-_JUDGES: dict[str, Callable[[_Case, Notice], None]] = {
-    "created": _judge_created,
-    "updated": _judge_updated,
-    "status": _judge_status,
-    "deleted": _judge_present,
-}
+def _judge_of(kind: TriggerType) -> Callable[[_Case, Notice], None]:
+    """How an item that is there is judged."""
+    if kind.only_new:
+        return _judge_created
+    if "updated" in kind.kind:
+        return _judge_updated
+    return _judge_status if "status" in kind.kind else _judge_present

@@ -1,18 +1,20 @@
-"""Events out of noticed changes: their id, event type and payload."""
+"""Events out of noticed changes: their ids, event types and payloads."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from changewire.state.records import EventRecord
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticing import Noticed
+from changewire.triggers.shorthand import OTHERWISE
 from changewire.values import Json, make_id
 
 
-def make_event(
+def make_events(
     noticed: Noticed,
     kind: TriggerType,
     scope: Scope,
@@ -22,30 +24,49 @@ def make_event(
     workflow: str,
     now: datetime,
     detail: Json = None,
-) -> EventRecord:
-    """The event of a noticed change. Its id follows from trigger, kind and item alone. Raises TemplateError.
+) -> list[EventRecord]:
+    """The events of a noticed change, one for each event type whose condition holds; mostly one. Raises TemplateError.
 
-    ``detail`` is the answer to the type's follow-up request; None where there is none.
+    Ids follow from trigger, kind and item alone, and from the event type where there can be several. ``detail`` is the
+    answer to the type's follow-up request; None where there is none.
     """
     names = {
         **scope,
         "item": noticed.item,
         "old": noticed.old,
         "changes": list(noticed.changes),
+        "kind": noticed.kind,
         "detail": detail if detail is not None else noticed.item,
     }
-    names["event_type"] = str(EXPRESSIONS.render(kind.event_type, names))
-    return EventRecord(
-        id=make_id("evt", trigger_id, kind.kind, noticed.key, *noticed.discriminator),
-        trigger_id=trigger_id,
-        trigger=trigger,
-        workflow=workflow,
-        type=kind.type,
-        kind=kind.kind,
-        event_type=names["event_type"],
-        key=noticed.key,
-        detected_at=now,
-        payload=EXPRESSIONS.render(kind.payload, names),
-        changes=[change.as_dict() for change in noticed.changes],
-        backfill=noticed.backfill,
-    )
+    several = isinstance(kind.event_type, dict)
+    return [
+        EventRecord(
+            id=make_id(
+                "evt", trigger_id, noticed.kind, noticed.key, *noticed.discriminator, *([word] if several else [])
+            ),
+            trigger_id=trigger_id,
+            trigger=trigger,
+            workflow=workflow,
+            type=kind.type,
+            kind=noticed.kind,
+            event_type=word,
+            key=noticed.key,
+            detected_at=now,
+            payload=EXPRESSIONS.render(kind.payload, {**names, "event_type": word}),
+            changes=[change.as_dict() for change in noticed.changes],
+            backfill=noticed.backfill,
+        )
+        for word in _words(kind, names)
+    ]
+
+
+def _words(kind: TriggerType, names: dict[str, Any]) -> list[str]:
+    """The event types of one change, in the order of the file."""
+    if isinstance(kind.event_type, str):
+        return [str(EXPRESSIONS.render(kind.event_type, names))]
+    held = [word for word, condition in kind.event_type.items() if _holds(condition, names)]
+    return held or [word for word, condition in kind.event_type.items() if condition == OTHERWISE]
+
+
+def _holds(condition: str, names: dict[str, Any]) -> bool:
+    return EXPRESSIONS.condition(condition, names) if "{{" in condition else condition == names["kind"]

@@ -18,7 +18,7 @@ from changewire.paths import EACH, MISSING, get, parse_path
 from changewire.triggers.asking import build_request, main_request
 from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
-from changewire.triggers.definition import FailureMatch
+from changewire.triggers.definition import FailureMatch, RequestSpec
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.paging import Pages, merge_query, next_link, resolve_link
 from changewire.triggers.windows import spans
@@ -111,7 +111,7 @@ def _may_be_empty(reader: Reader, reading: Reading) -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        if not _means_empty(error, reader.kind.empty_when):
+        if not means(error, reader.kind.empty_when):
             raise
         del reading.items[before:]
         reading.requests += 1
@@ -124,11 +124,16 @@ def fetch_detail(reader: Reader, source: Source, allowance: Allowance, scope: Sc
     if detail is None:
         return None
     try:
-        return _send(source, build_request(detail, reader, {**scope, "item": item}), allowance).data
+        return fetch(detail, reader, source, allowance, scope, item)
     except ApiError as error:
         if error.failure == "gone":
             return item
         raise
+
+
+def fetch(spec: RequestSpec, reader: Reader, source: Source, allowance: Allowance, scope: Scope, item: Json) -> Json:
+    """The answer to a request about one item. Raises ApiError or PollError."""
+    return _send(source, build_request(spec, reader, {**scope, "item": item}), allowance).data
 
 
 def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime, reading: Reading) -> Iterator[Scope]:
@@ -136,12 +141,13 @@ def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime
     lookup = reader.kind.lookup
     if lookup is None:
         yield scope
-    elif not EXPRESSIONS.condition(lookup.when, scope):
-        yield {**scope, "lookup": EXPRESSIONS.render(dict(lookup.otherwise), scope)}
+    elif not lookup.path or not EXPRESSIONS.condition(lookup.when, scope):
+        for record in EXPRESSIONS.render(list(lookup.records), scope):
+            yield {**scope, "lookup": record}
     else:
         reading.requests += 1
         data = _send(source, build_request(lookup, reader, scope), allowance).data
-        records = _items_of(data, lookup.items)
+        records = _list_of(data, lookup.items)
         if lookup.newest_by is not None:
             path = parse_path(lookup.newest_by)
             records = sorted(records, key=lambda record: str(get(record, path)), reverse=True)
@@ -200,9 +206,9 @@ def _read_pages(
             return
         reading.answered_at = reading.answered_at or answer.date
         data = answer.data
-        found = _items_of(data, reader.kind.items)
+        found, items = _items_of(data, reader.kind.items, scope)
         _refuse_depth(found)
-        reading.items += [(item, scope) for item in found]
+        reading.items += items
         if len(reading.items) > allowance.items:
             raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
         more = pages.next_query(data, answer.headers, len(found))
@@ -242,9 +248,29 @@ def _send(source: Source, request: Request, allowance: Allowance) -> Answer:
     return answer
 
 
-def _items_of(data: Json, path: str) -> list[Json]:
-    """The items in an answer. A list that is missing is an error and never an empty list: else the next good poll
-    would find everything new."""
+def _items_of(data: Json, path: str, scope: Scope) -> tuple[list[Json], list[tuple[Json, Scope]]]:
+    """The records in an answer, and the items with their scope: the records themselves, or those in a list in each."""
+    outer, inside, inner = path.partition(f"{EACH}.")
+    if not inside:
+        found = _list_of(data, path)
+        return found, [(item, scope) for item in found]
+    found = _list_of(data, outer or EACH)
+    return found, [(item, {**scope, "outer": record}) for record in found for item in _inner_list(record, inner)]
+
+
+def _inner_list(record: Json, path: str) -> list[Json]:
+    """The list inside a record: one that has none, or an empty one, holds no items."""
+    found = get(record, parse_path(path))
+    if found is MISSING or found is None:
+        return []
+    if not isinstance(found, list):
+        raise PollError(f"{path!r} in a record is not a list; `items` names where the lists are")
+    return found
+
+
+def _list_of(data: Json, path: str) -> list[Json]:
+    """The list at a path in an answer. A list that is missing is an error and never an empty list: else the next good
+    poll would find everything new."""
     if not path:
         return [data]
     found = data if path == EACH else get(data, parse_path(path))
@@ -259,7 +285,8 @@ def _names(data: Json) -> str:
     return ", ".join(list(data)[:8]) or "nothing" if isinstance(data, dict) else f"a {type(data).__name__}"
 
 
-def _means_empty(error: ApiError, matches: tuple[FailureMatch, ...]) -> bool:
+def means(error: ApiError, matches: tuple[FailureMatch, ...]) -> bool:
+    """Whether an error answer is one of ``matches``."""
     return any(
         error.status == match.status
         and (match.code is None or error.code == str(match.code))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from changewire.paths import ANY_KEY, EACH, Tokens, all_paths, exists, parse_path
-from changewire.triggers.definition import Compare, TriggerType
+from changewire.triggers.counting import Compare
+from changewire.triggers.definition import TriggerType
 from changewire.values import digest, dumps
 
 
@@ -18,8 +19,8 @@ class Rule:
     volatile: bool = False  # left out of every comparison
     volatile_when: str | None = None  # left out while this expression holds for the item
     key: tuple[tuple[Tokens, ...], ...] | None = None  # list of records: what makes one, alternatives in order
-    keep: str | None = None  # list of records: only entries for which this expression holds count
-    slides_by: Tokens | None = None  # list of records: entries beyond the last one known are the window moving on
+    only_if: str | None = None  # list of records: only entries for which this expression holds count
+    window_by: Tokens | None = None  # list of records: entries beyond the last one known are the window moving on
     ordered: bool = False  # list whose order is a value; all others are sets
     separator: str | None = None  # text that is a set of parts
     without_query: bool = False  # URL whose part after "?" is not compared
@@ -70,16 +71,18 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         secret=secret,
         only=tuple(parse_path(path) for path in compare.only),
         may_vanish=frozenset(parse_path(path) for path in compare.may_vanish),
-        known=frozenset(all_paths(kind.sample)) | frozenset(parse_path(path) for path in compare.known),
+        known=frozenset(all_paths(kind.sample)) | frozenset(parse_path(path) for path in compare.also_possible),
         new_fields=compare.new_fields,
         ignoring=bool(ignore),
-        fingerprint=digest(dumps([compare.model_dump(mode="json"), sorted(ignore), kind.status, kind.sample]), 16),
+        fingerprint=digest(
+            dumps([compare.model_dump(mode="json"), sorted(ignore), kind.kind, kind.status, kind.sample]), 16
+        ),
     )
 
 
 def unknown_paths(kind: TriggerType, paths: Iterable[str]) -> list[str]:
     """Those of ``paths`` that lead nowhere in the type's sample: most likely misspelt."""
-    known = frozenset(parse_path(path) for path in kind.compare.known)
+    known = frozenset(parse_path(path) for path in kind.compare.also_possible)
     return [path for path in paths if not exists(kind.sample, parse_path(path)) and parse_path(path) not in known]
 
 
@@ -87,8 +90,8 @@ def _place_lists(root: Rule, compare: Compare) -> None:
     for path, records in compare.lists.items():
         place = _place(root, parse_path(path))
         place.key = tuple(tuple(parse_path(part) for part in parts) for parts in records.key)
-        place.keep = records.keep
-        place.slides_by = parse_path(records.slides_by) if records.slides_by else None
+        place.only_if = records.only_if
+        place.window_by = parse_path(records.window_by) if records.window_by else None
 
 
 def _place(root: Rule, tokens: Tokens) -> Rule:

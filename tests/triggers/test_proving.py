@@ -1,0 +1,120 @@
+"""Whether a missing item is gone, where a type asks for evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from changewire.errors import ApiError, FailureClass
+from changewire.triggers.noticing import BRAKE_PATIENCE, Memory, notice
+from changewire.triggers.proving import GIVE_UP, MOST, proven
+from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
+
+GONE = ApiError("gone", FailureClass("gone"), status=404, code="3001")
+NOT_YET = ApiError("not yet", FailureClass("not_yet"), status=404)
+DOWN = ApiError("down", FailureClass("transient"), status=503)
+ANSWER = {"id": 1, "over": True}
+BY_ERROR = {"path": "/things/{item.id}", "errors": [{"status": 404, "code": 3001}]}
+BY_ANSWER = {"path": "/over/{item.id}"}
+
+
+class Proving(Watcher):
+    """A memory whose deletions need evidence: what it ``says`` of any item."""
+
+    def __init__(self, evidence: dict[str, Any], says: Any = None) -> None:
+        super().__init__(kind_of(["created", "deleted"], absences=2, evidence=evidence))
+        self.says, self.asked = says, 0
+
+    def _ask(self, _: object, item: Any) -> Any:
+        self.asked += 1
+        assert isinstance(item, dict)
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+    def read(self, *items: Any, now: Any = NOW) -> list[str]:
+        memory = Memory(self.items, self.baseline_at, self.rules)
+        found = notice([(item, SCOPE) for item in items], self.watch, memory, now)
+        self.last = proven(found, self.watch, self._ask)
+        records = [*self.last.quiet, *(n.record for n in self.last.noticed if n.record)]
+        self.items |= {record.key: record for record in records}
+        self.baseline_at, self.rules = self.baseline_at or now, self.watch.rules.fingerprint
+        return [noticed.key for noticed in self.last.noticed]
+
+
+def test_an_error_that_says_so_proves_it() -> None:
+    watcher = Proving(BY_ERROR, GONE)
+    watcher.read({"id": 1}, {"id": 2})
+    assert [watcher.read({"id": 2}), watcher.read({"id": 2}), watcher.read({"id": 2})] == [[], ["1"], []]
+    assert watcher.asked == 1
+
+
+def test_an_item_that_is_elsewhere_is_not_gone_and_is_asked_about_again_much_later() -> None:
+    watcher = Proving(BY_ERROR, ANSWER)
+    watcher.read({"id": 1})
+    assert [watcher.read() for _ in range(2 * BRAKE_PATIENCE)] == [[]] * (2 * BRAKE_PATIENCE)
+    assert watcher.asked == 1
+    watcher.says = GONE
+    assert [key for _ in range(4) for key in watcher.read()] == ["1"]
+
+
+def test_an_item_that_was_elsewhere_and_came_back_is_not_new() -> None:
+    watcher = Proving(BY_ERROR, ANSWER)
+    watcher.read({"id": 1})
+    assert [watcher.read(), watcher.read(), watcher.read({"id": 1}), watcher.read()] == [[]] * 4
+    watcher.says = GONE
+    assert watcher.read() == ["1"]
+
+
+def test_an_answer_proves_it_where_no_error_does_and_is_the_detail() -> None:
+    watcher = Proving(BY_ANSWER, NOT_YET)
+    watcher.read({"id": 1})
+    assert [watcher.read() for _ in range(5)] == [[]] * 5
+    watcher.says = ANSWER
+    assert watcher.read() == ["1"]
+    assert watcher.last.noticed[0].detail == ANSWER
+    assert watcher.asked == 5
+
+
+def test_what_is_never_proven_is_forgotten_in_the_end() -> None:
+    watcher = Proving(BY_ANSWER, NOT_YET)
+    watcher.read({"id": 1})
+    for _ in range(GIVE_UP + 3):
+        assert watcher.read() == []
+    asked, watcher.says = watcher.asked, ANSWER
+    assert watcher.read() == []
+    assert watcher.asked == asked
+
+
+@pytest.mark.parametrize("evidence", [BY_ERROR, BY_ANSWER])
+def test_any_other_error_is_an_error_of_the_poll(evidence: dict[str, Any]) -> None:
+    watcher = Proving(evidence, DOWN)
+    watcher.read({"id": 1})
+    watcher.read()
+    with pytest.raises(ApiError, match="down"):
+        watcher.read()
+    watcher.says = GONE if evidence is BY_ERROR else ANSWER
+    assert watcher.read() == ["1"]
+
+
+def test_only_so_many_are_asked_for_in_one_poll() -> None:
+    watcher = Proving(BY_ERROR, GONE)
+    many = [{"id": number} for number in range(3 * MOST)]
+    watcher.read(*many)
+    found = [watcher.read(*many[: 2 * MOST - 5]) for _ in range(3)]
+    assert [len(keys) for keys in found] == [0, MOST, 5]
+    assert watcher.last.verdicts["fired"] == 5
+
+
+def test_new_items_are_told_all_the_same() -> None:
+    watcher = Proving(BY_ERROR, ANSWER)
+    watcher.read({"id": 1})
+    watcher.read()
+    assert watcher.read({"id": 2}) == ["2"]
+
+
+def test_it_belongs_to_deletions() -> None:
+    with pytest.raises(ValidationError, match="`evidence` belongs to kind: deleted"):
+        kind_of("created", evidence=BY_ERROR)
