@@ -18,6 +18,7 @@ from changewire.connectors.token_store import TokenStore
 from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
 from changewire.engine import Engine, Outcome, trigger_records
 from changewire.errors import ChangewireError, StateError
+from changewire.feeding import Feeder
 from changewire.home import Home, load_home
 from changewire.log import Log
 from changewire.state.lock import HomeLock
@@ -61,6 +62,7 @@ class Daemon:
         self._crowded = False
         self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
         self._engine = Engine(self.home, self.store, self._clients, clock, log)
+        self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -206,6 +208,7 @@ class Daemon:
             home=self.path,
             log=self._log,
             workflows=self.home.workflows,
+            feed=self._feeder.feed,
         )
 
     def _watch(self) -> None:

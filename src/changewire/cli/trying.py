@@ -93,7 +93,9 @@ def _memory(home: Home, trigger: Trigger) -> Iterator[SqliteStore]:
 
 
 def _tell(trigger: Trigger, count: int, *, samples: bool) -> None:
-    if samples:
+    if trigger.schedule is None:
+        say(f"{trigger.shown} is not polled, {trigger.config.type} is raised inside; shown: the sample of the type")
+    elif samples:
         silent = trigger.config.first_poll.mode == "baseline"
         first = "is silent" if silent else "fires for what the backfill takes"
         items = f"{count} of its latest items as samples" if count else "no sample, it finds no item now"
@@ -123,7 +125,7 @@ def _show(options: Options, home: Home, trigger: Trigger, event: EventRecord) ->
 def planned(environment: Environment, trigger: Trigger, event: EventRecord) -> tuple[list[dict[str, Json]], list[str]]:
     """The steps that an event would set off, with their parameters, and why others would not be done."""
     from changewire.actions.scope import build_scope, explain_when
-    from changewire.engine import run_for
+    from changewire.feeding import run_for
 
     workflow = trigger.workflow
     run = run_for(event, trigger, event.detected_at)
@@ -145,7 +147,7 @@ class _Plan:
 
     run: RunRecord
     event: EventRecord
-    connection: str
+    connection: str | None
     environment: Environment
     steps: list[dict[str, Json]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
