@@ -14,6 +14,7 @@ from watchfiles import watch
 from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, to_text
 from changewire.connectors.client import Clients
+from changewire.connectors.token_store import TokenStore
 from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
 from changewire.engine import Engine, Outcome, trigger_records
 from changewire.errors import ChangewireError, StateError
@@ -60,7 +61,7 @@ class Daemon:
         self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, clock)
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
-        self._clients = Clients(self.home.connections, clock, self.home.settings)
+        self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
         self._engine = Engine(self.home, self.store, self._clients, clock, log)
         self._mender = Mender(self.store, self._clients, clock, log)
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
