@@ -48,7 +48,11 @@ def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
             "kind: changed",
             "10:7: 'kind' cannot be 'changed': write created, updated, status or deleted",
         ),
-        ("items: rows", "items: 'rows[*]'", "8:8: 'items': 'rows[*]' is no place of a list: write a, [*], a[*].b or [*].b"),
+        (
+            "items: rows",
+            "items: 'rows[*]'",
+            "8:8: 'items': 'rows[*]' is no place of a list: write a, [*], a[*].b or [*].b",
+        ),
         ("key: id", "kye: id", "9:1: unknown key 'kye' (did you mean 'key'?)"),
         ("key: id", "key: uid", "9:6: tried on the sample: an item has no uid, so it cannot be told from others"),
         ("key: id", "key: 'lines[*].sku'", "9:6: 'key': 'lines[*].sku' must name one field: [*] cannot stand in it"),

@@ -16,7 +16,7 @@ from changewire.values import Json
 if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
 
-Idempotency = Literal["natural", "header", "probe", "none"]
+Idempotency = Literal["pure", "natural", "header", "probe", "none"]
 Code = Callable[["ActionContext", Mapping[str, Json]], Json]
 
 _CONNECTION = Parameter(description="name of the connection; may be left out where only one fits")

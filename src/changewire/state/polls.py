@@ -11,7 +11,15 @@ from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import rows
 from changewire.state.queries import sql
-from changewire.state.records import Claimed, ItemRecord, PollCommit, TriggerRecord, TriggerState
+from changewire.state.records import (
+    Claimed,
+    Handover,
+    ItemRecord,
+    PollCommit,
+    RunRecord,
+    TriggerRecord,
+    TriggerState,
+)
 from changewire.state.writer import Transaction
 from changewire.values import dumps_text
 
@@ -23,6 +31,7 @@ def next_claim(transaction: Transaction) -> int:
     return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
 
 
+_HAND_OVER = f"{sql('hand_over_runs')}, {rows.RUN_COLUMNS}"
 _CLAIM = f"{sql('claim_triggers')}, {rows.TRIGGER_COLUMNS}"
 
 
@@ -73,6 +82,8 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, runs)
+        if commit.handover is not None and runs:
+            commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, runs)
         return True
 
     return unit
@@ -100,6 +111,16 @@ def _put_events(
     if new:
         given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
         transaction.execute("commit_poll.counters", sql("count_events_of_trigger"), given)
+
+
+def _hand_over(
+    transaction: Transaction, claim: int, handover: Handover, runs: list[tuple[Any, ...]]
+) -> list[RunRecord]:
+    """Claim runs that were stored just now; one of an event that was known before is not among them."""
+    given = {"claim": claim, "now": to_text(handover.now), "lease_until": to_text(handover.lease_until)}
+    wanted = {**given, "ids": dumps_text([run[0] for run in runs]), "limit": handover.most}
+    found = transaction.execute("commit_poll.hand_over", _HAND_OVER, wanted).fetchall()
+    return [rows.run_of(row[1:]) for row in sorted(found)]
 
 
 def load_poll_state(
