@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -15,9 +16,8 @@ from changewire.secret import Secret
 from changewire.templates import has_expression
 from changewire.values import Json
 
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-Kind = Literal["string", "integer", "number", "boolean", "object", "list", "any"]
+Kind = Literal["string", "integer", "number", "boolean", "object", "list", "any", "date", "date-time"]
+Place = tuple[str | int, ...]
 
 _WANTED = {
     "string": "text",
@@ -26,7 +26,10 @@ _WANTED = {
     "boolean": "true or false",
     "object": "a mapping",
     "list": "a list",
+    "date": "a date such as 2026-11-01",
+    "date-time": "a moment such as 2026-11-01T08:00:00Z",
 }
+_NESTED = re.compile(r"__|\.")
 
 
 class Parameter(BaseModel):
@@ -44,15 +47,22 @@ class Parameter(BaseModel):
     tuning: bool = False  # changes how something is read, not what: the memory of a trigger stays when it changes
     uuid: bool = False  # a Zoom UUID, which is encoded in a path by rules of its own
     secret: bool = False  # never shown
+    fields: dict[str, Parameter] | None = None  # of an object: what is known to be in it; None: nobody says
+    needs: tuple[str, ...] = ()  # of an object: fields that must be in it; dots lead further in
+    entries: Parameter | None = None  # of a list: what each entry is; None: nobody says
 
     @model_validator(mode="after")
     def _default_fits(self) -> Parameter:
         if self.required and self.default is not None:
             raise ValueError("a required parameter cannot have a default")
+        if self.fields is not None and self.type != "object":
+            raise ValueError("only an object has fields: write type: object")
+        if self.entries is not None and self.type != "list":
+            raise ValueError("only a list has entries: write type: list")
         if self.default is not None:
-            found = _check(self, self.default)
-            if isinstance(found, _Wrong):
-                raise ValueError(f"the default {found.message}")
+            _, wrong = _check(self, self.default, (), templates=False)
+            if wrong:
+                raise ValueError(f"the default {wrong[0].message}")
         return self
 
 
@@ -60,17 +70,13 @@ class Parameter(BaseModel):
 class ParameterProblem:
     """One thing wrong with the values given to a type."""
 
-    path: tuple[str, ...]  # the parameter's name as it was given
+    path: Place  # the parameter's name as it was given, and where in its value
     code: str  # unknown_parameter, missing_parameter, wrong_type, wrong_value
     message: str
     suggestion: str | None = None  # the nearest valid word, None when nothing is near
 
 
-@dataclass(frozen=True)
-class _Wrong:
-    code: str
-    message: str
-    suggestion: str | None = None
+_Found = tuple[Any, list[ParameterProblem]]  # a value in its type, and what is wrong with it
 
 
 def check_values(
@@ -78,44 +84,104 @@ def check_values(
 ) -> tuple[dict[str, Json], list[ParameterProblem]]:
     """The values with defaults filled in and brought to their types (``"3"`` becomes 3), and what is wrong.
 
-    None counts as not given, and ``meetingId`` as ``meeting_id``. With ``allow_templates`` a text with ``{{ }}`` or
+    None counts as not given. Spellings do not count: ``meeting_id`` is ``meetingId``, and ``settings__host_video`` or
+    ``settings.host_video`` is ``host_video`` in ``settings``. With ``allow_templates`` a text with ``{{ }}`` or
     ``${ }`` in it may become anything and passes as it is. What is wrong, or has neither value nor default, is left
-    out of the values.
+    out.
     """
-    written = {_meant(name, parameters, given): name for name in given}
-    problems = [_unknown(name, parameters) for meant, name in written.items() if meant not in parameters]
+    return _check_fields(parameters, given, (), templates=allow_templates)
+
+
+def canonical(name: str, known: Iterable[str]) -> str:
+    """The known name that ``name`` is another spelling of, else ``name`` itself.
+
+    >>> canonical("meeting_id", ["meetingId"]), canonical("startTime", ["start_time"])
+    ('meetingId', 'start_time')
+    """
+    plain = _squashed(name)
+    return next((one for one in known if one == name), None) or next((k for k in known if _squashed(k) == plain), name)
+
+
+def _squashed(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _check_fields(
+    parameters: Mapping[str, Parameter], given: Mapping[str, Json], at: Place, *, templates: bool, open_: bool = False
+) -> tuple[dict[str, Json], list[ParameterProblem]]:
+    """``open_``: a name that is like none of those known is let through, as APIs get new fields."""
+    values, written, problems = _sorted_out(parameters, given, at)
     misspelt = {problem.suggestion for problem in problems}  # missing as well, but that is one mistake and not two
-    values: dict[str, Json] = {}
+    checked: dict[str, Json] = {}
+    if open_:
+        checked = {p.path[-1]: given[str(p.path[-1])] for p in problems if p.suggestion is None}  # type: ignore[misc]
+        problems = [problem for problem in problems if problem.suggestion is not None]
     for name, parameter in parameters.items():
-        path = (written.get(name, name),)
-        value = given.get(path[0])
+        path, value = written.get(name, (*at, name)), values.get(name)
         if value is None and name in misspelt:
             continue
         if value is None and parameter.required:
-            problems.append(ParameterProblem(path, "missing_parameter", _missing(name, parameter)))
+            problems.append(ParameterProblem(path, "missing_parameter", _missing(_named(path), parameter)))
         elif value is None and parameter.default is not None:
-            values[name] = parameter.default
-        elif value is not None and allow_templates and _may_change(value):
-            values[name] = value
+            checked[name] = parameter.default
         elif value is not None:
-            found = _check(parameter, value)
-            if isinstance(found, _Wrong):
-                problems.append(ParameterProblem(path, found.code, f"{path[0]} {found.message}", found.suggestion))
-            else:
-                values[name] = found
-    return values, problems
+            found, wrong = _check(parameter, value, path, templates=templates)
+            problems += wrong
+            if not wrong:
+                checked[name] = found
+    return checked, problems
 
 
-def _meant(name: str, parameters: Mapping[str, Parameter], given: Mapping[str, Json]) -> str:
-    """The parameter that a name stands for: ``meetingId``, as APIs spell it, is ``meeting_id``."""
-    plain = _HUMP.sub("_", name).lower()
-    return plain if name not in parameters and plain in parameters and plain not in given else name
+def _sorted_out(
+    parameters: Mapping[str, Parameter], given: Mapping[str, Json], at: Place
+) -> tuple[dict[str, Json], dict[str, Place], list[ParameterProblem]]:
+    """What was given by proper name, where each was written, and the names that nobody knows."""
+    values: dict[str, Json] = {}
+    written: dict[str, Place] = {}
+    problems: list[ParameterProblem] = []
+    for name, value in given.items():
+        meant = canonical(name, parameters)
+        head, _, tail = _nested(meant, parameters)
+        if meant in parameters:
+            if meant != name and meant in given:
+                problems.append(ParameterProblem((*at, name), "unknown_parameter", f"{name} and {meant} are the same"))
+                continue
+            inner = values.get(meant)
+            values[meant] = {**inner, **value} if isinstance(inner, dict) and isinstance(value, dict) else value
+            written[meant] = (*at, name)
+        elif tail:
+            outer = values.get(head)
+            values[head] = _put(outer if isinstance(outer, dict) else {}, _NESTED.split(tail), value)
+            written.setdefault(head, (*at, name))
+        else:
+            problems.append(_unknown(name, parameters, at))
+    return values, written, problems
 
 
-def _unknown(name: str, parameters: Mapping[str, Parameter]) -> ParameterProblem:
+def _nested(name: str, parameters: Mapping[str, Parameter]) -> tuple[str, str, str]:
+    """``settings__host_video`` as ``settings`` and ``host_video``; nothing behind it where that is no object."""
+    found = _NESTED.search(name)
+    if found is None:
+        return name, "", ""
+    head = canonical(name[: found.start()], parameters)
+    is_object = head in parameters and parameters[head].type in ("object", "any")
+    return head, found[0], name[found.end() :] if is_object else ""
+
+
+def _put(outer: Mapping[str, Json], path: Sequence[str], value: Json) -> dict[str, Json]:
+    """``outer`` with ``value`` in it at ``path``."""
+    if len(path) == 1:
+        return {**outer, path[0]: value}
+    inner = outer.get(path[0])
+    return {**outer, path[0]: _put(inner if isinstance(inner, dict) else {}, path[1:], value)}
+
+
+def _unknown(name: str, parameters: Mapping[str, Parameter], at: Place) -> ParameterProblem:
     near = nearest(name, parameters)
     listed = "" if near or not parameters else f"; known are {', '.join(parameters)}"
-    return ParameterProblem((name,), "unknown_parameter", f"there is no parameter {name!r}{listed}", near)
+    what = "field" if at else "parameter"
+    inside = f" in {_named(at)}" if at else ""
+    return ParameterProblem((*at, name), "unknown_parameter", f"there is no {what} {name!r}{inside}{listed}", near)
 
 
 def _missing(name: str, parameter: Parameter) -> str:
@@ -123,28 +189,65 @@ def _missing(name: str, parameter: Parameter) -> str:
     return f"{name} is missing{about}"
 
 
+def _named(path: Place) -> str:
+    """A place in words: ``settings.alternative_hosts``, ``members[2].email``; one written flat by its object's name."""
+    path = (_NESTED.split(str(path[0]))[0], *path[1:]) if len(path) > 1 else path
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
 def _may_change(value: Json) -> bool:
     return isinstance(value, str) and (has_expression(value) or "${" in value)
 
 
-def _check(parameter: Parameter, value: Json) -> Json | _Wrong:
-    """The value in the parameter's type, or what is wrong with it."""
+def _check(parameter: Parameter, value: Json, path: Place, *, templates: bool) -> _Found:
+    """The value in the parameter's type, and what is wrong with it. ``path`` is empty for a default."""
+    if templates and _may_change(value):
+        return value, []
     shown = "***" if parameter.secret or isinstance(value, Secret) else _shown(value)
     found = _convert(parameter.type, value)
     if found is None:
         hint = "; put it in quotes" if parameter.type == "string" and isinstance(value, bool) else ""
-        return _Wrong("wrong_type", f"must be {_WANTED[parameter.type]}, not {shown}{hint}")
+        return None, [_wrong(path, "wrong_type", f"must be {_WANTED[parameter.type]}, not {shown}{hint}")]
     if parameter.enum is not None:
         found = found.reveal() if isinstance(found, Secret) else found
         if found not in parameter.enum:
             words = [str(word) for word in parameter.enum]
-            return _Wrong("wrong_value", f"must be one of {', '.join(words)}, not {shown}", nearest(str(found), words))
-    return _sized(parameter, found, shown)
+            problem = _wrong(path, "wrong_value", f"must be one of {', '.join(words)}, not {shown}")
+            return None, [replace(problem, suggestion=nearest(str(found), words))]
+    return _inside(parameter, found, shown, path, templates)
 
 
-def _sized(parameter: Parameter, value: Json, shown: str) -> Json | _Wrong:
+def _wrong(path: Place, code: str, message: str) -> ParameterProblem:
+    return ParameterProblem(path, code, f"{_named(path)} {message}" if path else message)
+
+
+def _inside(parameter: Parameter, value: Json, shown: str, path: Place, templates: bool) -> _Found:
+    """What the size of a value and the things in it are held against."""
+    if parameter.needs and isinstance(value, dict):
+        lacking = [need for need in parameter.needs if _lacks(value, need.split("."))]
+        if lacking:
+            return None, [_wrong(path, "missing_parameter", f"lacks {', '.join(lacking)}")]
+    if parameter.fields is not None:
+        return _check_fields(parameter.fields, value, path, templates=templates, open_=True)
+    too = _sized(parameter, value, shown)
+    if too is not None:
+        return None, [_wrong(path, "wrong_value", too)]
+    if parameter.entries is None or not isinstance(value, list):
+        return value, []
+    entries = [_check(parameter.entries, entry, (*path, n), templates=templates) for n, entry in enumerate(value)]
+    return [entry for entry, _ in entries], [problem for _, wrong in entries for problem in wrong]
+
+
+def _lacks(value: Json, path: Sequence[str]) -> bool:
+    if not isinstance(value, dict):
+        return False  # a list or an expression, which may hold it
+    return path[0] not in value or (len(path) > 1 and _lacks(value[path[0]], path[1:]))
+
+
+def _sized(parameter: Parameter, value: Json, shown: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str | list | Secret):
-        return value
+        return None
     if isinstance(value, int | float):
         size, what = float(value), f"not {shown}"
     else:
@@ -152,10 +255,10 @@ def _sized(parameter: Parameter, value: Json, shown: str) -> Json | _Wrong:
         what = f"not {size:g}"
     unit = "" if isinstance(value, int | float) else " entries" if isinstance(value, list) else " characters"
     if parameter.min is not None and size < parameter.min:
-        return _Wrong("wrong_value", f"must be at least {parameter.min:g}{unit}, {what}")
+        return f"must be at least {parameter.min:g}{unit}, {what}"
     if parameter.max is not None and size > parameter.max:
-        return _Wrong("wrong_value", f"must be at most {parameter.max:g}{unit}, {what}")
-    return value
+        return f"must be at most {parameter.max:g}{unit}, {what}"
+    return None
 
 
 def _shown(value: Json) -> str:
@@ -179,6 +282,8 @@ def _convert(kind: Kind, value: Json) -> Json | None:
         return value if isinstance(value, list) else None
     if kind == "string":
         return _as_text(value)
+    if kind in ("date", "date-time"):
+        return _as_moment(value, with_time=kind == "date-time")
     plain = value.reveal() if isinstance(value, Secret) else value
     if kind == "boolean":
         return _as_boolean(plain)
@@ -191,6 +296,22 @@ def _as_text(value: Json) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return None
+
+
+def _as_moment(value: Json, *, with_time: bool) -> Json | None:
+    """A date, or a moment in UTC as APIs write it; a moment without a time zone stays as it is."""
+    text = value.reveal() if isinstance(value, Secret) else value
+    try:
+        moment = datetime.fromisoformat(text.strip()) if isinstance(text, str) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        return "" if text == "" else None
+    if not with_time:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%d")
+    if moment.tzinfo is None and len(text.strip()) > 10:
+        return text.strip()
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _as_boolean(value: Json) -> bool | None:

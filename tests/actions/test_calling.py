@@ -28,7 +28,7 @@ def do(rig: Rig, name: str, given: dict[str, Json], on: str | None = "work") -> 
             "/meetings/1",
             (("show_previous_occurrences", "true"),),
         ),
-        ("zoom.get_meeting", {"meeting_id": "a/../b?c"}, "/meetings/a%2F..%2Fb%3Fc", ()),
+        ("zoom.get_meeting_recordings", {"meeting_id": "a/../b?c"}, "/meetings/a%2F..%2Fb%3Fc/recordings", ()),
         ("zoom.get_meeting_recordings", {"meeting_id": "ab/c=="}, "/meetings/ab%2Fc%3D%3D/recordings", ()),
         ("zoom.get_meeting_recordings", {"meeting_id": "/a=="}, "/meetings/%252Fa%253D%253D/recordings", ()),
         ("zoom.get_meeting_recordings", {"meetingId": "7"}, "/meetings/7/recordings", ()),
@@ -36,7 +36,7 @@ def do(rig: Rig, name: str, given: dict[str, Json], on: str | None = "work") -> 
             "zoom.list_meetings",
             {"user_id": "a+b@x.org", "from": "2026-01-01"},
             "/users/a%2Bb%40x.org/meetings",
-            (("type", "scheduled"), ("page_size", "300"), ("from", "2026-01-01")),
+            (("type", "scheduled"), ("from", "2026-01-01"), ("page_size", "300")),
         ),
     ],
 )
@@ -56,7 +56,7 @@ def test_me_is_who_the_connection_says(rig: Rig) -> None:
 @pytest.mark.parametrize("value", ["", ".", ".."])
 def test_what_cannot_be_part_of_a_path_is_refused(rig: Rig, value: str) -> None:
     with pytest.raises(UsageError, match="cannot be part of a path"):
-        do(rig, "zoom.get_meeting", {"meeting_id": value})
+        do(rig, "zoom.get_meeting_recordings", {"meeting_id": value})
 
 
 def test_all_pages_are_read_and_joined(rig: Rig, server: Server) -> None:

@@ -216,7 +216,7 @@ def test_on_failure_runs_once_for_a_failure_and_the_run_waits_for_a_person(rig: 
         (
             "{use: zoom.get_meeting, with: {meting_id: 1}}",
             "steps/0 (zoom.get_meeting): bad_input: zoom.get_meeting: there is no parameter 'meting_id'"
-            " (did you mean 'meeting_id'?)",
+            " (did you mean 'meetingId'?)",
         ),
         (
             "{use: zoom.get_meeting, with: {meeting_id: '{{ payload.b }}'}}",

@@ -122,11 +122,11 @@ WRONG = [
         2,
         "zoom.new_meeting_created is a trigger type, not an action: `changewire test WORKFLOW` polls it once",
     ),
-    (("zoom.get_meeting",), 2, "zoom.get_meeting: meeting_id is missing: number of the meeting"),
+    (("zoom.get_meeting",), 2, "zoom.get_meeting: meetingId is missing: number of the meeting"),
     (
         ("zoom.get_meeting", "meeting_i=3"),
         2,
-        "zoom.get_meeting: there is no parameter 'meeting_i' (did you mean 'meeting_id'?)",
+        "zoom.get_meeting: there is no parameter 'meeting_i' (did you mean 'meetingId'?)",
     ),
     (
         ("zoom.get_meeting", "meeting_id=3", "--connection", "wrk"),

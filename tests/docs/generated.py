@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from changewire.actions.definition import ActionType
@@ -97,8 +97,8 @@ def _codes(names: object) -> str:
     return ", ".join(f"`{name}`" for name in names)  # type: ignore[attr-defined]
 
 
-def _parameters(parameters: dict[str, Parameter]) -> Iterator[str]:
-    parameters = {name: one for name, one in parameters.items() if name != "interval"}  # told once for all
+def _parameters(given: Mapping[str, Parameter]) -> Iterator[str]:
+    parameters = {name: one for name, one in given.items() if name != "interval"}  # told once for all
     if parameters:
         yield "| parameter | meaning | type | default |"
         yield "| --- | --- | --- | --- |"

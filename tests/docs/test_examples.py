@@ -27,7 +27,12 @@ WORKFLOW = {
 WHOLE_TYPE = next(b for b in blocks(DOCS / "reference/trigger-types.md") if b.title.startswith("triggers/"))
 YAML = all_blocks("yaml")
 FILES = [block for block in YAML if block.title.partition("/")[0] in {"config", "triggers", "actions"}]
-PARTS = {"part of a workflow": WORKFLOW, "part of a trigger type": yaml.safe_load(WHOLE_TYPE.text)}
+WHOLE_ACTION = {"title": "Example", "description": "An example.", "operation": "meeting"}
+PARTS: dict[str, Any] = {
+    "part of a workflow": WORKFLOW,
+    "part of a trigger type": yaml.safe_load(WHOLE_TYPE.text),
+    "part of an action": WHOLE_ACTION,
+}
 
 
 def test_every_block_says_what_it_is() -> None:
@@ -86,6 +91,13 @@ def test_a_part_can_be_used_in_what_it_is_a_part_of(block: Block, tmp_path: Path
     whole = _merged(PARTS[block.title], yaml.safe_load(block.text))
     if block.title == "part of a workflow":
         (home / "config" / "workflows" / "part.yaml").write_text(yaml.safe_dump(whole))
+    elif block.title == "part of an action":
+        whole = _merged({**WHOLE_ACTION, "operation": None}, yaml.safe_load(block.text))
+        if whole["operation"] is None:
+            whole["operation"] = None if {"request", "code"} & whole.keys() else "meeting"
+        (home / "actions").mkdir()
+        file = {"connector": "zoom", "actions": {"example": whole}}
+        (home / "actions" / "zoom.yaml").write_text(yaml.safe_dump(file))
     else:
         (home / "triggers").mkdir()
         (home / "triggers" / "part.yaml").write_text(yaml.safe_dump(whole))

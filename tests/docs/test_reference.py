@@ -16,11 +16,13 @@ from pydantic.fields import FieldInfo
 from changewire.config.steps import Common
 from changewire.durations import format_duration
 from changewire.filters import FILTERS
+from changewire.parameters import Parameter
 from changewire.templates import render
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from tests.docs.pages import DOCS, PAGES, tables
 
 MODULES = (
+    "changewire.actions.definition",
     "changewire.triggers.counting",
     "changewire.triggers.definition",
     "changewire.config.workflows",
@@ -56,6 +58,8 @@ MODELS = _models()
 
 def _written(path: str, model: type[BaseModel]) -> dict[str, FieldInfo]:
     fields = {str(field.validation_alias or name): field for name, field in model.model_fields.items()}
+    if issubclass(model, Parameter) and model is not Parameter:  # what every parameter can say, too
+        fields = {key: field for key, field in fields.items() if key not in Parameter.model_fields}
     if issubclass(model, Common) and model is not Common:  # what every step can say has a table of its own
         fields = {key: field for key, field in fields.items() if key not in Common.model_fields}
     return {key: field for key, field in fields.items() if key not in NOT_WRITTEN.get(path, set())}

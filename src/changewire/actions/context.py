@@ -22,6 +22,17 @@ class Log(Protocol):
         """Tell it."""
 
 
+class Progress(Protocol):
+    """Who is told how far a download has come."""
+
+    def __call__(self, what: str, done: int, total: int | None, /) -> None:
+        """``done`` bytes of ``what`` are there, of ``total``; None: nobody knows how many there will be."""
+
+
+def untold(what: str, done: int, total: int | None, /) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True)
 class ActionContext:
     """The surroundings of one attempt."""
@@ -36,3 +47,4 @@ class ActionContext:
     settings: Settings
     written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out
     look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try
+    progress: Progress = untold

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from changewire.connectors.operations import Method, Operation, Paging
 from changewire.durations import parse_duration
 from changewire.parameters import Parameter, ParameterProblem, check_values
 from changewire.values import Json
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
 
 Idempotency = Literal["pure", "natural", "header", "probe", "none"]
+Where = Literal["path", "query", "body", "header", "none"]
 Code = Callable[["ActionContext", Mapping[str, Json]], Json]
 
 _CONNECTION = Parameter(description="name of the connection; may be left out where only one fits")
 _ALL_PAGES = Parameter(type="boolean", default=True, description="read all pages and join them")
+_ACCOUNT = Parameter(description="id of the sub account that is meant; for master accounts only")
 
 
 class _Part(BaseModel):
@@ -34,26 +38,41 @@ class Scopes(_Part):
     granular: tuple[str, ...] = ()
 
 
-class RequestSpec(_Part):
-    """One request. In the path, ``{name}`` is a parameter, encoded; elsewhere ``{{ parameters.name }}``."""
+class ActionParameter(Parameter):
+    """A parameter of an action, which says where it is sent."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    path: str = Field(pattern="^/")  # below the connector's API prefix
-    query: dict[str, Any] = Field(default_factory=dict)  # what comes out empty is left out
-    body: Any = None  # sent as JSON, fields that come out as None are left out; None: no body
+    place: Where | None = Field(default=None, alias="in")  # none: not sent; None: where the operation has it
+    sent_as: str | None = Field(
+        default=None, alias="as"
+    )  # the API's name; dots lead into objects of a body; None: its own
+
+
+class RequestSpec(_Part):
+    """One request. Parameters are sent by themselves; ``query`` and ``body`` say what is sent besides or otherwise."""
+
+    method: Method | None = None  # None: the operation's, else GET
+    path: str | None = Field(
+        default=None, pattern="^/"
+    )  # below the API prefix, {name} is a parameter; None: the operation's
+    query: dict[str, Any] = Field(default_factory=dict)  # with expressions; what comes out empty is left out
+    body: Any = None  # with expressions, sent as JSON; fields that come out as None are left out
 
 
 class ProbeSpec(_Part):
     """How to find out whether an attempt whose answer never came did its work. See `changewire.actions.probing`."""
 
-    request: RequestSpec  # what to read; it must change nothing
-    items: str | None = (
-        None  # the field that holds the list of a list answer, of which all pages are read; None: no list
-    )
-    found: str = Field(
-        min_length=1
-    )  # expression on ``answer``: the thing itself; nothing or false where it is not there
+    operation: str | None = None  # what to read; or `request`. It must change nothing
+    given: dict[str, Any] = Field(default_factory=dict, alias="with")  # the operation's parameters, with expressions
+    request: RequestSpec | None = None
+    items: str | None = None  # the field with the list of a list answer, of which all pages are read; None: no list
+    found: str = Field(min_length=1)  # expression on ``answer``: the thing itself; nothing or false: it is not there
     output: Any = None  # expressions that make the action's output of ``found``; None: the found thing is the output
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ProbeSpec:
+        if (self.request is None) == (self.operation is None):
+            raise ValueError("a probe has either an operation or a request")
+        return self
 
 
 class ActionSpec(_Part):
@@ -61,15 +80,17 @@ class ActionSpec(_Part):
 
     title: str
     description: str
-    parameters: dict[str, Parameter] = Field(default_factory=dict)
-    request: RequestSpec | None = None  # what to send; or `code`
-    code: str | None = None  # name of a function in the .py of the same name beside the file
-    label: str | None = None  # rate label such as "LIGHT"; None: the connector has none
-    scopes: Scopes = Scopes()
-    plan: str | None = None  # the smallest plan that will do; None: any
-    idempotency: Idempotency  # may it be done again when nobody knows whether it was done?
+    parameters: dict[str, ActionParameter] = Field(default_factory=dict)
+    operation: str | None = None  # what of the API it does: gives method, path, label, scopes, types of parameters
+    request: RequestSpec | None = None  # what is sent besides the parameters; where to, for APIs without a table
+    code: str | None = None  # name of a function in the .py of the same name beside the file; may have an operation too
+    label: str | None = None  # rate label such as "LIGHT"; None: the operation's
+    scopes: Scopes = Scopes()  # none: the operation's
+    plan: str | None = None  # the smallest plan that will do; None: the operation's, else any
+    idempotency: Idempotency = "none"  # may it be done again when nobody knows whether it was? Left out: by the method
     probe: ProbeSpec | None = None  # with idempotency probe: how to look first
-    items: str | None = None  # the field that holds the list of a list answer; None: no list
+    items: str | None = None  # the field that holds the list of a list answer; None: the operation's, else no list
+    paging: Paging | None = None  # how a list comes in pages; None: the operation's, else the connector's
     timeout: Annotated[timedelta, BeforeValidator(parse_duration)] = timedelta(minutes=1)  # of one attempt
     output: dict[str, str] = Field(default_factory=dict)  # documented fields: name → meaning
     complete: bool = False  # whether `output` names every field that there can be
@@ -77,8 +98,12 @@ class ActionSpec(_Part):
 
     @model_validator(mode="after")
     def _one_way(self) -> ActionSpec:
-        if (self.request is None) == (self.code is None):
-            raise ValueError("an action has either a request or code")
+        if self.operation is None and (self.request is None) == (self.code is None):
+            raise ValueError("an action has an operation, a request or code")
+        if self.operation is None and self.request is not None and self.request.path is None:
+            raise ValueError("a request without an operation needs a path")
+        if self.code is not None and "idempotency" not in self.model_fields_set:
+            raise ValueError("what code does cannot be seen from outside: write idempotency")
         if (self.probe is not None) is not (self.idempotency == "probe"):
             raise ValueError("'idempotency: probe' and 'probe' belong together: the one needs the other")
         return self
@@ -97,19 +122,27 @@ class ActionType:
 
     name: str  # as `use` names it, such as "zoom.get_meeting"
     connector: str
-    spec: ActionSpec
+    spec: ActionSpec  # with everything in it that its operation gives
     file: str  # where it is written, as shown to people
     run: Code | None = None  # the code of a code action; None: `spec.request` is sent
+    operation: Operation | None = None  # what of the API it does; None: it says everything itself
 
-    @property
-    def parameters(self) -> dict[str, Parameter]:
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
         """What the action wants to be told, with what every action of its kind understands."""
-        known = dict(self.spec.parameters)
+        known: dict[str, Parameter] = dict(self.spec.parameters)
+        if self.operation is not None and self.operation.for_sub_accounts:
+            known.setdefault("account", _ACCOUNT)
         if self.connector != "core":
             known.setdefault("connection", _CONNECTION)
-        if self.spec.items is not None:
+        if self.pages:
             known.setdefault("all_pages", _ALL_PAGES)
         return known
+
+    @property
+    def pages(self) -> bool:
+        """Whether its answer is a list that comes in pages."""
+        return self.spec.items is not None and self.spec.paging != "none"
 
 
 def check_parameters(action: ActionType, given: Mapping[str, Json]) -> list[ParameterProblem]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code, RequestSpec
+from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
+from changewire.actions.resolving import Amiss, resolve, unfilled
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ConfigError, Problem, nearest
 from changewire.templates import expression_problems
 from changewire.values import digest
-
-_PLACE = re.compile(r"\{(\w+)\}")
 
 
 def load_actions(folders: Sequence[Path]) -> tuple[dict[str, ActionType], list[Problem]]:
@@ -50,7 +49,9 @@ def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, A
     types, problems = {}, []
     for name, spec in file.actions.items():
         full = f"{file.connector}.{name}"
-        wrong = list(_wrong(document, name, spec))
+        resolved = resolve(file.connector, spec)
+        wrong = [_problem(document, name, one) for one in resolved.amiss]
+        wrong += _wrong(document, name, spec) if not wrong else []
         if full in known:
             message = f"{full} is also in {known[full].file}: give one of the two another name"
             wrong.append(document.problem(("actions", name), "duplicate_action", message, key=True))
@@ -58,7 +59,7 @@ def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, A
         wrong += [missing] if missing else []
         problems += wrong
         if not wrong:
-            types[full] = ActionType(full, file.connector, spec, document.shown, code)
+            types[full] = ActionType(full, file.connector, resolved.spec, document.shown, code, resolved.operation)
     return types, problems
 
 
@@ -73,29 +74,32 @@ def _wrong_connector(document: Document, file: ActionFile) -> Problem | None:
     return None
 
 
+def _problem(document: Document, name: str, amiss: Amiss) -> Problem:
+    at = ("actions", name, *amiss.at)
+    return document.problem(at, amiss.code, amiss.message, amiss.suggestion, key=amiss.at[0] == "parameters")
+
+
 def _wrong(document: Document, name: str, spec: ActionSpec) -> Iterator[Problem]:
-    """What is wrong with the requests as they are written."""
+    """What is wrong with the requests and expressions as they are written."""
     at = ("actions", name)
+    texts: list[tuple[tuple[str, ...], Any]] = []
     if spec.request is not None:
-        yield from _wrong_request(document, (*at, "request"), spec, spec.request)
+        texts += [(("request", "query"), spec.request.query), (("request", "body"), spec.request.body)]
     if spec.probe is not None:
-        yield from _wrong_request(document, (*at, "probe", "request"), spec, spec.probe.request)
-        for part, value in (("found", spec.probe.found), ("output", spec.probe.output)):
-            for path, message in expression_problems(value):
-                yield document.problem((*at, "probe", part, *path), "template", message)
-
-
-def _wrong_request(
-    document: Document, at: tuple[str, ...], spec: ActionSpec, request: RequestSpec
-) -> Iterator[Problem]:
-    for place in _PLACE.findall(request.path):
-        if place not in spec.parameters:
-            message = f"the path asks for {place!r}, which is no parameter of this action"
-            near = nearest(place, spec.parameters)
-            yield document.problem((*at, "path"), "unknown_parameter", message, near)
-    for part, value in (("query", request.query), ("body", request.body)):
+        probe, request = spec.probe, spec.probe.request
+        texts += [
+            (("probe", "with"), probe.given),
+            (("probe", "found"), probe.found),
+            (("probe", "output"), probe.output),
+        ]
+        if request is not None:
+            texts += [(("probe", "request", "query"), request.query), (("probe", "request", "body"), request.body)]
+            yield from (
+                _problem(document, name, one) for one in unfilled(spec.parameters, request, ("probe", "request"))
+            )
+    for place, value in texts:
         for path, message in expression_problems(value):
-            yield document.problem((*at, part, *path), "template", message)
+            yield document.problem((*at, *place, *path), "template", message)
 
 
 def _function(

@@ -3,13 +3,14 @@
 ```yaml
 idempotency: probe
 probe:
-  request: {path: "/users/{user_id}/meetings", query: {type: scheduled}}
-  items: meetings
+  operation: meetings
+  with: {userId: "{{ parameters.userId }}", type: scheduled}
   found: "{{ answer.meetings | selectattr('agenda', 'matching', idempotency_key) | first | default(none) }}"
   output: {id: "{{ found.id }}"}     # left out: the found thing is the output
 ```
-Expressions see ``answer``, ``parameters`` and ``idempotency_key``, which the action must leave where it can be found
-again: in a field that is free for notes, a label, a name.
+A list answer is read to its end. An API without a table of operations is asked by ``request``, with method, path and
+query, and for a list with ``items``. Expressions see ``answer``, ``parameters`` and ``idempotency_key``, which the
+action must leave where it can be found again: in a field that is free for notes, a label, a name.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from changewire.actions.inputs import revealed
-from changewire.actions.sending import fill_request, read_all_pages
+from changewire.actions.sending import ask, fill_request, read_all_pages
+from changewire.actions.whole import operation_action
 from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.parameters import check_values
 from changewire.templates import render
 from changewire.values import Json
 
@@ -40,12 +43,12 @@ def look(action: ActionType, values: Mapping[str, Json], context: ActionContext)
     assert spec is not None
     if context.client is None:
         raise UsageError(f"{action.name} needs a connection")
-    answer = _answer(action, spec, values, context.client, context)
     scope = {
-        "answer": answer,
         "parameters": dict.fromkeys(action.parameters) | revealed(dict(values)),
         "idempotency_key": context.idempotency_key,
     }
+    answer = _answer(action, spec, values, scope, context.client, context)
+    scope["answer"] = answer
     found = render(spec.found, scope) if answer is not None else None
     if found is None or found is False or found in ("", [], {}):
         return None
@@ -55,12 +58,20 @@ def look(action: ActionType, values: Mapping[str, Json], context: ActionContext)
 
 
 def _answer(
-    action: ActionType, spec: ProbeSpec, values: Mapping[str, Json], client: Client, context: ActionContext
+    action: ActionType,
+    spec: ProbeSpec,
+    values: Mapping[str, Json],
+    scope: Mapping[str, Json],
+    client: Client,
+    context: ActionContext,
 ) -> Json:
     """What the probe's request is answered; None where there is no such thing."""
-    user = client.connection.user
-    request = fill_request(action, spec.request, values, user=user, idempotency_key=context.idempotency_key)
     try:
+        if spec.operation is not None:
+            return _by_operation(action.connector, spec.operation, render(spec.given, scope), client, context)
+        assert spec.request is not None
+        user, key = client.connection.user, context.idempotency_key
+        request = fill_request(action, spec.request, values, user=user, idempotency_key=key)
         if spec.items is not None:
             return read_all_pages(action, request, spec.items, client, context.deadline)
         return client.send(request, deadline=context.deadline).data
@@ -68,3 +79,14 @@ def _answer(
         if error.failure in _NOT_THERE:
             return None
         raise
+
+
+def _by_operation(connector: str, name: str, given: Json, client: Client, context: ActionContext) -> Json:
+    reading = operation_action(connector, name)
+    if reading is None:
+        raise UsageError(f"{connector} has no operation {name!r}")
+    kept = {key: value for key, value in given.items() if value is not None}
+    values, problems = check_values(reading.parameters, {**kept, "all_pages": True} if reading.pages else kept)
+    if problems:
+        raise UsageError(f"{reading.name}: {problems[0].message}")
+    return ask(reading, values, client, context)

@@ -75,3 +75,11 @@ def _number(call: Call, name: str, default: int) -> int:
 
 def _same_type(old: object, new: object) -> bool:
     return isinstance(new, type(old)) and isinstance(new, bool) == isinstance(old, bool)
+
+
+HANDLERS = {
+    "GET /users": list_users,
+    "GET /users/{userId}": get_user,
+    "PATCH /users/{userId}": update_user,
+    "GET /report/daily": daily_report,
+}

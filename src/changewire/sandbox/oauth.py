@@ -89,8 +89,8 @@ class TokenOffice:
 
 
 def need_scope(token: Token, classic: tuple[str, ...], granular: tuple[str, ...]) -> None:
-    """Raise ApiError (code 4711) unless the token has one of the scopes."""
-    if token.scopes.isdisjoint(classic + granular):
+    """Raise ApiError (code 4711) unless the token has one of the scopes; no scopes, no need."""
+    if (classic or granular) and token.scopes.isdisjoint(classic + granular):
         names = ", ".join(granular or classic)
         raise ApiError(400, 4711, f"Invalid access token, does not contain scopes:[{names}].")
 

@@ -17,6 +17,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "double_encoding": ("reject", "accept"),
     "page_token_binding": ("strict", "loose"),
     "download_denied": ("json", "html"),
+    "download_ranges": ("strong", "weak", "none"),
     "download_redirect": ("none", "same_host", "other_host"),
     "one_person_meetings": ("shown", "hidden"),
 }
@@ -36,10 +37,12 @@ class Switches:
     ``/`` in front or ``//`` inside. ``double_encoding``: whether a UUID that needs no second
     encoding may have one. ``page_token_binding``: whether the query must be repeated with a token.
     ``page_token_life_s``: life of a page token. ``download_denied``: refusal as 401 JSON or as an
-    HTTP 200 page. ``download_redirect``: an extra hop, perhaps under another host name.
-    ``hop_needs_auth``: whether that hop wants the token again. ``one_person_meetings``: whether a
-    session with one participant lists that one. ``participants_delay_s``: end of session to the
-    rows' appearance. ``processing_delay_s``: from there to durations other than 0.
+    HTTP 200 page. ``download_ranges``: parts of a file under a strong or weak entity tag, or whole
+    files only. ``download_names``: suggest a file name. ``download_redirect``: an extra hop,
+    perhaps under another host name. ``hop_needs_auth``: whether that hop wants the token again.
+    ``one_person_meetings``: whether a session with one participant lists that one.
+    ``participants_delay_s``: end of session to the rows' appearance. ``processing_delay_s``: from
+    there to durations other than 0.
     ``recording_delay_s``: end of session to completed files, ``transcript_delay_s``: from there
     to the completed transcript; None leaves both to control calls. ``recordings_to_inclusive``:
     whether the ``to`` day belongs to the window. ``report_future_days``: list the whole month.
@@ -62,6 +65,8 @@ class Switches:
     page_token_binding: str = "strict"
     page_token_life_s: int = 900
     download_denied: str = "json"
+    download_ranges: str = "strong"
+    download_names: bool = False
     download_redirect: str = "none"
     hop_needs_auth: bool = False
     one_person_meetings: str = "shown"
