@@ -21,6 +21,7 @@ def test_the_built_in_actions_load() -> None:
     assert sorted(ACTIONS) == [
         "core.csv",
         "core.email",
+        "core.emit",
         "core.log",
         "core.notify",
         "core.run_command",

@@ -116,6 +116,7 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
         scope,
         frame.connection,
         allowed,
+        origin=frame.origin(attempt.address),
         look_first=must_look(earlier),
     )
     if action.spec.idempotency != "pure":  # else nobody can tell whether it was done before or after a crash

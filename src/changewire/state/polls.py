@@ -13,6 +13,7 @@ from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
+    EventRecord,
     Handover,
     ItemRecord,
     PollCommit,
@@ -81,10 +82,27 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
         for name, changed in changes:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
-            _put_events(transaction, commit.trigger_id, events, runs)
+            _put_events(transaction, commit.trigger_id, events, runs, "commit_poll")
         if commit.handover is not None and runs:
             commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, runs)
         return True
+
+    return unit
+
+
+def feed(events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> Callable[[Transaction], list[str]]:
+    """See `Store.feed`."""
+    by_trigger: dict[str, list[tuple[Any, ...]]] = {}
+    for event in events:
+        by_trigger.setdefault(event.trigger_id, []).append(rows.event_row(event))
+    started = [rows.run_row(run) for run in runs]
+
+    def unit(transaction: Transaction) -> list[str]:
+        return [
+            event_id
+            for trigger_id, found in by_trigger.items()
+            for event_id in _put_events(transaction, trigger_id, found, started, "feed")
+        ]
 
     return unit
 
@@ -100,17 +118,19 @@ def _item_rows(commit: PollCommit) -> list[tuple[str, list[tuple[Any, ...]]]]:
 
 
 def _put_events(
-    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]]
-) -> None:
+    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]], point: str
+) -> list[str]:
+    """Ids of the events that were new."""
     new = {
         event[0]: event[8]
         for event in events
-        if transaction.execute("commit_poll.event", sql("put_event"), event).rowcount == 1
+        if transaction.execute(f"{point}.event", sql("put_event"), event).rowcount == 1
     }
-    transaction.execute_many("commit_poll.runs", sql("put_run"), [run for run in runs if run[3] in new])
+    transaction.execute_many(f"{point}.runs", sql("put_run"), [run for run in runs if run[3] in new])
     if new:
         given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
-        transaction.execute("commit_poll.counters", sql("count_events_of_trigger"), given)
+        transaction.execute(f"{point}.counters", sql("count_events_of_trigger"), given)
+    return list(new)
 
 
 def _hand_over(
@@ -183,7 +203,8 @@ def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[
     if unavailable:
         state, error, error_class = record.state, record.error, record.error_class
     elif known.state is TriggerState.UNAVAILABLE:
-        state = TriggerState.OK if known.baseline_at else TriggerState.BASELINE_PENDING
+        fed = record.state is TriggerState.OK  # by what happens inside, so it needs no baseline
+        state = TriggerState.OK if known.baseline_at or fed else TriggerState.BASELINE_PENDING
         error = error_class = None
     row |= {
         "id": source.id,

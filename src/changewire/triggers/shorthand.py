@@ -26,10 +26,9 @@ def with_defaults(data: Mapping[str, Any]) -> dict[str, Any]:
     given = data.get("parameters", {})
     if isinstance(given, dict):
         common = load_connector(connector).parameters if connector in connector_names() else {}
-        found["parameters"] = {n: _parameter(one, common.get(n, {})) for n, one in given.items()} | {
-            "interval": INTERVAL
-        }
-    return found
+        polled = {} if "source" in data else {"interval": INTERVAL}
+        found["parameters"] = {n: _parameter(one, common.get(n, {})) for n, one in given.items()} | polled
+    return {"key": "key", "kind": "created", **found} if "source" in data else found
 
 
 def long_form(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def long_form(data: Mapping[str, Any]) -> dict[str, Any]:
     found.setdefault("event_type", str(data.get("type", "")).rpartition(".")[2])
     flat = data.get("fields")
     payload = data.get("payload", {} if flat else "item")
-    if isinstance(payload, str):
+    if isinstance(payload, str) and "{{" not in payload:
         payload = _payload(payload, data.get("kind"))
     if isinstance(payload, dict) and isinstance(flat, dict):
         payload = {**payload, **{name: _field(name, empty) for name, empty in flat.items()}}
