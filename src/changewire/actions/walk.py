@@ -21,7 +21,7 @@ from changewire.actions.scope import build_scope, explain_when
 from changewire.clock import from_text, to_text
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
 from changewire.durations import format_duration
-from changewire.errors import ChangewireError
+from changewire.errors import ChangewireError, StateError
 from changewire.state.records import (
     AttemptRecord,
     AttemptState,
@@ -84,6 +84,15 @@ class Walk:
         pause = self.runner.pause_of(PauseKind.WORKFLOW, self._top.run.workflow)
         if pause is not None:
             return self._hold(pause, f"the workflow is paused: {pause.reason}")
+        try:
+            return self._go()
+        except StateError:
+            raise
+        except Exception:  # a fault in the engine itself: what was done stays done
+            self._ledger.flush()
+            raise
+
+    def _go(self) -> RunState:
         left = self._filter()
         if left is not None:
             return left
