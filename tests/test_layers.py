@@ -21,6 +21,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"known"},
     {"naming"},
     {"home"},
+    {"feeding"},
     {"engine", "dispatcher"},
     {"daemon"},
     {"cli", "demo"},

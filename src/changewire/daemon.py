@@ -14,9 +14,11 @@ from watchfiles import watch
 from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, to_text
 from changewire.connectors.client import Clients
+from changewire.connectors.token_store import TokenStore
 from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
 from changewire.engine import Engine, Outcome, trigger_records
 from changewire.errors import ChangewireError, StateError
+from changewire.feeding import Feeder
 from changewire.home import Home, load_home
 from changewire.log import Log
 from changewire.state.lock import HomeLock
@@ -58,8 +60,9 @@ class Daemon:
         self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, clock)
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
-        self._clients = Clients(self.home.connections, clock, self.home.settings)
+        self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
         self._engine = Engine(self.home, self.store, self._clients, clock, log)
+        self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -205,6 +208,7 @@ class Daemon:
             home=self.path,
             log=self._log,
             workflows=self.home.workflows,
+            feed=self._feeder.feed,
         )
 
     def _watch(self) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
-from changewire.actions.beginning import in_lane
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
 from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
+from changewire.feeding import run_for, samples_of
 from changewire.home import Home, Trigger
 from changewire.log import Log
 from changewire.paths import MISSING, get, parse_path
@@ -23,7 +24,6 @@ from changewire.state.records import (
     Claimed,
     EventRecord,
     PollCommit,
-    RunRecord,
     TriggerRecord,
     TriggerState,
 )
@@ -36,6 +36,7 @@ from changewire.triggers.proving import proven
 from changewire.triggers.schedule import percentile, retry_delay
 from changewire.values import Json, make_id
 
+T = TypeVar("T")
 DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
@@ -102,9 +103,12 @@ class Engine:
     def preview(self, trigger: Trigger) -> list[EventRecord]:
         """What would fire if ``trigger`` was polled now; nothing is stored.
 
-        Without a baseline nothing would: then the latest items are shown as events marked as backfill.
+        Without a baseline nothing would: then the latest items are shown as events marked as backfill. A trigger that
+        is not polled shows the sample of its type.
         """
         now = self._clock.now()
+        if trigger.schedule is None:
+            return samples_of(trigger, now)
         record, _ = self._store.load_poll_state(trigger.id, ())
         found = self._find(replace_baseline(trigger, record), record, now, fresh=True)
         if record.baseline_at is not None or trigger.watch.kind.only_new:
@@ -143,9 +147,9 @@ class Engine:
     def _read(
         self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
     ) -> Reading:
-        client = self._clients.get(trigger.connection)
+        client = self._clients.get(_polled(trigger.connection))
         poll = self.home.settings.poll
-        interval = trigger.schedule.interval(now).total_seconds()
+        interval = _polled(trigger.schedule).interval(now).total_seconds()
 
         def once(*, fresh: bool) -> Reading:
             allowance = Allowance(
@@ -193,7 +197,7 @@ class Engine:
 
     def _asker(self, trigger: Trigger, now: datetime) -> Callable[[Evidence, Json], Json]:
         def ask(evidence: Evidence, item: Json) -> Json:
-            client, scope = self._clients.get(trigger.connection), trigger.reader.scope(now)
+            client, scope = self._clients.get(_polled(trigger.connection)), trigger.reader.scope(now)
             return fetch(evidence, trigger.reader, client, self._one(), scope, item)
 
         return ask
@@ -206,7 +210,7 @@ class Engine:
     def _events(self, trigger: Trigger, noticed: Noticed, now: datetime) -> list[EventRecord]:
         scope, detail = noticed.scope or trigger.reader.scope(now), noticed.detail
         if trigger.watch.kind.detail is not None and noticed.kind != "deleted":
-            client = self._clients.get(trigger.connection)
+            client = self._clients.get(_polled(trigger.connection))
             detail = fetch_detail(trigger.reader, client, self._one(), scope, noticed.item)
         return make_events(
             noticed,
@@ -231,7 +235,7 @@ class Engine:
             claim=claimed.claim,
             generation=claimed.generation,
             now=now,
-            next_due=done + timedelta(seconds=1) if unfinished else trigger.schedule.next_after(done),
+            next_due=done + timedelta(seconds=1) if unfinished else _polled(trigger.schedule).next_after(done),
             ok=True,
             state=TriggerState.OK,
             baseline_at=found.baseline_at if record.baseline_at is None else None,
@@ -287,7 +291,7 @@ class Engine:
         failure, message = describe(error)
         failures = record.failures + 1
         done = self._clock.now()
-        next_due = done + retry_delay(failures, trigger.schedule.interval(done), failure)
+        next_due = done + retry_delay(failures, _polled(trigger.schedule).interval(done), failure)
         if isinstance(error, ApiError) and error.retry_at is not None:
             next_due = max(next_due, error.retry_at)
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
@@ -323,16 +327,10 @@ class Engine:
             return lag, round(percentile(lags, 0.99), 3)
 
 
-def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
-    """The run that an event starts. Its id follows from both, so that an event has one run of a workflow."""
-    run = RunRecord(
-        id=make_id("run", event.id, trigger.workflow.name),
-        workflow=trigger.workflow.name,
-        version=trigger.version,
-        event_id=event.id,
-        created_at=now,
-    )
-    return in_lane(run, event, trigger.workflow, trigger.connection)
+def _polled(value: T | None) -> T:
+    """What a trigger that is polled always has."""
+    assert value is not None
+    return value
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:
@@ -391,9 +389,10 @@ def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> 
             type=trigger.watch.kind.type,
             connection=trigger.connection,
             fingerprint=trigger.fingerprint,
-            interval_s=trigger.schedule.interval(now).total_seconds(),
+            interval_s=0.0 if trigger.schedule is None else trigger.schedule.interval(now).total_seconds(),
+            state=TriggerState.OK if trigger.schedule is None else TriggerState.BASELINE_PENDING,
             next_due=None,
-            schedule=str(trigger.schedule),
+            schedule="" if trigger.schedule is None else str(trigger.schedule),
         )
         for trigger in home.triggers.values()
     ]

@@ -106,8 +106,9 @@ steps:
     assert result.stderr.splitlines()[:2] == [
         "warning: config/workflows/a.yaml:5:11: GET /phone/call_logs is deprecated and may go away: use "
         "zoom.accountCallHistory",
-        "warning: config/workflows/a.yaml:6:56: zoom.meetingCreate cannot tell a repetition (idempotency: none), so "
-        "with 'retry' it may be done twice when an answer is lost: leave 'retry' out, or make sure that twice does no harm",
+        "warning: config/workflows/a.yaml:6:58: zoom.meetingCreate cannot tell a repetition (idempotency: none), "
+        "so with 'retry' it may be done twice when an answer is lost: leave 'retry' out, or make sure that twice "
+        "does no harm",
     ]
 
 
@@ -125,8 +126,8 @@ steps:
     assert result.stdout.splitlines() == [
         "config/workflows/a.yaml:4:11: GET /im/chat/sessions is not there any more: use zoom.reportChatSessions",
         "config/workflows/a.yaml:5:11: GET /webhooks is not there any more: nothing took its place",
-        "config/workflows/a.yaml:6:28: there is no parameter 'statu' (did you mean 'status'?)",
+        "config/workflows/a.yaml:6:30: there is no parameter 'statu' (did you mean 'status'?)",
         "config/workflows/a.yaml:6:56: page_size must be at most 2000, not 9999",
         "config/workflows/a.yaml:7:11: there is no action 'zoom.userz'; `changewire catalog` lists them "
-        "(did you mean 'zoom.users'?)",
+        "(did you mean 'zoom.user'?)",
     ]

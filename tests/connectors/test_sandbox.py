@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +13,12 @@ import pytest
 from changewire.clock import SystemClock
 from changewire.config.settings import HttpSettings
 from changewire.connectors.client import Client, Request
+from changewire.connectors.downloads import Expected
+from changewire.connectors.parts import Part
 from changewire.errors import ApiError, FailureClass
 from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from tests.connectors.server import connection
+from tests.sandbox.api import Api
 
 MEETINGS = Request("GET", f"/users/{OWNER_EMAIL}/meetings", query=(("page_size", "1"),), label="MEDIUM")
 
@@ -109,20 +112,36 @@ def test_a_dead_page_token_is_named(client: Client) -> None:
 
 
 @pytest.mark.parametrize("hop", ["none", "same_host"])
-def test_recordings_are_downloaded(sandbox: Sandbox, client: Client, hop: str) -> None:
+def test_recordings_are_downloaded(sandbox: Sandbox, client: Client, tmp_path: Path, hop: str) -> None:
     sandbox.control("switch", download_redirect=hop)
-    target = io.BytesIO()
+    file, part = recording(client), Part(tmp_path / "x.part")
 
-    info = client.download(recording(client)["download_url"], target)
-    assert info.size == len(target.getvalue()) > 0
+    info = client.download(file["download_url"], part, expected=Expected(file["file_size"], "mp4"))
+    assert info.size == part.size == file["file_size"]
 
 
-def test_a_passcode_page_is_no_recording(sandbox: Sandbox, client: Client) -> None:
+def test_a_recording_that_is_cut_again_and_again_arrives_whole(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    file, part = recording(client), Part(tmp_path / "x.part")
+    sandbox.control("faults", match="/rec/", kind="cut_body", times=3)
+    for _ in range(3):
+        with pytest.raises(ApiError, match="broke off"):
+            client.download(file["download_url"], part)
+
+    info = client.download(recording(client)["download_url"], part, expected=Expected(file["file_size"], "mp4"))
+    assert info.resumed_at == file["file_size"] * 7 // 8
+    api = Api(sandbox)
+    assert part.path.read_bytes() == api.call("GET", file["download_url"]).content
+    api.session.close()
+
+
+def test_a_passcode_page_is_no_recording(sandbox: Sandbox, client: Client, tmp_path: Path) -> None:
     url = recording(client)["download_url"]
     sandbox.control("faults", match="/rec/", kind="html_200")
 
     with pytest.raises(ApiError, match="a web page came in place of the file"):
-        client.download(url, io.BytesIO())
+        client.download(url, Part(tmp_path / "x.part"))
 
 
 def recording(client: Client) -> dict[str, Any]:

@@ -127,6 +127,26 @@ def test_a_download_may_be_redirected(api: Api) -> None:
     assert api.call("GET", url).status_code == 401  # requests drops the header for another host
 
 
+def test_a_part_of_a_download_is_handed_out_while_it_is_the_same_version(api: Api) -> None:
+    file = api.get("/meetings/85512340003/recordings")["recording_files"][0]
+    url, size = file["download_url"], file["file_size"]
+    whole = api.call("GET", url)
+    tag = whole.headers["ETag"]
+    rest = api.call("GET", url, headers={"Range": "bytes=1000-", "If-Range": tag})
+    assert (rest.status_code, rest.content) == (206, whole.content[1000:])
+    assert rest.headers["Content-Range"] == f"bytes 1000-{size - 1}/{size}"
+    assert api.call("GET", url, headers={"Range": "bytes=5-9"}).content == whole.content[5:10]
+    assert api.call("GET", url, headers={"Range": "bytes=1000-", "If-Range": '"other"'}).status_code == 200
+    beyond = api.call("GET", url, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{size}")
+    api.control("switch", download_ranges="weak")
+    assert api.call("GET", url).headers["ETag"] == f"W/{tag}"
+    api.control("switch", download_ranges="none", download_names=True)
+    plain = api.call("GET", url, headers={"Range": "bytes=1000-"})
+    assert (plain.status_code, "ETag" in plain.headers) == (200, False)
+    assert plain.headers["Content-Disposition"].startswith('attachment; filename="GMT20')
+
+
 def test_a_new_session_without_recording_leaves_the_old_one_in_place(api: Api) -> None:
     first = api.control("end_meeting", meeting_id=NUMBER, recording="completed")["uuid"]
     api.control("end_meeting", meeting_id=NUMBER)

@@ -118,6 +118,7 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
         scope,
         frame.connection,
         allowed,
+        origin=frame.origin(attempt.address),
         look_first=must_look(earlier),
     )
     frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)

@@ -10,7 +10,7 @@ from changewire.clock import Clock
 from changewire.values import Json
 
 if TYPE_CHECKING:
-    from changewire.actions.context import ActionContext
+    from changewire.actions.context import ActionContext, Origin
     from changewire.actions.definition import ActionType
     from changewire.actions.frame import Frame
     from changewire.config.steps import ActionStep, Step
@@ -48,6 +48,7 @@ class Supplies(Protocol):
         usual: str | None,
         allowed: timedelta,
         *,
+        origin: Origin,
         look_first: bool = True,
     ) -> tuple[ActionType, dict[str, Json], ActionContext]:
         """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import check_inputs, choose_connection
-from changewire.actions.context import ActionContext, Log
+from changewire.actions.context import ActionContext, Feed, Log, Origin
 from changewire.actions.inputs import resolve, revealed
 from changewire.actions.ledger import Ledger
 from changewire.actions.walk import Walk
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Runner:
     """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one.
 
-    ``workflows`` are those that steps may call, by name; None: there are none.
+    ``workflows`` are those that steps may call, by name; None: there are none. ``feed`` takes what steps raise; None:
+    nobody watches for it.
     """
 
     def __init__(
@@ -50,11 +51,12 @@ class Runner:
         home: Path,
         log: Log,
         workflows: Mapping[str, WorkflowFile] | None = None,
+        feed: Feed | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
-        self._workflows = workflows or {}
+        self._workflows, self._feed = workflows or {}, feed
         self._read = functools.lru_cache(256)(self._read_workflow)
 
     def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
@@ -118,11 +120,13 @@ class Runner:
         usual: str | None,
         allowed: timedelta,
         *,
+        origin: Origin | None = None,
         look_first: bool = True,
     ) -> tuple[ActionType, dict[str, Json], ActionContext]:
         """Everything that one attempt of a step needs. Raises ChangewireError or ValueError where it cannot be had.
 
-        ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time.
+        ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time, ``origin``
+        where it stands.
         ``look_first`` is what `changewire.actions.effects.must_look` says of the step's earlier attempts.
         """
         action = self.action(step.use)
@@ -139,6 +143,8 @@ class Runner:
             log=self.log,
             settings=self._settings,
             written=step.parameters,
+            origin=origin,
+            feed=self._feed,
             look_first=look_first,
         )
         return action, values, context

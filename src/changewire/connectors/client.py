@@ -6,27 +6,31 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from changewire import __version__
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import HttpSettings, Settings
-from changewire.connectors.auth import Auth, Credentials, make_auth
+from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
+from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
-from changewire.connectors.downloads import DownloadInfo, host_allowed, save
+from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
 from changewire.connectors.failures import Failure, judge, retry_at
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.messages import Answer, Request, encode_query
+from changewire.connectors.parts import Part, Progress
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
 from changewire.connectors.standing import Standing
+from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError, nearest
 
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 
 MAX_BYTES = 64 * 1024 * 1024
+ANY_FILE = Expected()
 _Limits: TypeAlias = tuple[str, str | None, float]  # connector, plan, share
 _HEADERS = {
     "User-Agent": f"changewire/{__version__}",
@@ -48,10 +52,18 @@ class _Base:
 class Client:
     """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
 
-    ``budget`` None: a new one. Raises UsageError when the connection does not fit its connector.
+    ``budget`` None: a new one; ``tokens`` None: people's sign-ins are not kept. Raises UsageError when the connection
+    does not fit its connector.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, http: HttpSettings, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        http: HttpSettings,
+        budget: Budget | None = None,
+        tokens: TokenStore | None = None,
+    ) -> None:
         self.connection, self.name = connection, connection.name
         self.connector: Connector = load_connector(connection.connector)
         self.budget = budget or Budget(self.connector, self.name, connection.plan, connection.share, clock)
@@ -59,7 +71,7 @@ class Client:
         timeout = connection.timeout or http.timeout
         private = connection.allow_private or http.allow_private
         self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private)
-        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock)
+        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
@@ -100,16 +112,18 @@ class Client:
     def download(
         self,
         url: str,
-        target: BinaryIO,
+        part: Part,
         *,
+        expected: Expected = ANY_FILE,
         deadline: float | None = None,
         max_bytes: int | None = None,
-        allow_html: bool = False,
+        progress: Progress | None = None,
     ) -> DownloadInfo:
-        """Write what ``url`` holds to ``target``; None means no deadline, and any size.
+        """Write what ``url`` holds to ``part``, going on where an earlier attempt left off if that is still the file.
 
-        Credentials go to the connection's own host and the connector's download hosts only, also over redirects.
-        Raises ApiError; when it does, ``target`` may hold a part. A web page in place of a file is an error.
+        ``deadline`` None: as long as it takes; ``max_bytes`` None: any size. Credentials go to the connection's own
+        host and the connector's download hosts only, also over redirects. Raises ApiError, and OSError where it cannot
+        be written; what has arrived by then stays in ``part``.
         """
         origin, path = split_url(url)
         if self.connector.download_hosts and not self._trusted(origin):
@@ -117,12 +131,24 @@ class Client:
             message = f"files of {self.connector.title} come from {hosts}, not from {origin}: check the address"
             raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
         request = Request("GET", origin + path, guard=True)
-        credentials, outcome, headers = self._download(request, target, deadline, max_bytes, allow_html)
+
+        def once() -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
+            return self._download(request, part, expected, deadline, max_bytes, progress)
+
+        credentials, outcome, headers = once()
         if isinstance(outcome, Failure) and outcome.reason == "token" and self._auth.refused(credentials):
-            credentials, outcome, headers = self._download(request, target, deadline, max_bytes, allow_html)
+            credentials, outcome, headers = once()
         if isinstance(outcome, Failure):
             raise self._error(request, outcome, headers)
         return outcome
+
+    def sign_in_mark(self) -> str | None:
+        """A word that changes when a person signed in anew; None: the credentials stand in the files."""
+        return self._auth.mark()
+
+    def granted_scopes(self, deadline: float | None = None) -> frozenset[str] | None:
+        """What the credentials may do, signing in where necessary; None: nobody said. Raises ApiError."""
+        return self._auth.scopes(deadline)
 
     def sign_in(self) -> bool:
         """Sign in anew. False where the connection has no sign-in, so only a request can tell. Raises ApiError."""
@@ -139,13 +165,26 @@ class Client:
             return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
 
     def _download(
-        self, request: Request, target: BinaryIO, deadline: float | None, max_bytes: int | None, allow_html: bool
+        self,
+        request: Request,
+        part: Part,
+        expected: Expected,
+        deadline: float | None,
+        max_bytes: int | None,
+        progress: Progress | None,
     ) -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
+        """What became of one request, or of two, where another version is there than the one that is held."""
+        held = part.held()
         with self._reserved(request, deadline):
             credentials = self._auth.get(deadline)
             out = self._outgoing(request, self._base(credentials))
-            with self._fetcher.open(out, deadline=deadline, max_bytes=max_bytes) as stream:
-                outcome = save(self.connector, request, stream, target, allow_html=allow_html)
+            also = {"Accept-Encoding": "identity", **dict(held.headers if held else ())}
+            out.headers, out.away = {**out.headers, **also}, {**out.away, **also}
+            most = None if max_bytes is None else max_bytes - (held.size if held else 0)
+            with self._fetcher.open(out, deadline=deadline, max_bytes=most) as stream:
+                outcome = save(self.connector, request, stream, part, held, expected, progress)
+        if outcome == "stale":
+            return self._download(request, part, expected, deadline, max_bytes, progress)
         return credentials, outcome, stream.headers
 
     @contextmanager
@@ -245,10 +284,13 @@ class Client:
 
 
 class Clients:
-    """The clients of all connections, made when first asked for."""
+    """The clients of all connections, made when first asked for. ``tokens`` None: people's sign-ins are not kept."""
 
-    def __init__(self, connections: Mapping[str, Connection], clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, connections: Mapping[str, Connection], clock: Clock, settings: Settings, tokens: TokenStore | None = None
+    ) -> None:
         self._connections, self._clock, self._settings = dict(connections), clock, settings
+        self._tokens = tokens
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
         self._budgets: dict[str, tuple[_Limits, Budget]] = {}  # what was used up stays used up after a reload
@@ -286,6 +328,6 @@ class Clients:
             limits = (connection.connector, connection.plan, connection.share)
             known = self._budgets.get(name)
             budget = known[1] if known is not None and known[0] == limits else None
-            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget)
+            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
             self._budgets[name] = (limits, client.budget)
             return client

@@ -1,19 +1,40 @@
-"""Files: written while they arrive, and told from the error pages that come in their place."""
+"""Files: written while they arrive, gone on with where they broke off, and told from what comes in their place."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from itertools import chain
-from typing import BinaryIO
+from typing import Literal
 from urllib.parse import urlsplit
 
 from changewire.connectors.definition import Connector
 from changewire.connectors.failures import LONGEST_ERROR, Failure, judge
 from changewire.connectors.fetcher import Stream
 from changewire.connectors.messages import Request
-from changewire.errors import FailureClass
+from changewire.connectors.parts import Held, Part, Progress, strong_validator
+from changewire.errors import ApiError, FailureClass
+
+_PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_BEGINNINGS = {  # of kinds of files whose beginning cannot be anything else
+    "mp4": re.compile(rb"....ftyp", re.DOTALL),
+    "m4a": re.compile(rb"....ftyp", re.DOTALL),
+    "vtt": re.compile(rb"(\xef\xbb\xbf)?WEBVTT"),
+    "json": re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]"),
+}
+_PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a file before it comes."""
+
+    size: int | None = None  # bytes; any other size is an error. None: any but none
+    ending: str = ""  # in lower case, without the dot: the beginning must be that of such a file; "" tells nothing
+    html: bool = False  # True: a web page may be what is wanted
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,7 @@ class DownloadInfo:
     content_type: str  # without parameters, in lower case; "" when the server gave none
     file_name: str | None  # as the server suggests it, unchecked: never use it as a path; None: it suggests none
     url: str  # where it came from in the end, after redirects
+    resumed_at: int = 0  # bytes that were there before
 
 
 def host_allowed(origin: str, hosts: tuple[str, ...]) -> bool:
@@ -35,15 +57,93 @@ def host_allowed(origin: str, hosts: tuple[str, ...]) -> bool:
 
 
 def save(
-    connector: Connector, request: Request, stream: Stream, target: BinaryIO, *, allow_html: bool
-) -> DownloadInfo | Failure:
-    """Write the body to ``target``, or say which failure came in its place; nothing is written then."""
+    connector: Connector,
+    request: Request,
+    stream: Stream,
+    part: Part,
+    held: Held | None,
+    expected: Expected,
+    progress: Progress | None,
+) -> DownloadInfo | Failure | Literal["stale"]:
+    """Write the body to ``part``, or say which failure came in its place; nothing is written then.
+
+    "stale": what is ``held`` cannot be gone on with, and is forgotten. Raises ApiError where the file is not the one
+    that is expected, OSError where it cannot be written.
+    """
+    if held is not None and stream.status in {206, 416}:
+        if stream.status == 416 or not _goes_on(stream, held):
+            part.clear()
+            return "stale"
+        return _write(stream, part, iter(stream.chunks), held.size, held.total, expected, progress)
+    head, rest = _head(iter(stream.chunks))
+    failure = judge(connector, request, stream.status, head) or _not_the_file(stream, head, expected)
+    if failure is not None:
+        return failure
+    total = _length(stream)
+    _check_size(total, expected)
+    part.begin(stream.headers, total)
+    return _write(stream, part, chain([head] if head else [], rest), 0, total, expected, progress)
+
+
+def _write(
+    stream: Stream,
+    part: Part,
+    chunks: Iterator[bytes],
+    at: int,
+    total: int | None,
+    expected: Expected,
+    progress: Progress | None,
+) -> DownloadInfo:
+    known = total if total is not None else expected.size
+    part.write(chunks, at, known, progress)
+    size = part.size
+    if total is not None and size < total:
+        host = urlsplit(stream.url).netloc
+        message = f"{host} broke off after {size} of {total} bytes: it is gone on with"
+        raise ApiError(message, FailureClass.TRANSIENT)
+    if size == 0 or (total is not None and size > total) or (expected.size is not None and size != expected.size):
+        part.clear()
+    _check_size(size, expected)
+    if total is not None and size > total:
+        raise ApiError(f"{size} bytes came where {total} were announced", FailureClass.BROKEN)
     kind = stream.headers.get("Content-Type", "").split(";")[0].strip().lower()
-    chunks = iter(stream.chunks)
-    head = _head(chunks)
-    failure = judge(connector, request, stream.status, head)
-    if failure is None and kind in {"text/html", "application/xhtml+xml"} and not allow_html:
-        failure = Failure(
+    return DownloadInfo(size, kind, _file_name(stream), stream.url, at)
+
+
+def _goes_on(stream: Stream, held: Held) -> bool:
+    """Whether a partial answer is exactly the rest of what is held."""
+    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", stream.headers.get("Content-Range", "").strip())
+    if found is None or tuple(map(int, found.groups())) != (held.size, held.total - 1, held.total):
+        return False
+    if "ETag" in stream.headers and held.validator.startswith('"'):
+        return strong_validator(stream.headers) == held.validator
+    return _encoding(stream) == ""
+
+
+def _length(stream: Stream) -> int | None:
+    """Bytes of the whole file; None where it is not told, or told of a compressed form."""
+    text = stream.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and _encoding(stream) == "" else None
+
+
+def _encoding(stream: Stream) -> str:
+    return stream.headers.get("Content-Encoding", "").strip().lower().removeprefix("identity")
+
+
+def _check_size(size: int | None, expected: Expected) -> None:
+    if size is not None and expected.size is not None and size != expected.size:
+        message = f"the file has {size} bytes where {expected.size} were expected; it may still be processed"
+        raise ApiError(message, FailureClass.BROKEN)
+    if size == 0:
+        raise ApiError("the file is empty; it may still be processed", FailureClass.BROKEN)
+
+
+def _not_the_file(stream: Stream, head: bytes, expected: Expected) -> Failure | None:
+    if stream.status == 206:
+        return Failure(FailureClass.BROKEN, 206, None, "a part came where the whole file was asked for", None, None)
+    kind = stream.headers.get("Content-Type", "").split(";")[0].strip().lower()
+    if not expected.html and (kind in _PAGE_TYPES or _PAGE.match(head)):
+        return Failure(
             FailureClass.BROKEN,
             stream.status,
             None,
@@ -51,23 +151,37 @@ def save(
             "token",
             "check that it may be downloaded with these credentials and needs no passcode",
         )
-    if failure is not None:
-        return failure
-    size = 0
-    for chunk in chain([head], chunks):
-        size += target.write(chunk)
-    return DownloadInfo(size, kind, _file_name(stream), stream.url)
+    beginning = _BEGINNINGS.get(expected.ending)
+    if head and beginning is not None and beginning.match(head) is None:
+        message = f"what came ({kind or 'no content type'}) does not begin as a file of type {expected.ending} does"
+        return Failure(FailureClass.BROKEN, stream.status, None, message, None, "it may still be processed")
+    return None
 
 
-def _head(chunks: Iterator[bytes]) -> bytes:
-    """The beginning of the body, at least as long as an error can be."""
+def _head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The beginning of the body, at least as long as an error can be, and the rest; where it breaks off, that does."""
     head = b""
-    while len(head) <= LONGEST_ERROR and (chunk := next(chunks, b"")):
-        head += chunk
-    return head
+    try:
+        while len(head) <= LONGEST_ERROR and (chunk := next(chunks, b"")):
+            head += chunk
+    except ApiError as error:
+        return head, _broken(error)
+    return head, chunks
+
+
+def _broken(error: ApiError) -> Iterator[bytes]:
+    raise error
+    yield b""
 
 
 def _file_name(stream: Stream) -> str | None:
+    """What Content-Disposition suggests. Plain UTF-8 in it is read as such, as browsers do."""
+    text = stream.headers.get("Content-Disposition", "")
+    with suppress(UnicodeError):
+        text = text.encode("latin-1").decode("utf-8")
     header = Message()
-    header["Content-Disposition"] = stream.headers.get("Content-Disposition", "")
-    return header.get_filename()
+    header["Content-Disposition"] = " ".join(text.split())
+    try:
+        return header.get_filename()
+    except (LookupError, UnicodeError, ValueError):  # an encoding that nobody knows
+        return None

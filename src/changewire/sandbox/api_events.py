@@ -236,3 +236,17 @@ def _recurs(recurrence: object) -> bool:
 
 def _text(value: object, most: int) -> bool:
     return isinstance(value, str) and len(value) <= most
+
+
+HANDLERS = {
+    "GET /users/{userId}/meetings": list_meetings,
+    "POST /users/{userId}/meetings": create_meeting,
+    "GET /meetings/{meetingId}": get_meeting,
+    "PATCH /meetings/{meetingId}": update_meeting,
+    "DELETE /meetings/{meetingId}": delete_meeting,
+    "GET /users/{userId}/webinars": list_webinars,
+    "POST /users/{userId}/webinars": create_webinar,
+    "GET /webinars/{webinarId}": get_webinar,
+    "PATCH /webinars/{webinarId}": update_webinar,
+    "DELETE /webinars/{webinarId}": delete_webinar,
+}

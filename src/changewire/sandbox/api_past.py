@@ -66,6 +66,13 @@ def meeting_summary(call: Call) -> Reply:
     return 200, {**session.summary, **call.world.grown.get("summary", {})}
 
 
+def delete_summary(call: Call) -> Reply:
+    """DELETE /meetings/{meetingId}/meeting_summary; takes a UUID only."""
+    meeting_summary(call)
+    call.world.remove_summary(uuid=call.uuid_or_number("meetingId"))
+    return call.done()
+
+
 def account_summaries(call: Call) -> Reply:
     """GET /meetings/meeting_summaries."""
     return _summaries(call, None)
@@ -119,3 +126,17 @@ def _instant(call: Call, name: str, default: datetime) -> datetime:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=default.tzinfo)
     except ValueError:
         raise validation(name) from None
+
+
+HANDLERS = {
+    "DELETE /meetings/{meetingId}/meeting_summary": delete_summary,
+    "GET /meetings/meeting_summaries": account_summaries,
+    "GET /meetings/{meetingId}/meeting_summary": meeting_summary,
+    "GET /users/{userId}/meeting_summaries": user_summaries,
+    "GET /past_meetings/{meetingId}": past_meeting,
+    "GET /past_meetings/{meetingId}/instances": past_instances,
+    "GET /past_meetings/{meetingId}/participants": past_participants,
+    "GET /past_webinars/{webinarId}/instances": past_webinar_instances,
+    "GET /past_webinars/{webinarId}/participants": past_webinar_participants,
+    "GET /report/meetings/{meetingId}/participants": report_participants,
+}

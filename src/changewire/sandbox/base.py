@@ -53,6 +53,11 @@ class WorldBase:
         self.sessions: dict[str, Instance] = {}
         self.reports: dict[str, dict[str, JSON]] = {}
         self.grown: dict[str, JSON] = {}
+        # path of a list -> id -> record, and path of settings -> what they are
+        self.records: dict[str, dict[str, JSON]] = {}
+        self.documents: dict[str, JSON] = {}
+        # paths of records that were removed: nothing more is known of a list that nobody fills
+        self.gone: set[str] = set()
         self.past: list[JSON] = []
         # token -> (session UUID, end of life in clock seconds)
         self.download_tokens: dict[str, tuple[str, float]] = {}

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
+from changewire.sandbox.clock import parse_iso
 from changewire.sandbox.errors import JSON, ApiError, no_meeting, no_user, no_webinar, validation
 from changewire.sandbox.limits import RateLimiter
 from changewire.sandbox.model import Event, Instance
-from changewire.sandbox.paging import Pager
+from changewire.sandbox.paging import DEFAULT_SIZE, Pager
 from changewire.sandbox.schedule import expired
+from changewire.sandbox.table import Operation
 from changewire.sandbox.templates import ZOOM_ACCOUNT_ID
 from changewire.sandbox.views import Views
 from changewire.sandbox.world import World
@@ -31,7 +33,7 @@ class Call:
     views: Views
     pager: Pager
     limiter: RateLimiter
-    label: str
+    operation: Operation
     path: str
     args: dict[str, str]
     query: dict[str, str]
@@ -43,10 +45,31 @@ class Call:
         """The account's plan."""
         return self.world.switches.plan
 
-    def user(self) -> JSON:
-        """Return the user named in the path or raise the 404."""
-        # A bare plus sign means a space in what the real gateway decodes.
-        ref = unquote(self.args["userId"].replace("+", " "))
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return self.operation.method
+
+    @property
+    def label(self) -> str:
+        """The operation's rate label."""
+        return self.operation.label
+
+    def done(self, body: JSON | None = None) -> Reply:
+        """Answer with the operation's success status, and with ``body`` unless that status has none."""
+        return self.operation.success, None if self.operation.success == 204 else body or {}
+
+    def need_account(self) -> None:
+        """Raise the 404 if a sub account is asked for that is not one of this account's."""
+        ref = self.args.get("subAccountId", "me")
+        if ref not in ("me", ZOOM_ACCOUNT_ID) and ref not in self.world.shelf("/accounts"):
+            raise ApiError(404, 2001, f"Account does not exist: {ref}.")
+
+    def user(self, ref: str | None = None) -> JSON:
+        """Return the user named by ``ref`` (None: in the path) or raise the 404."""
+        if ref is None:
+            # A bare plus sign means a space in what the real gateway decodes.
+            ref = unquote(self.args["userId"].replace("+", " "))
         if ref == "me" and self.world.switches.me == "error":
             raise no_user(ref)
         user = self.world.find_user(ref)
@@ -73,6 +96,20 @@ class Call:
         if event is None or event.deleted or event.kind != "webinar" or expired(event, self.world.now()):
             raise no_webinar(text)
         return event
+
+    def word(self, name: str) -> str:
+        """Return a variable part of the path as plain text."""
+        return unquote(self.args[name])
+
+    def event(self, kind: str) -> Event:
+        """Return the meeting or webinar in the path, by number or UUID, or raise the fitting error."""
+        if kind == "webinar":
+            return self.webinar()
+        text = self.uuid_or_number("meetingId")
+        session = None if text.isdigit() else self.world.find_session(text, "meeting")
+        if session is not None:
+            return session.event
+        return self.meeting()
 
     def uuid_or_number(self, name: str) -> str:
         """Decode a session reference; a UUID encoded against the rule raises the 404."""
@@ -104,13 +141,16 @@ class Call:
             raise ApiError(400, 200, "Webinar plan is missing. You must subscribe to the webinar plan and "
                            "enable webinars for this user in order to perform this action.")  # fmt: skip
 
-    def listing(self, key: str, rows: list[JSON], most: int = 300, by: str = "") -> Reply:
-        """Answer one page of ``rows`` under ``key``; ``by`` names the field of a row's identity."""
+    def listing(self, key: str, rows: list[JSON], most: int = 300, by: str = "", usual: int = DEFAULT_SIZE) -> Reply:
+        """Answer one page of ``rows`` under ``key``; ``by`` names the field of a row's identity.
+
+        ``usual`` and ``most`` are the usual and the largest page size.
+        """
 
         def identity(row: JSON) -> str:
             return str(row.get(by)) + str(row.get("start_time"))
 
-        page, fields = self.pager.page(self.path, self.query, rows, most, self.shift, identity)
+        page, fields = self.pager.page(self.path, self.query, rows, most, self.shift, identity, usual)
         return 200, {**fields, key: page}
 
     def day(self, name: str, default: datetime) -> datetime:
@@ -121,6 +161,16 @@ class Call:
         found = _DAY.match(text)
         try:
             return datetime.strptime(found.group() if found else "", "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            raise validation(name) from None
+
+    def moment(self, name: str, last: bool = False) -> datetime:
+        """Return a query's instant; a plain day means its beginning or (``last``) its end."""
+        text = self.query.get(name, "")
+        if _DAY.fullmatch(text):
+            return self.day(name, self.world.now()) + timedelta(seconds=86399 if last else 0)
+        try:
+            return parse_iso(text)
         except ValueError:
             raise validation(name) from None
 

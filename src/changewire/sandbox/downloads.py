@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
 
 from changewire.sandbox.errors import ApiError
@@ -13,6 +15,7 @@ from changewire.sandbox.wire import Request, Response, json_response
 from changewire.sandbox.world import World
 
 _TYPES = {"MP4": "video/mp4", "M4A": "audio/mp4", "VTT": "text/vtt", "TXT": "text/plain", "CSV": "text/csv"}
+_BEGINNINGS = {"MP4": b"\0\0\0\x18ftypmp42", "M4A": b"\0\0\0\x18ftypM4A ", "VTT": b"WEBVTT\n\n"}
 _PASSCODE_PAGE = b"<!DOCTYPE html><html><body>Enter the passcode</body></html>"
 
 
@@ -34,12 +37,39 @@ class Downloads:
             signed = request.query.get("sig", "") in self._signatures
             if not signed or (self._world.switches.hop_needs_auth and not self._allowed(request, found)):
                 return self._denied()
-            return _content(found)
+            return self._serve(request, found)
         if not self._allowed(request, found):
             return self._denied()
         if self._world.switches.download_redirect == "none":
-            return _content(found)
+            return self._serve(request, found)
         return self._redirect(name, site)
+
+    def _serve(self, request: Request, found: tuple[Instance, RecordingFile] | None) -> Response:
+        """The file, or the part of it that is asked for."""
+        response = _content(found)
+        if response.status != 200 or found is None:
+            return response
+        session, file = found
+        switches, body = self._world.switches, response.body
+        if switches.download_names:
+            name = f"GMT{session.start:%Y%m%d-%H%M%S}_Recording.{str(file.data['file_extension']).lower()}"
+            response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        if switches.download_ranges == "none":
+            return response
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        response.headers |= {
+            "ETag": tag if switches.download_ranges == "strong" else f"W/{tag}",
+            "Accept-Ranges": "bytes",
+        }
+        wanted = re.fullmatch(r"bytes=(\d{1,18})-(\d{1,18})?", request.headers.get("range", ""))
+        if wanted is None or request.headers.get("if-range", tag) != tag:
+            return response
+        first, last = int(wanted[1]), min(int(wanted[2] or len(body)), len(body) - 1)
+        if first > last:
+            return Response(416, headers={"Content-Range": f"bytes */{len(body)}"})
+        response.status, response.body = 206, body[first : last + 1]
+        response.headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
+        return response
 
     def _redirect(self, name: str, site: str) -> Response:
         signature = self._ids.nonce(32)
@@ -87,5 +117,5 @@ def _content(found: tuple[Instance, RecordingFile] | None) -> Response:
     elif extension == "JSON":
         body = b'{"data":"' + b"x" * (size - 11) + b'"}'
     else:
-        body = (file.key.encode() * (size // len(file.key) + 1))[:size]
+        body = (_BEGINNINGS.get(extension, b"") + file.key.encode() * (size // len(file.key) + 1))[:size]
     return Response(200, body, _TYPES.get(extension, "application/json"))

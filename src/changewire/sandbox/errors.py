@@ -76,5 +76,10 @@ def dead_page_token() -> ApiError:
 
 
 def unknown_path() -> ApiError:
-    """Return the answer for a path or method the API does not have."""
+    """Return the answer for a path the API does not have."""
     return ApiError(404, 2300, "This API endpoint is not recognized.")
+
+
+def wrong_method(method: str) -> ApiError:
+    """Return the answer for a path that the API has, but not for this method."""
+    return ApiError(405, 405, f"Request method '{method}' is not supported.")

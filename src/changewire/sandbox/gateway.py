@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter, deque
 from email.utils import formatdate
-from typing import Any
-from urllib.parse import parse_qsl
 
 from changewire.sandbox.call import Call
+from changewire.sandbox.consent import Consent
 from changewire.sandbox.downloads import Downloads
-from changewire.sandbox.errors import JSON, ApiError, unknown_path
+from changewire.sandbox.errors import JSON, ApiError, unknown_path, validation, wrong_method
 from changewire.sandbox.fault_answers import answer_early, spoil
 from changewire.sandbox.faults import Fault, FaultBoard
+from changewire.sandbox.grants import GrantOffice
 from changewire.sandbox.ids import IdMaker
 from changewire.sandbox.limits import RateLimiter
-from changewire.sandbox.oauth import SignInError, TokenOffice, need_scope
+from changewire.sandbox.oauth import TokenOffice, need_scope
 from changewire.sandbox.paging import Pager
-from changewire.sandbox.routes import Route, find_route
+from changewire.sandbox.routes import Route, find_route, is_known
 from changewire.sandbox.views import Views
 from changewire.sandbox.wire import Request, Response, json_response
 from changewire.sandbox.world import World
 
 _LOGGED = 5000
+_PART_NAME = re.compile(r'Content-Disposition: form-data; name="([^"]+)"', re.IGNORECASE)
 Found = tuple[Route, dict[str, str]] | None
 
 
@@ -43,6 +45,8 @@ class Gateway:
         """Forget tokens, pages, faults, counters and the log."""
         world, ids = self._world, IdMaker(self._seed + 1000)
         self.office = TokenOffice(world.clock, world.switches, ids, self._scopes)
+        self.grants = GrantOffice(self.office, world.clock, world.switches, ids)
+        self.consent = Consent(self.office, self.grants, ids)
         self.limiter = RateLimiter(world.clock, world.switches)
         self.faults = FaultBoard()
         self.log: deque[JSON] = deque(maxlen=_LOGGED)
@@ -87,7 +91,7 @@ class Gateway:
                 time.sleep(float(fault.params["delay_s"]))
             elif fault.kind == "expire_tokens":
                 self.office.expire_all()
-            label = found[0].label if found else "Medium"
+            label = found[0].operation.label if found else "Medium"
             early = answer_early(fault, self.limiter, label)
             if early is not None:
                 return early
@@ -100,54 +104,53 @@ class Gateway:
         return response if fault is None else spoil(fault, request, response)
 
     def _serve(self, request: Request, found: Found, fault: Fault | None) -> Response:
-        if request.path == "/oauth/token" and request.method == "POST":
-            return self._sign_in(request)
+        if request.path.startswith("/oauth"):
+            return self.consent.handle(request, self.site)
         if request.path.startswith(("/rec/download/", "/rec/hop/")) and request.method == "GET":
             return self._downloads.get(request, self.site)
         if not request.path.startswith("/v2/"):
             raise unknown_path()
         token = self.office.check(request.authorization)
         if found is None:
-            raise unknown_path()
+            raise wrong_method(request.method) if is_known(request.path[3:]) else unknown_path()
         route, args = found
-        headers = self.limiter.admit(route.label)
+        headers = self.limiter.admit(route.operation.label)
         try:
-            need_scope(token, route.classic, route.granular)
+            need_scope(token, route.operation.classic, route.operation.granular)
             shift = int(fault.params["shift"]) if fault is not None and fault.kind == "page_shift" else 0
-            status, answer = self._run(route, args, request, shift)
+            response = self._run(route, args, request, shift)
         except ApiError as error:
             error.headers = headers | error.headers
             raise
-        return json_response(status, answer, headers)
+        response.headers = headers
+        return response
 
-    def _run(self, route: Route, args: dict[str, str], request: Request, shift: int) -> tuple[int, Any]:
-        world = self._world
-        body = _json_body(request) if request.method in ("POST", "PATCH", "PUT") else {}
+    def _run(self, route: Route, args: dict[str, str], request: Request, shift: int) -> Response:
+        world, operation = self._world, route.operation
+        body = _body(request) if request.method != "GET" else {}
+        if lacking := [name for name in operation.required if not _has(body, name)]:
+            raise validation(*lacking)
+        if lacking := [name for name in route.asked if not request.query.get(name)]:
+            raise validation(*lacking)
         with world.acting("api"):
             world.settle()
             call = Call(
-                world, Views(world, self.site), self._pager, self.limiter, route.label,
+                world, Views(world, self.site), self._pager, self.limiter, operation,
                 request.path, args, request.query, body, shift,
             )  # fmt: skip
-            return route.handler(call)
-
-    def _sign_in(self, request: Request) -> Response:
-        form = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
-        try:
-            answer = self.office.sign_in(request.authorization, request.query | form, self.site)
-        except SignInError as error:
-            return json_response(400, error.body)
-        return json_response(200, answer)
+            call.need_account()
+            # Written out under the lock: an answer may be made of what another request changes.
+            return json_response(*route.handler(call))
 
     def _enter(self, found: Found) -> None:
         if found is not None:
-            self.limiter.observe(found[0].label)
+            self.limiter.observe(found[0].operation.label)
         with self._lock:
             self._in_flight += 1
             self._most_in_flight = max(self._most_in_flight, self._in_flight)
 
     def _note(self, request: Request, response: Response, found: Found, seconds: float) -> None:
-        route = f"{request.method} {found[0].template if found else request.path}"
+        route = f"{request.method} {found[0].operation.path if found else request.path}"
         with self._lock:
             self._counts[route] += 1
             self._statuses[response.status] += 1
@@ -155,12 +158,16 @@ class Gateway:
                 "time": self._world.clock.now().isoformat(timespec="milliseconds"),
                 "method": request.method, "path": request.path,
                 "query": request.target.partition("?")[2], "status": response.status,
-                "ending": response.ending, "label": found[0].label if found else None,
+                "ending": response.ending, "label": found[0].operation.label if found else None,
                 "ms": round(seconds * 1000, 3),
             })  # fmt: skip
 
 
-def _json_body(request: Request) -> JSON:
+def _body(request: Request) -> JSON:
+    """Return a JSON body, or the parts of a form with a file by name."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/"):
+        return dict.fromkeys(_PART_NAME.findall(request.body.decode("latin-1")), "")
     try:
         body = json.loads(request.body or b"{}")
     except ValueError:
@@ -168,3 +175,13 @@ def _json_body(request: Request) -> JSON:
     if not isinstance(body, dict):
         raise ApiError(400, 300, "Request Body should be a valid JSON object.")
     return body
+
+
+def _has(body: JSON, name: str) -> bool:
+    """Whether a body has the field of a dotted name; a list of objects has it if all of them do."""
+    first, _, rest = name.partition(".")
+    value = body.get(first)
+    if value is None or not rest:
+        return value is not None
+    inner = value if isinstance(value, list) else [value]
+    return all(isinstance(each, dict) and _has(each, rest) for each in inner)

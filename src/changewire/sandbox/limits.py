@@ -11,7 +11,9 @@ from changewire.sandbox.clock import SandboxClock, iso
 from changewire.sandbox.errors import JSON, ApiError
 from changewire.sandbox.switches import Switches
 
-LABELS = ("Light", "Medium", "Heavy", "Resource-intensive")
+_KINDS = ("Light", "Medium", "Heavy", "Resource-intensive")
+FAMILIES = ("", "Phone ", "Contact Center ")
+LABELS = tuple(f"{family}{kind}" for family in FAMILIES for kind in _KINDS)
 SECOND_TEXT = "You have reached the maximum per-second rate limit for this API. Try again later."
 DAY_TEXT = (
     "You have reached the maximum daily rate limit for this API. Refer to the response header "
@@ -23,20 +25,24 @@ USER_TEXT = (
 )
 USER_CHANGES_A_DAY = 100
 
-# plan -> (requests per window, requests per day or None) in the order of LABELS
+# (requests per window, requests per day or None) in the order of the kinds
+_Figures = tuple[tuple[int, int | None], ...]
+_PRO: _Figures = ((20, None), (10, None), (5, 15000), (5, 15000))
+_BUSINESS: _Figures = ((40, None), (20, None), (10, 30000), (10, 30000))
+_PLANS: dict[str, tuple[_Figures, _Figures]] = {
+    "free": (((4, 6000), (2, 2000), (1, 1000), (10, 30000)), _PRO),
+    "pro": (((30, None), (20, None), (10, 30000), (10, 30000)), _PRO),
+    "business": (((80, None), (60, None), (40, 60000), (20, 60000)), _BUSINESS),
+}
 _LIMITS: dict[str, dict[str, tuple[int, int | None]]] = {
-    plan: dict(zip(LABELS, figures, strict=True))
-    for plan, figures in {
-        "free": ((4, 6000), (2, 2000), (1, 1000), (10, 30000)),
-        "pro": ((30, None), (20, None), (10, 30000), (10, 30000)),
-        "business": ((80, None), (60, None), (40, 60000), (20, 60000)),
-    }.items()
+    plan: dict(zip(LABELS, (*most, *of_families, *of_families), strict=True))
+    for plan, (most, of_families) in _PLANS.items()
 }
 
 
 def window_s(label: str) -> int:
     """Return the length of a label's short window in seconds."""
-    return 60 if label == "Resource-intensive" else 1
+    return 60 if label.endswith("Resource-intensive") else 1
 
 
 @dataclass
@@ -91,13 +97,17 @@ class RateLimiter:
 
     def admit_change(self, host_id: str, label: str) -> None:
         """Count a create or update for a host or raise the per-user daily ApiError."""
+        self.admit_daily(host_id, USER_CHANGES_A_DAY, USER_TEXT, label)
+
+    def admit_daily(self, key: str, most: int, text: str, label: str) -> None:
+        """Count what may be done ``most`` times a day, or raise the 429 ApiError saying ``text``."""
         with self._lock:
             self._turn_day()
-            self._changes[host_id] += 1
-            if self._switches.enforce_limits and self._changes[host_id] > USER_CHANGES_A_DAY:
+            self._changes[key] += 1
+            if self._switches.enforce_limits and self._changes[key] > most:
                 per_window = _LIMITS[self._switches.plan][label][0]
                 # The real answer shows the endpoint's own bucket here, far from empty.
-                raise ApiError(429, 429, USER_TEXT, headers=self._headers(label, per_window, per_window - 1))
+                raise ApiError(429, 429, text, headers=self._headers(label, per_window, per_window - 1))
 
     def second_error(self, label: str, limit: int | None = None) -> ApiError:
         """Return the short-window refusal: it has no Retry-After."""
@@ -140,15 +150,16 @@ class RateLimiter:
             }
 
     def _headers(self, label: str, limit: int, remaining: int) -> dict[str, str]:
-        headers = {"X-RateLimit-Category": label}
+        headers = {"X-RateLimit-Category": label.rpartition(" ")[2]}
         if self._switches.rate_headers == "full":
             headers["X-RateLimit-Limit"] = str(limit)
             headers["X-RateLimit-Remaining"] = str(max(0, remaining))
         return headers
 
     def _pool(self, label: str) -> str:
-        shared = self._switches.plan != "free" and label in LABELS[2:]
-        return "Heavy" if shared else label
+        family, kind = label.rpartition(" ")[::2]
+        shared = kind in _KINDS[2:] and (family or self._switches.plan != "free")
+        return f"{family} Heavy".strip() if shared else label
 
     def _turn_day(self) -> None:
         day = iso(self._clock.now())[:10]

@@ -31,20 +31,27 @@ class RecordingFile:
 
 @dataclass
 class Recording:
-    """The cloud recording of one session; ``trashed`` hides it from ordinary answers."""
+    """The cloud recording of one session; ``trashed`` hides it from ordinary answers.
+
+    ``trash`` holds single files that were thrown away and can come back.
+    """
 
     started: datetime
     passcode: str
     share_key: str
     files: list[RecordingFile] = field(default_factory=list)
     audio: list[RecordingFile] = field(default_factory=list)
+    trash: list[RecordingFile] = field(default_factory=list)
     extra: JSON = field(default_factory=dict)
     trashed: bool = False
 
 
 @dataclass
 class Instance:
-    """One session of a meeting or webinar; ``end`` is None while it is running."""
+    """One session of a meeting or webinar; ``end`` is None while it is running.
+
+    ``answers`` were given to polls, ``questions`` asked; each row says by whom.
+    """
 
     uuid: str
     event: Event
@@ -54,6 +61,8 @@ class Instance:
     participants: list[Participant] = field(default_factory=list)
     recording: Recording | None = None
     summary: JSON | None = None
+    answers: list[JSON] = field(default_factory=list)
+    questions: list[JSON] = field(default_factory=list)
 
 
 @dataclass

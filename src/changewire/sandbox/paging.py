@@ -43,13 +43,14 @@ class Pager:
         most: int = 300,
         shift: int = 0,
         key: Callable[[JSON], str] = repr,
+        usual: int = DEFAULT_SIZE,
     ) -> tuple[list[JSON], JSON]:
         """Return one page and the paging fields that go with it.
 
-        ``most`` is the largest page size, ``shift`` moves a page that a token asks for, as when
-        rows come or go meanwhile. ``key`` gives what a shuffled order is made from.
+        ``usual`` and ``most`` are the usual and the largest page size. ``shift`` moves a page that a
+        token asks for, as when rows come or go meanwhile. ``key`` gives what a shuffled order is made from.
         """
-        size = _number(query, "page_size", DEFAULT_SIZE, most)
+        size = _number(query, "page_size", usual, most)
         bound = (path, *(f"{k}={v}" for k, v in sorted(query.items()) if k != "next_page_token"))
         with self._lock:
             crawl = self._begin(query, bound, size)

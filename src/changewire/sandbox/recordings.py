@@ -129,17 +129,19 @@ class RecordingActions(SessionActions):
 
     @action
     def remove_recording_file(
-        self, meeting_id: int | str | None = None, file_id: str = "", uuid: str | None = None
+        self, meeting_id: int | str | None = None, file_id: str = "", uuid: str | None = None, trash: bool = False
     ) -> JSON:
-        """Remove one file; the recording goes with its last file."""
+        """Delete one file, or (``trash``) throw it away; the recording goes with its last file."""
         session = self.need_session(meeting_id, uuid)
         recording = self._recording(session)
         file = self._file(recording, file_id)
         for files in (recording.files, recording.audio):
             if file in files:
                 files.remove(file)
+        if trash:
+            recording.trash.append(file)
         self.record("recording_file_removed", **self._ids(session), file_id=file_id)
-        if not recording.files:
+        if not recording.files and not recording.trash:
             session.recording = None
         return {**self._ids(session), "file_id": file_id}
 
@@ -153,6 +155,22 @@ class RecordingActions(SessionActions):
         if not trash:
             session.recording = None
         self.record("recording_removed", **self._ids(session), trash=trash)
+        return self._ids(session)
+
+    @action
+    def recover_recording(
+        self, meeting_id: int | str | None = None, uuid: str | None = None, file_id: str | None = None
+    ) -> JSON:
+        """Take a session's recording, or one file of it, out of the trash."""
+        session = self.need_session(meeting_id, uuid)
+        recording = self._recording(session)
+        back = [f for f in recording.trash if file_id in (None, f.data.get("id"), f.key)]
+        if file_id is not None and not back:
+            raise ControlError(f"no file {file_id!r} in the trash", known=[f.key for f in recording.trash])
+        recording.trash = [f for f in recording.trash if f not in back]
+        recording.files += back
+        recording.trashed = recording.trashed and file_id is not None
+        self.record("recording_recovered", **self._ids(session), file_ids=[f.key for f in back])
         return self._ids(session)
 
     def _begin(self, session: Instance) -> Recording:

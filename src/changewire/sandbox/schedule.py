@@ -58,6 +58,16 @@ class ScheduleActions(WorldBase):
         return self._delete("meeting", meeting_id, occurrence_id)
 
     @action
+    def recover_meeting(self, meeting_id: int | str) -> JSON:
+        """Bring a deleted meeting back."""
+        event = self.events.get(int(meeting_id))
+        if event is None or event.kind != "meeting":
+            raise ControlError(f"no meeting {meeting_id!r}")
+        event.deleted = False
+        self.record("meeting_recovered", meeting_id=event.number)
+        return {"meeting_id": event.number}
+
+    @action
     def delete_webinar(self, webinar_id: int | str, occurrence_id: str | None = None) -> JSON:
         """Delete a webinar; as :meth:`delete_meeting`."""
         return self._delete("webinar", webinar_id, occurrence_id)

@@ -17,7 +17,7 @@ from changewire.sandbox.clock import SandboxClock
 from changewire.sandbox.control import Control
 from changewire.sandbox.gateway import Gateway
 from changewire.sandbox.populate import populate as fill
-from changewire.sandbox.routes import ALL_SCOPES
+from changewire.sandbox.routes import all_scopes
 from changewire.sandbox.switches import Switches
 from changewire.sandbox.wire import Request, Response
 from changewire.sandbox.world import World
@@ -137,7 +137,7 @@ class Sandbox:
         self.world = World(self.clock, self.switches, seed)
         if populate:
             fill(self.world)
-        self._gateway = Gateway(self.world, seed, ALL_SCOPES if scopes is None else scopes)
+        self._gateway = Gateway(self.world, seed, list(all_scopes()) if scopes is None else scopes)
         self._control = Control(self.world, self._gateway, populate)
         self._server = _Server((host, port), self._gateway, self._control)
         self.url = f"http://{host}:{self._server.server_port}"

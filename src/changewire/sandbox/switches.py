@@ -17,8 +17,10 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "double_encoding": ("reject", "accept"),
     "page_token_binding": ("strict", "loose"),
     "download_denied": ("json", "html"),
+    "download_ranges": ("strong", "weak", "none"),
     "download_redirect": ("none", "same_host", "other_host"),
     "one_person_meetings": ("shown", "hidden"),
+    "scope_parameter": ("ignore", "honour"),
 }
 _OPTIONAL = ("recording_delay_s", "transcript_delay_s")
 
@@ -36,14 +38,20 @@ class Switches:
     ``/`` in front or ``//`` inside. ``double_encoding``: whether a UUID that needs no second
     encoding may have one. ``page_token_binding``: whether the query must be repeated with a token.
     ``page_token_life_s``: life of a page token. ``download_denied``: refusal as 401 JSON or as an
-    HTTP 200 page. ``download_redirect``: an extra hop, perhaps under another host name.
-    ``hop_needs_auth``: whether that hop wants the token again. ``one_person_meetings``: whether a
-    session with one participant lists that one. ``participants_delay_s``: end of session to the
-    rows' appearance. ``processing_delay_s``: from there to durations other than 0.
+    HTTP 200 page. ``download_ranges``: parts of a file under a strong or weak entity tag, or whole
+    files only. ``download_names``: suggest a file name. ``download_redirect``: an extra hop,
+    perhaps under another host name. ``hop_needs_auth``: whether that hop wants the token again.
+    ``one_person_meetings``: whether a session with one participant lists that one.
+    ``participants_delay_s``: end of session to the rows' appearance. ``processing_delay_s``: from
+    there to durations other than 0.
     ``recording_delay_s``: end of session to completed files, ``transcript_delay_s``: from there
     to the completed transcript; None leaves both to control calls. ``recordings_to_inclusive``:
     whether the ``to`` day belongs to the window. ``report_future_days``: list the whole month.
-    ``delete_counts``: deletes count in the 100 changes a day of a host.
+    ``delete_counts``: deletes count in the 100 changes a day of a host. ``code_life_s``,
+    ``refresh_life_s``, ``device_life_s``: life of what a person's sign-in brings.
+    ``refresh_grace_s``: how long a refresh token still works after its use. ``device_interval_s``:
+    how far apart questions about a device code must be. ``scope_parameter``: whether a sign-in
+    may ask for some of the app's scopes.
     """
 
     plan: str = "business"
@@ -62,6 +70,8 @@ class Switches:
     page_token_binding: str = "strict"
     page_token_life_s: int = 900
     download_denied: str = "json"
+    download_ranges: str = "strong"
+    download_names: bool = False
     download_redirect: str = "none"
     hop_needs_auth: bool = False
     one_person_meetings: str = "shown"
@@ -72,6 +82,12 @@ class Switches:
     recordings_to_inclusive: bool = True
     report_future_days: bool = False
     delete_counts: bool = False
+    code_life_s: int = 300
+    refresh_life_s: int = 90 * 86400
+    refresh_grace_s: int = 0
+    device_life_s: int = 900
+    device_interval_s: int = 5
+    scope_parameter: str = "ignore"
 
     def set(self, name: str, value: object) -> None:
         """Set one switch; an unknown name or unfit value raises ControlError."""

@@ -20,12 +20,12 @@ class Views:
 
     def __init__(self, world: World, site: str) -> None:
         self._world = world
-        self._site = site
+        self.site = site
 
     def user(self, user: JSON) -> JSON:
         """Return a user's detail answer."""
-        url = f"{self._site}/j/{user['pmi']}?pwd=cGVy"
-        picture = f"{self._site}/p/v2/3f1c/{self._world.ids.nonce(12)}"
+        url = f"{self.site}/j/{user['pmi']}?pwd=cGVy"
+        picture = f"{self.site}/p/v2/3f1c/{self._world.ids.nonce(12)}"
         volatile = {"personal_meeting_url": url, "pic_url": picture}
         if user["status"] == "pending":
             volatile["created_at"] = self._world.stamp()
@@ -43,19 +43,19 @@ class Views:
     def event(self, event: Event, previous: bool = False) -> JSON:
         """Return a meeting's or webinar's detail answer; ``previous`` lists past occurrences too."""
         data = copy.deepcopy({k: v for k, v in event.data.items() if k != "register_key"})
-        data["join_url"] = join_url(event, self._site)
+        data["join_url"] = join_url(event, self.site)
         pass_key = f"eyJ0eXAiOiJKV1QifQ.{self._world.ids.nonce(40)}"
-        data["start_url"] = f"{self._site}/s/{event.number}?zak={pass_key}"
+        data["start_url"] = f"{self.site}/s/{event.number}?zak={pass_key}"
         hidden = hidden_password(str(data.get("password", "")))
         if event.kind == "meeting":
             data["uuid"] = event.live.uuid if event.live else data["uuid"]
             data["status"] = "started" if event.live else "waiting"
             data["encrypted_password"], data["pstn_password"] = hidden, data["h323_password"]
-            data["chat_join_url"] = f"{self._site}/launch/jc/{event.number}"
+            data["chat_join_url"] = f"{self.site}/launch/jc/{event.number}"
         else:
             data["encrypted_passcode"] = hidden
             if data["settings"].get("approval_type") in (0, 1):
-                data["registration_url"] = f"{self._site}/webinar/register/WN_{event.data['register_key']}"
+                data["registration_url"] = f"{self.site}/webinar/register/WN_{event.data['register_key']}"
         if data["type"] in RECURRING:
             ahead = upcoming(event, self._world.now())
             data["occurrences"] = occurrences(event) if previous else ahead
@@ -70,7 +70,7 @@ class Views:
             row["start_time"] = data["start_time"]
         row |= {"duration": data["duration"], "timezone": data["timezone"]}
         row |= {"agenda": data["agenda"][:AGENDA_IN_LISTS], "created_at": data["created_at"]}
-        row["join_url"] = join_url(event, self._site)
+        row["join_url"] = join_url(event, self.site)
         if event.kind == "webinar":
             row["is_simulive"] = data["is_simulive"]
         return self._grow(f"{event.kind}_row", {**row, **instead})
@@ -126,7 +126,7 @@ class Views:
             "start_time": iso(session.start), "timezone": data["timezone"], "duration": minutes,
             "total_size": sum(int(file.get("file_size", 0)) for file in files),
             "recording_count": len(typed),
-            "share_url": f"{self._site}/rec/share/{recording.share_key}", "recording_files": files,
+            "share_url": f"{self.site}/rec/share/{recording.share_key}", "recording_files": files,
         }  # fmt: skip
         if typed:
             answer["recording_play_passcode"] = recording.passcode
@@ -138,9 +138,9 @@ class Views:
 
     def _file(self, file: RecordingFile, kind: str) -> JSON:
         nonce = self._world.ids.nonce(16) if self._world.switches.new_urls else "steady"
-        links = {"download_url": f"{self._site}/rec/download/{file.key}.{nonce}"}
+        links = {"download_url": f"{self.site}/rec/download/{file.key}.{nonce}"}
         if "id" in file.data:
-            links["play_url"] = f"{self._site}/rec/play/{file.key}.{nonce}"
+            links["play_url"] = f"{self.site}/rec/play/{file.key}.{nonce}"
         return self._grow(kind, {**file.data, **links})
 
     def _grow(self, kind: str, answer: JSON) -> JSON:

@@ -9,9 +9,12 @@ from typing import Any
 
 from changewire.sandbox.base import action
 from changewire.sandbox.clock import iso, parse_iso
+from changewire.sandbox.directory import DirectoryActions
 from changewire.sandbox.errors import JSON, ControlError
+from changewire.sandbox.kinds import COLLECTIONS
 from changewire.sandbox.model import Instance
 from changewire.sandbox.recordings import RecordingActions
+from changewire.sandbox.registration import RegistrationActions
 from changewire.sandbox.schedule import ScheduleActions
 
 _TIMES = {
@@ -21,8 +24,10 @@ _TIMES = {
 }  # fmt: skip
 
 
-class World(RecordingActions, ScheduleActions):
+class World(RecordingActions, ScheduleActions, RegistrationActions, DirectoryActions):
     """All that can happen in the account; every public action is thread-safe."""
+
+    collections = COLLECTIONS
 
     @action
     def add_summary(

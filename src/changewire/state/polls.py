@@ -11,7 +11,15 @@ from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import rows
 from changewire.state.queries import sql
-from changewire.state.records import Claimed, ItemRecord, PollCommit, TriggerRecord, TriggerState
+from changewire.state.records import (
+    Claimed,
+    EventRecord,
+    ItemRecord,
+    PollCommit,
+    RunRecord,
+    TriggerRecord,
+    TriggerState,
+)
 from changewire.state.writer import Transaction
 from changewire.values import dumps_text
 
@@ -72,8 +80,25 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
         for name, changed in changes:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
-            _put_events(transaction, commit.trigger_id, events, runs)
+            _put_events(transaction, commit.trigger_id, events, runs, "commit_poll")
         return True
+
+    return unit
+
+
+def feed(events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> Callable[[Transaction], list[str]]:
+    """See `Store.feed`."""
+    by_trigger: dict[str, list[tuple[Any, ...]]] = {}
+    for event in events:
+        by_trigger.setdefault(event.trigger_id, []).append(rows.event_row(event))
+    started = [rows.run_row(run) for run in runs]
+
+    def unit(transaction: Transaction) -> list[str]:
+        return [
+            event_id
+            for trigger_id, found in by_trigger.items()
+            for event_id in _put_events(transaction, trigger_id, found, started, "feed")
+        ]
 
     return unit
 
@@ -89,17 +114,19 @@ def _item_rows(commit: PollCommit) -> list[tuple[str, list[tuple[Any, ...]]]]:
 
 
 def _put_events(
-    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]]
-) -> None:
+    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]], point: str
+) -> list[str]:
+    """Ids of the events that were new."""
     new = {
         event[0]: event[8]
         for event in events
-        if transaction.execute("commit_poll.event", sql("put_event"), event).rowcount == 1
+        if transaction.execute(f"{point}.event", sql("put_event"), event).rowcount == 1
     }
-    transaction.execute_many("commit_poll.runs", sql("put_run"), [run for run in runs if run[3] in new])
+    transaction.execute_many(f"{point}.runs", sql("put_run"), [run for run in runs if run[3] in new])
     if new:
         given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
-        transaction.execute("commit_poll.counters", sql("count_events_of_trigger"), given)
+        transaction.execute(f"{point}.counters", sql("count_events_of_trigger"), given)
+    return list(new)
 
 
 def load_poll_state(
@@ -162,7 +189,8 @@ def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[
     if unavailable:
         state, error, error_class = record.state, record.error, record.error_class
     elif known.state is TriggerState.UNAVAILABLE:
-        state = TriggerState.OK if known.baseline_at else TriggerState.BASELINE_PENDING
+        fed = record.state is TriggerState.OK  # by what happens inside, so it needs no baseline
+        state = TriggerState.OK if known.baseline_at or fed else TriggerState.BASELINE_PENDING
         error = error_class = None
     row |= {
         "id": source.id,

@@ -88,6 +88,11 @@ class Store(Protocol):
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
 
+    def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
+        """Store events of triggers that are not polled, with the runs they start; the ids of those that are new. An
+        event already stored is left out with its runs.
+        """
+
     def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
         """End a claim without a poll; the trigger is due again at ``next_due``. False where fenced."""
 

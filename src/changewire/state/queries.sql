@@ -94,7 +94,7 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 
 -- name: forget_trigger
 UPDATE triggers SET
-    state = iif(state = 'unavailable', state, 'baseline_pending'),
+    state = iif(state = 'unavailable' OR next_due IS NULL, state, 'baseline_pending'),
     next_due = iif(next_due IS NULL, NULL, :now), baseline_at = NULL, rules = NULL, body_hash = NULL,
     cursor = '{}', failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
     generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
@@ -102,8 +102,9 @@ WHERE id = :trigger_id AND active = 1
 
 -- name: put_event
 INSERT INTO events
-    (id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill,
+    chain, cause)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 
 -- name: put_run

@@ -5,7 +5,7 @@ Every moment is an aware ``datetime``. JSON fields are plain data (see `changewi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -127,6 +127,24 @@ class EventRecord:
     payload: Json
     changes: list[dict[str, Json]] = field(default_factory=list)  # of {"path", "old", "new"}
     backfill: bool = False
+    chain: list[str] = field(default_factory=list)  # names of the workflows that led to it, each raising the next event
+    cause: str | None = None  # id of the run that raised it; None: it was noticed outside
+
+    @property
+    def hops(self) -> int:
+        """How many events of workflows led to this one, itself included; 0 for a change outside."""
+        return len(self.chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """Something that happened inside, on its way to the triggers whose type is fed by it."""
+
+    type: str  # the trigger type, such as "core.emitted"
+    id: str  # the same whenever the same thing is raised again, so that it is stored once
+    item: Mapping[str, Json]  # what the type's expressions call ``item``; it has a ``key``
+    chain: tuple[str, ...] = ()  # names of the workflows that led to it, the one that raised it last
+    cause: str | None = None  # id of the run that raised it; None: no run did
 
 
 @dataclass(slots=True)

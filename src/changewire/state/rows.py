@@ -29,7 +29,8 @@ TRIGGER_COLUMNS = (
     "lag_p99_ms, active, generation, schedule"
 )
 EVENT_COLUMNS = (
-    'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill'
+    'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill, '
+    "chain, cause"
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
@@ -94,6 +95,7 @@ def event_of(row: Row) -> EventRecord:
     record.payload = loads(record.payload)
     record.changes = loads(str(record.changes))
     record.backfill = bool(record.backfill)
+    record.chain = loads(str(record.chain))
     return record
 
 
@@ -102,7 +104,7 @@ def event_row(record: EventRecord) -> tuple[Any, ...]:
     head = (record.id, record.trigger_id, record.trigger, record.workflow, record.type, record.kind)
     what = (record.event_type, mask(record.key, WORD), to_text(record.detected_at))
     noticed = (dumps_text(mask_data(part, WORD)) for part in (record.payload, record.changes))
-    return (*head, *what, *noticed, int(record.backfill))
+    return (*head, *what, *noticed, int(record.backfill), dumps_text(record.chain), record.cause)
 
 
 def run_of(row: Row) -> RunRecord:

@@ -157,6 +157,10 @@ class SqliteStore:
         """See `Store.commit_poll`."""
         return self._write(polls.commit_poll(commit))
 
+    def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
+        """See `Store.feed`."""
+        return self._write(polls.feed(events, runs)) if events else []
+
     def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
         """See `Store.release`."""
         return self._write(polls.release(trigger_id, claim, next_due))

@@ -27,6 +27,8 @@ def event_view(event: EventRecord) -> dict[str, Json]:
         "payload": event.payload,
         "changes": event.changes,
         "backfill": event.backfill,
+        "hops": event.hops,
+        "cause": event.cause,
     }
 
 

@@ -26,6 +26,7 @@ def main_request(reader: Reader, scope: Scope, window: tuple[tuple[str, str], ..
     if reader.kept:
         return reader.kept[0]
     spec = reader.kind.request
+    assert spec is not None  # a type without one is never polled
     request = build_request(spec, reader, scope, window)
     if not window and not _MOVING.search(dumps_text([spec.path, spec.query, spec.headers])):
         reader.kept.append(request)

@@ -1,0 +1,142 @@
+"""Every operation of the table answers, in the shape and with the errors that the table knows of."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from changewire.sandbox import ACCOUNT_ID, OWNER_ID, Sandbox
+from changewire.sandbox.gateway import Gateway
+from changewire.sandbox.kinds import COLLECTIONS
+from changewire.sandbox.routes import all_scopes
+from changewire.sandbox.table import Operation, operations
+from changewire.sandbox.wire import Request, Response
+from tests.sandbox.api import Api
+
+_ORDER = ("GET", "POST", "PATCH", "PUT", "DELETE")
+OPERATIONS = sorted(operations(), key=lambda one: (_ORDER.index(one.method), -len(one.path)))
+
+
+class Table:
+    """Asks the gateway without a network, so that two thousand operations take a second or two."""
+
+    def __init__(self) -> None:
+        sandbox = Sandbox(enforce_limits=False)
+        sandbox.close()
+        for path, kind in COLLECTIONS.items():
+            if "{}" not in path:
+                sandbox.world.put(path, {kind.key: "x1"})
+        self.gateway = Gateway(sandbox.world, 1, list(all_scopes()))
+        basic = "Basic c2FuZGJveC1jbGllbnQ6c2FuZGJveC1zZWNyZXQ="
+        target = f"/oauth/token?grant_type=account_credentials&account_id={ACCOUNT_ID}"
+        signed_in = self.gateway.handle(Request("POST", target, {"authorization": basic}, b""))
+        self.token = json.loads(signed_in.body)["access_token"]
+
+    def ask(self, operation: Operation, body: dict[str, object] | None = None, query: str = "") -> Response:
+        path = re.sub(r"\{(\w+)\}", lambda found: KNOWN.get(found[1], "x1"), operation.path)
+        content = json.dumps(BODIES.get(operation.path, {}) if body is None else body).encode()
+        headers = {"authorization": f"Bearer {self.token}"}
+        return self.gateway.handle(Request(operation.method, f"/v2{path}?{query}", headers, content))
+
+
+KNOWN = {"userId": OWNER_ID, "accountId": "me", "meetingId": "85512340001", "webinarId": "91122233344"}
+BODIES: dict[str, dict[str, object]] = {}
+
+
+def filled(names: tuple[str, ...]) -> dict[str, object]:
+    body: dict[str, object] = {}
+    for name in sorted(names):
+        first, _, rest = name.partition(".")
+        if rest:
+            inner = body.get(first)
+            body[first] = {**(inner if isinstance(inner, dict) else {}), **filled((rest,))}
+        else:
+            body.setdefault(first, "x@example.com" if "email" in first else "x")
+    return body
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return Table()
+
+
+def test_no_operation_breaks_the_sandbox_and_each_good_answer_has_its_documented_status(table: Table) -> None:
+    wrong, well = [], 0
+    for operation in OPERATIONS:
+        query = "&".join(f"{name}=2026-11-01" for name in operation.asked)
+        response = table.ask(operation, filled(operation.required), query)
+        good = response.status == operation.success and (bool(response.body) == (operation.success != 204))
+        refused = 400 <= response.status < 500 and set(json.loads(response.body or b"{}")) >= {"code", "message"}
+        well += good
+        if not (good or refused):
+            wrong.append(f"{operation.method} {operation.path}: {response.status} {response.body[:120]!r}")
+    assert wrong == []
+    assert well / len(OPERATIONS) > 0.95
+
+
+def test_lists_come_under_their_key_with_the_fields_of_their_paging(table: Table) -> None:
+    for operation in OPERATIONS:
+        if operation.method == "GET" and operation.items and "{" not in operation.path:
+            response = table.ask(operation, query="&".join(f"{name}=2026-11-01" for name in operation.asked))
+            body = json.loads(response.body)
+            if response.status == 200:
+                assert isinstance(body[operation.items], list), operation.path
+                if operation.paging == "token":
+                    assert body["next_page_token"] == "", operation.path
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.required][::25], ids=lambda one: one.path)
+def test_a_body_that_lacks_something_is_refused_naming_it(table: Table, operation: Operation) -> None:
+    response = table.ask(operation, {}, "&".join(f"{name}=2026-11-01" for name in operation.asked))
+    assert response.status == 400
+    body = json.loads(response.body)
+    assert (body["code"], body["message"]) == (300, "Validation Failed.")
+    assert [error["field"] for error in body["errors"]] == list(operation.required)
+
+
+def test_a_query_that_lacks_something_is_refused_naming_it(api: Api) -> None:
+    body = api.get("/contacts", 400)
+    assert (body["code"], [error["field"] for error in body["errors"]]) == (300, ["search_key"])
+
+
+def test_paths_the_api_has_not_and_methods_a_path_has_not(api: Api) -> None:
+    assert api.error("/nothing/here", 404, 2300) == "This API endpoint is not recognized."
+    answer = api.call("DELETE", "/users")
+    assert (answer.status_code, answer.json()["code"]) == (405, 405)
+
+
+def test_scopes_and_plans_are_asked_for_everywhere(api: Api) -> None:
+    api.control("set_scopes", scopes=["user:read:admin"])
+    api.sign_in()
+    assert "contains" not in api.error("/phone/sites", 400, 4711)
+    api.control("set_scopes", scopes=["phone:read:admin"])
+    api.sign_in()
+    api.get("/phone/sites")
+
+
+def test_what_is_kept_is_made_read_changed_and_removed_by_the_table_alone(api: Api) -> None:
+    made = api.call("POST", "/rooms/locations", json={"name": "Berlin", "parent_location_id": "x"})
+    assert made.status_code == 200
+    number = made.json()["id"]
+    assert [row["name"] for row in api.crawl("/rooms/locations", "locations")] == ["Berlin"]
+    assert api.call("PATCH", f"/rooms/locations/{number}", json={"name": "Hamburg"}).status_code == 204
+    assert api.get(f"/rooms/locations/{number}")["name"] == "Hamburg"
+    api.control("change_record", path=f"/rooms/locations/{number}", name="Bremen")
+    assert api.get(f"/rooms/locations/{number}")["name"] == "Bremen"
+    api.control("remove_record", path=f"/rooms/locations/{number}")
+    assert api.get("/rooms/locations")["locations"] == []
+    api.error(f"/rooms/locations/{number}", 404, 404)
+
+
+def test_settings_keep_what_is_set(api: Api) -> None:
+    assert api.call("PATCH", f"/phone/users/{OWNER_ID}/settings", json={"voice_mail": {"x": 1}}).status_code == 204
+    assert api.get("/phone/users/me/settings")["voice_mail"] == {"x": 1}
+    api.error("/phone/users/nobody/settings", 404, 1001)
+
+
+def test_a_master_account_asks_below_the_id_of_a_sub_account(api: Api) -> None:
+    api.control("add_record", path="/accounts", id="sub-1", account_name="Branch")
+    assert api.get("/accounts/sub-1/archive_files")["meetings"] == []
+    assert api.error("/accounts/sub-2/archive_files", 404, 2001) == "Account does not exist: sub-2."
