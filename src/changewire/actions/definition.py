@@ -18,7 +18,7 @@ from changewire.values import Json
 if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
 
-Idempotency = Literal["natural", "header", "probe", "none"]
+Idempotency = Literal["pure", "natural", "header", "probe", "none"]
 Where = Literal["path", "query", "body", "header", "none"]
 Code = Callable[["ActionContext", Mapping[str, Json]], Json]
 

@@ -67,6 +67,8 @@ class Runner:
         """
         run, event, attempts = self.store.load_run(run_id)
         try:
+            if run.claim != claim:
+                raise FencedError
             try:
                 workflow = self.workflow(run.version, run.workflow)
             except (ConfigError, StateError) as error:
