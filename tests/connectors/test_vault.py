@@ -17,7 +17,7 @@ from changewire.secret import mask
 class InMemory(KeyringBackend):
     """A keyring that works."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], str] = {}
