@@ -11,8 +11,11 @@ from tests.cli.conftest import MEETING, MEETINGS
 from tests.cli.rig import changewire, lines
 
 Make = Callable[..., Path]
-EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill"}
-RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "created_at", "finished_at", "steps"}
+EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill"} | {
+    "hops",
+    "cause",
+}
+RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
 
 
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:
