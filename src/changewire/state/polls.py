@@ -10,6 +10,7 @@ from typing import Any
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import rows
+from changewire.state.batches import put_runs
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
@@ -72,7 +73,6 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     row = rows.commit_row(commit)
     changes = _item_rows(commit)
     events = [rows.event_row(event) for event in commit.events]
-    runs = [rows.run_row(run) for run in commit.runs]
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("commit_poll.trigger", sql("commit_trigger"), row).rowcount != 1:
@@ -80,7 +80,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
         for name, changed in changes:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
-            _put_events(transaction, commit.trigger_id, events, runs, "commit_poll")
+            _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
         return True
 
     return unit
@@ -91,13 +91,12 @@ def feed(events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> Callable[[
     by_trigger: dict[str, list[tuple[Any, ...]]] = {}
     for event in events:
         by_trigger.setdefault(event.trigger_id, []).append(rows.event_row(event))
-    started = [rows.run_row(run) for run in runs]
 
     def unit(transaction: Transaction) -> list[str]:
         return [
             event_id
             for trigger_id, found in by_trigger.items()
-            for event_id in _put_events(transaction, trigger_id, found, started, "feed")
+            for event_id in _put_events(transaction, trigger_id, found, runs, "feed")
         ]
 
     return unit
@@ -114,7 +113,7 @@ def _item_rows(commit: PollCommit) -> list[tuple[str, list[tuple[Any, ...]]]]:
 
 
 def _put_events(
-    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]], point: str
+    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: Sequence[RunRecord], point: str
 ) -> list[str]:
     """Ids of the events that were new."""
     new = {
@@ -122,7 +121,7 @@ def _put_events(
         for event in events
         if transaction.execute(f"{point}.event", sql("put_event"), event).rowcount == 1
     }
-    transaction.execute_many(f"{point}.runs", sql("put_run"), [run for run in runs if run[3] in new])
+    put_runs(transaction, [run for run in runs if run.event_id in new], point)
     if new:
         given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
         transaction.execute(f"{point}.counters", sql("count_events_of_trigger"), given)

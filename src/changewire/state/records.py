@@ -166,6 +166,7 @@ class RunRecord:
     lane: Lane | None = None  # None: it need not mind other runs of its workflow
     lane_max: int | None = None  # with PARALLEL: how many at once; None: any number
     order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
+    batch_max: int | None = None  # it works on up to so many events, `event_id` is the latest; None: on that one
 
 
 @dataclass(slots=True)
@@ -231,3 +232,4 @@ class RunHistory:
 
     run: RunRecord
     attempts: list[AttemptRecord]
+    event_ids: list[str] = field(default_factory=list)  # of a batch, oldest first; empty: `run.event_id` alone
