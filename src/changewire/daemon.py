@@ -14,7 +14,8 @@ from watchfiles import watch
 from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, to_text
 from changewire.connectors.client import Clients
-from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
+from changewire.connectors.token_store import TokenStore
+from changewire.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine import Engine, Outcome, trigger_records
 from changewire.errors import ChangewireError, StateError
 from changewire.feeding import Feeder
@@ -31,7 +32,6 @@ LOCK = Path("state") / "changewire.lock"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
 POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
-RUN_LEASE = timedelta(minutes=2)
 HEARTBEAT_S, REAPER_S, RETENTION_S = 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 STALLED_AFTER = 3  # intervals
@@ -59,8 +59,9 @@ class Daemon:
         self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, clock)
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
-        self._clients = Clients(self.home.connections, clock, self.home.settings)
-        self._engine = Engine(self.home, self.store, self._clients, clock, log)
+        self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
+        self._short_way = ShortWay(self._dispatcher)
+        self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
@@ -109,6 +110,7 @@ class Daemon:
         runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
         for run in runs:
             self._dispatcher.submit_run(run)
+        self._short_way.open = len(runs) < free_runs
         self._hand_out_polls(now, free_polls)
         return self._nap(now)
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
+from changewire.dispatcher import ShortWay
 from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
 from changewire.feeding import run_for, samples_of
 from changewire.home import Home, Trigger
@@ -51,6 +52,7 @@ class Outcome(StrEnum):
 
     UNCHANGED = "unchanged"
     STORED = "stored"
+    BEGUN = "begun"  # stored, and all of its runs have workers already
     FAILED = "failed"  # nothing was changed but the trigger's condition
     DELAYED = "delayed"  # the request budget says later; nothing was asked
     FENCED = "fenced"  # the trigger was changed meanwhile; nothing was stored
@@ -70,12 +72,15 @@ class Found:
 class Engine:
     """Polls triggers of one home. Thread-safe; a reload puts a new `home` in its place."""
 
-    def __init__(self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log, short_way: ShortWay | None = None
+    ) -> None:
         self.home = home
         self._store = store
         self._clients = clients
         self._clock = clock
         self._log = log
+        self._short_way = short_way
         self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
 
@@ -248,15 +253,24 @@ class Engine:
             lag_ms=lag,
             lag_p99_ms=lag_p99,
         )
-        if not self._store.commit_poll(commit):
+        commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
+        kept = False
+        try:
+            kept = self._store.commit_poll(commit)
+            if kept:
+                self._tell(trigger, record, found)
+        finally:
+            under_way = self._short_way.end(commit.handover, kept) if self._short_way else 0
+        if not kept:
             self._log(
                 "poll_fenced",
                 f"{trigger.shown} was changed while it was polled; it is polled again",
                 trigger=trigger.shown,
             )
             return Outcome.FENCED
-        self._tell(trigger, record, found)
-        return Outcome.UNCHANGED if found.reading.unchanged else Outcome.STORED
+        if found.reading.unchanged:
+            return Outcome.UNCHANGED
+        return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
 
     def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
         if record.failures >= self.home.settings.alert_after:

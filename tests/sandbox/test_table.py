@@ -9,6 +9,7 @@ import pytest
 
 from changewire.sandbox import ACCOUNT_ID, OWNER_ID, Sandbox
 from changewire.sandbox.gateway import Gateway
+from changewire.sandbox.kinds import COLLECTIONS
 from changewire.sandbox.routes import all_scopes
 from changewire.sandbox.table import Operation, operations
 from changewire.sandbox.wire import Request, Response
@@ -24,6 +25,9 @@ class Table:
     def __init__(self) -> None:
         sandbox = Sandbox(enforce_limits=False)
         sandbox.close()
+        for path, kind in COLLECTIONS.items():
+            if "{}" not in path:
+                sandbox.world.put(path, {kind.key: "x1"})
         self.gateway = Gateway(sandbox.world, 1, list(all_scopes()))
         basic = "Basic c2FuZGJveC1jbGllbnQ6c2FuZGJveC1zZWNyZXQ="
         target = f"/oauth/token?grant_type=account_credentials&account_id={ACCOUNT_ID}"

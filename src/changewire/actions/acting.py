@@ -45,23 +45,21 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame, tail: bool) 
         if latest.state is AttemptState.RUNNING:
             decision = _lost(walk, latest, step, frame)
             if decision.verdict is not Verdict.RETRY:
-                return _settle(latest, decision, frame, tail)
+                return _settle(latest, decision, frame)
             frame.ledger.hold(latest)
         elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
             raise Waits(latest.retry_at, Failed(latest).reason)
     attempt, decision = _attempt(walk, step, address, frame)
-    return _settle(attempt, decision, frame, tail)
+    return _settle(attempt, decision, frame)
 
 
-def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame, tail: bool) -> Json:
-    """Note what came of an attempt, and store it unless the run is left with the very next write."""
+def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame) -> Json:
+    """Note what came of an attempt; it is stored with the next write, which comes soon."""
     frame.ledger.hold(attempt)
     if decision.verdict is Verdict.RETRY:
         raise Waits(decision.at or frame.ledger.clock.now(), f"{attempt.address} ({attempt.use}): {decision.reason}")
     if decision.verdict is Verdict.PAUSE and not frame.handling:
         raise Failed(attempt)
-    if attempt.state is not AttemptState.SKIPPED and not tail:
-        frame.ledger.flush()
     return attempt.output
 
 
@@ -121,5 +119,6 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
         origin=frame.origin(attempt.address),
         look_first=must_look(earlier),
     )
-    frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
+    if action.spec.idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
+        frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
     return perform(action, values, context)

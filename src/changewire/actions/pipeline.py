@@ -21,6 +21,7 @@ from changewire.values import Json
 
 if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
+    from changewire.actions.whole import Actions
     from changewire.config.connections import Connection
     from changewire.config.environment import Environment
     from changewire.config.settings import Settings
@@ -41,7 +42,7 @@ class Runner:
         self,
         *,
         store: Store,
-        actions: Mapping[str, ActionType],
+        actions: Actions,
         clients: Clients,
         connections: Mapping[str, Connection],
         environment: Environment,
@@ -66,6 +67,8 @@ class Runner:
         """
         run, event, attempts = self.store.load_run(run_id)
         try:
+            if run.claim != claim:
+                raise FencedError
             try:
                 workflow = self.workflow(run.version, run.workflow)
             except (ConfigError, StateError) as error:
@@ -98,7 +101,7 @@ class Runner:
     def action(self, use: str) -> ActionType:
         """The action type of that name. Raises UsageError with the nearest one."""
         if use not in self._actions:
-            hint = f"; did you mean {near!r}?" if (near := nearest(use, self._actions)) else ""
+            hint = f"; did you mean {near!r}?" if (near := self._actions.near(use)) else ""
             raise UsageError(f"there is no action {use!r}{hint}")
         return self._actions[use]
 

@@ -21,7 +21,7 @@ from changewire.actions.scope import build_scope, explain_when
 from changewire.clock import from_text, to_text
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
 from changewire.durations import format_duration
-from changewire.errors import ChangewireError
+from changewire.errors import ChangewireError, StateError
 from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunRecord, RunState
 from changewire.templates import condition
 from changewire.values import Json
@@ -74,6 +74,15 @@ class Walk:
     def go(self, stopping: Callable[[], bool]) -> RunState:
         """Carry the run on; the state it was left in. Raises FencedError where the claim no longer stood."""
         self._stopping = stopping
+        try:
+            return self._go()
+        except StateError:
+            raise
+        except Exception:  # a fault in the engine itself: what was done stays done
+            self._ledger.flush()
+            raise
+
+    def _go(self) -> RunState:
         left = self._filter()
         if left is not None:
             return left

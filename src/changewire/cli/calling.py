@@ -48,6 +48,7 @@ def call(options: Options, action: str, values: Sequence[str], connection: str |
     from changewire.actions.calling import check_inputs
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
+    from changewire.connectors.token_store import TokenStore
     from changewire.home import load_home
 
     home = load_home(options.find_home())
@@ -55,7 +56,9 @@ def call(options: Options, action: str, values: Sequence[str], connection: str |
     written = parse_values(values) | ({} if connection is None else {"connection": connection})
     given = check_inputs(kind, _expanded(home, written))
     chosen = _connection(home, kind, given.get("connection"))
-    with closing(Clients(home.connections, SystemClock(), home.settings)) as clients:
+    clock = SystemClock()
+    tokens = TokenStore.of_home(home.path, clock)
+    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
         client = None if chosen is None else clients.get(chosen)
         head: dict[str, Json] = {"v": 1, "action": kind.name, "connection": chosen}
         if dry_run:

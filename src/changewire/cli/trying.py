@@ -50,6 +50,7 @@ def test(options: Options, workflow: str) -> int:
     """
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
+    from changewire.connectors.token_store import TokenStore
     from changewire.engine import Engine
     from changewire.home import load_home
     from changewire.log import silent
@@ -57,7 +58,8 @@ def test(options: Options, workflow: str) -> int:
     home, clock = load_home(options.find_home()), SystemClock()
     file = home.workflow(workflow)
     triggers = [trigger for trigger in home.triggers.values() if trigger.version == file.version]
-    with closing(Clients(home.connections, clock, home.settings)) as clients:
+    tokens = TokenStore.of_home(home.path, clock)
+    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
         for trigger in triggers:
             with _memory(home, trigger) as store:
                 record, _ = store.load_poll_state(trigger.id, ())

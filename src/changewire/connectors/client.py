@@ -12,8 +12,9 @@ from changewire import __version__
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import HttpSettings, Settings
-from changewire.connectors.auth import Auth, Credentials, make_auth
+from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
+from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
 from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
 from changewire.connectors.failures import Failure, judge, retry_at
@@ -23,6 +24,7 @@ from changewire.connectors.parts import Part, Progress
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
 from changewire.connectors.standing import Standing
+from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError, nearest
 
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
@@ -50,10 +52,18 @@ class _Base:
 class Client:
     """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
 
-    ``budget`` None: a new one. Raises UsageError when the connection does not fit its connector.
+    ``budget`` None: a new one; ``tokens`` None: people's sign-ins are not kept. Raises UsageError when the connection
+    does not fit its connector.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, http: HttpSettings, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        http: HttpSettings,
+        budget: Budget | None = None,
+        tokens: TokenStore | None = None,
+    ) -> None:
         self.connection, self.name = connection, connection.name
         self.connector: Connector = load_connector(connection.connector)
         self.budget = budget or Budget(self.connector, self.name, connection.plan, connection.share, clock)
@@ -61,7 +71,7 @@ class Client:
         timeout = connection.timeout or http.timeout
         private = connection.allow_private or http.allow_private
         self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private)
-        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock)
+        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
@@ -132,6 +142,14 @@ class Client:
             raise self._error(request, outcome, headers)
         return outcome
 
+    def sign_in_mark(self) -> str | None:
+        """A word that changes when a person signed in anew; None: the credentials stand in the files."""
+        return self._auth.mark()
+
+    def granted_scopes(self, deadline: float | None = None) -> frozenset[str] | None:
+        """What the credentials may do, signing in where necessary; None: nobody said. Raises ApiError."""
+        return self._auth.scopes(deadline)
+
     def sign_in(self) -> bool:
         """Sign in anew. False where the connection has no sign-in, so only a request can tell. Raises ApiError."""
         return self._auth.sign_in()
@@ -200,7 +218,8 @@ class Client:
 
     def _outgoing(self, request: Request, base: _Base) -> Outgoing:
         if request.path.startswith("/") and base.origin:
-            origin, target, ours = base.origin, base.path + request.path, True
+            before = base.path if request.prefixed else base.path.removesuffix(self.connector.api_prefix)
+            origin, target, ours = base.origin, before + request.path, True
         else:
             origin, target = self._absolute(request.path)
             ours = origin == base.origin or self._trusted(origin)
@@ -265,10 +284,13 @@ class Client:
 
 
 class Clients:
-    """The clients of all connections, made when first asked for."""
+    """The clients of all connections, made when first asked for. ``tokens`` None: people's sign-ins are not kept."""
 
-    def __init__(self, connections: Mapping[str, Connection], clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, connections: Mapping[str, Connection], clock: Clock, settings: Settings, tokens: TokenStore | None = None
+    ) -> None:
         self._connections, self._clock, self._settings = dict(connections), clock, settings
+        self._tokens = tokens
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
         self._budgets: dict[str, tuple[_Limits, Budget]] = {}  # what was used up stays used up after a reload
@@ -306,6 +328,6 @@ class Clients:
             limits = (connection.connector, connection.plan, connection.share)
             known = self._budgets.get(name)
             budget = known[1] if known is not None and known[0] == limits else None
-            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget)
+            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
             self._budgets[name] = (limits, client.budget)
             return client

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from changewire.sandbox.base import WorldBase, action
 from changewire.sandbox.errors import JSON, ApiError, ControlError
+from changewire.sandbox.settings import DEFAULTS
 from changewire.sandbox.templates import merge
 
 
@@ -123,8 +125,11 @@ class RecordActions(WorldBase):
         return record
 
     def document(self, path: str) -> JSON:
-        """Return the settings kept at a path, empty if nothing is."""
-        return self.documents.setdefault(path, {})
+        """Return the settings kept at a path, at first the usual ones."""
+        if path not in self.documents:
+            usual: JSON = next((value for known, value in DEFAULTS.items() if _fits(known, path)), {})
+            self.documents[path] = copy.deepcopy(usual)
+        return self.documents[path]
 
     def set_document(self, path: str, fields: JSON) -> JSON:
         """Lay ``fields`` over the settings at a path."""

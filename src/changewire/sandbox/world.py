@@ -9,6 +9,7 @@ from typing import Any
 
 from changewire.sandbox.base import action
 from changewire.sandbox.clock import iso, parse_iso
+from changewire.sandbox.directory import DirectoryActions
 from changewire.sandbox.errors import JSON, ControlError
 from changewire.sandbox.kinds import COLLECTIONS
 from changewire.sandbox.model import Instance
@@ -23,7 +24,7 @@ _TIMES = {
 }  # fmt: skip
 
 
-class World(RecordingActions, ScheduleActions, RegistrationActions):
+class World(RecordingActions, ScheduleActions, RegistrationActions, DirectoryActions):
     """All that can happen in the account; every public action is thread-safe."""
 
     collections = COLLECTIONS

@@ -15,6 +15,7 @@ from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
     EventRecord,
+    Handover,
     ItemRecord,
     PollCommit,
     RunRecord,
@@ -32,6 +33,7 @@ def next_claim(transaction: Transaction) -> int:
     return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
 
 
+_HAND_OVER = f"{sql('hand_over_runs')}, {rows.RUN_COLUMNS}"
 _CLAIM = f"{sql('claim_triggers')}, {rows.TRIGGER_COLUMNS}"
 
 
@@ -81,6 +83,8 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
+        if commit.handover is not None and commit.runs:
+            commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, commit.runs)
         return True
 
     return unit
@@ -126,6 +130,14 @@ def _put_events(
         given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
         transaction.execute(f"{point}.counters", sql("count_events_of_trigger"), given)
     return list(new)
+
+
+def _hand_over(transaction: Transaction, claim: int, handover: Handover, runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Claim runs that were stored just now; one of an event that was known before is not among them."""
+    given = {"claim": claim, "now": to_text(handover.now), "lease_until": to_text(handover.lease_until)}
+    wanted = {**given, "ids": dumps_text([run.id for run in runs]), "limit": handover.most}
+    found = transaction.execute("commit_poll.hand_over", _HAND_OVER, wanted).fetchall()
+    return [rows.run_of(row[1:]) for row in sorted(found)]
 
 
 def load_poll_state(

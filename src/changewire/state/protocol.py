@@ -85,6 +85,8 @@ class Store(Protocol):
     def commit_poll(self, commit: PollCommit) -> bool:
         """Store a poll as a whole and end its claim. An event already stored is left out with its runs.
 
+        With a ``handover``, as many of its runs as there is room for are claimed as well, those with a lane excepted.
+
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
 

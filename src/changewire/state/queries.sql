@@ -216,6 +216,16 @@ WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELEC
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
     due_at, claim, replay, lane, lane_max, order_value, batch_max
 
+-- name: hand_over_runs
+UPDATE runs SET claim = :claim, lease_until = :lease_until, state = 'running', started_at = :now, slot = 1
+WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE id IN (SELECT value FROM json_each(:ids)) AND claim = 0 AND lane IS NULL AND state = 'pending'
+        AND started_at IS NULL AND due_at <= :now
+    ORDER BY seq LIMIT :limit
+)
+RETURNING seq
+
 -- name: hold_run
 UPDATE runs SET lease_until = coalesce(:lease_until, lease_until)
 WHERE id = :run_id AND claim = :claim AND claim <> 0

@@ -198,6 +198,16 @@ class Claimed:
 
 
 @dataclass(slots=True)
+class Handover:
+    """Room for runs that a poll starts: they are claimed with it, under its claim, instead of waiting to be claimed."""
+
+    now: datetime
+    lease_until: datetime
+    most: int
+    taken: list[RunRecord] = field(default_factory=list)  # filled in by `Store.commit_poll`
+
+
+@dataclass(slots=True)
 class PollCommit:
     """The whole outcome of one poll. With ``ok`` False only the trigger row's condition is written:
     items, events, runs and what is remembered must be left out, and memory stays as it was.
@@ -222,6 +232,7 @@ class PollCommit:
     deletes: Sequence[str] = ()  # keys
     events: Sequence[EventRecord] = ()
     runs: Sequence[RunRecord] = ()  # stored only where their event is new
+    handover: Handover | None = None  # for those of the runs that need not mind others; None: all wait to be claimed
     lag_ms: float | None = None
     lag_p99_ms: float | None = None
 

@@ -91,6 +91,7 @@ class FailureMatch(Part):
 class RequestSpec(Part):
     """One GET request. In the path, ``{name}`` is a parameter and ``{lookup.uuid}`` a field of the lookup, encoded."""
 
+    operation: str | None = None  # of the connector's table: path, label, pages and scopes come from there
     path: str
     query: dict[str, Any] | str = Field(default_factory=dict)  # may be templates; empty values are left out
     headers: dict[str, Any] | str = Field(default_factory=dict)
