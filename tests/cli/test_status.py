@@ -127,11 +127,7 @@ def test_a_workflow_that_breaks_while_it_is_polled_stands_there_once_and_is_stil
 @pytest.mark.parametrize(
     ("text", "name", "kind"),
     [
-        (
-            "name: 'Mine'\ntrigger: {type: zoom.user_information_changed\n",
-            "Mine/trigger",
-            "zoom.user_information_changed",
-        ),
+        ("name: 'Mine'\ntrigger: {type: zoom.new_item\n", "Mine/trigger", "zoom.new_item"),
         ("trigger: [{type: zoom.x}]\n", "a/trigger", "zoom.x"),
         ("[", "a/trigger", ""),
     ],
