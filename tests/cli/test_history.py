@@ -16,6 +16,7 @@ EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payl
     "cause",
 }
 RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
+RUN |= {"events"}
 
 
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:
