@@ -17,6 +17,7 @@ EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payl
 }
 RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
 RUN |= {"events"}
+STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"}
 
 
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:
@@ -46,7 +47,7 @@ def test_runs_have_exactly_the_documented_form(watched: Path) -> None:
     assert (meetings["v"], meetings["state"], meetings["reason"]) == (1, "succeeded", None)
     assert meetings["created_at"] <= meetings["finished_at"]
     (step,) = meetings["steps"]
-    assert step.keys() == {"address", "use", "state", "attempts", "output"}
+    assert step.keys() == STEP
     assert (step["use"], step["state"], step["attempts"]) == ("core.log", "succeeded", 1)
 
 
