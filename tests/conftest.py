@@ -1,10 +1,14 @@
 """What holds for all tests."""
 
+import os
 import signal
 
 import pytest
 
 from changewire import secret
+
+# The keyring of whoever runs them stays as it is.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 
 # A shell that starts something in the background has it ignore Ctrl-C, and all its children inherit that; the tests
 # press Ctrl-C.

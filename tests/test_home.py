@@ -21,8 +21,8 @@ WRONG = [
         id="a type that does not exist",
     ),
     pytest.param(
-        GOOD.replace("user_id", "userid"),
-        "5:10: there is no parameter 'userid' (did you mean 'user_id'?)",
+        GOOD.replace("user_id", "usr_id"),
+        "5:10: there is no parameter 'usr_id' (did you mean 'user_id'?)",
         id="a parameter that does not exist",
     ),
     pytest.param(
@@ -122,7 +122,8 @@ def test_a_workflow_that_breaks_later_stays_as_it_was(tmp_path: Path) -> None:
 def test_the_interval_parameter_is_minutes_and_every_goes_before_it(tmp_path: Path) -> None:
     by_parameter = GOOD.replace("  every: 60s\n", "").replace("{user_id", "{interval: 2.5, user_id")
     write_home(tmp_path, connection(URL), good=GOOD, other=by_parameter.replace("Good", "Other"))
-    intervals = {t.workflow.name: t.schedule.every for t in load_home(tmp_path, {}).triggers.values()}
+    found = load_home(tmp_path, {}).triggers.values()
+    intervals = {t.workflow.name: t.schedule.every if t.schedule else None for t in found}
     assert {name: every and every.total_seconds() for name, every in intervals.items()} == {"Good": 60, "Other": 150}
 
 

@@ -16,10 +16,13 @@ KNOWN = Known(load_catalog(ROOT))
 
 @pytest.mark.parametrize("name", sorted(KNOWN.catalog.triggers))
 def test_every_trigger_type_tells_the_fields_of_its_payload(name: str) -> None:
-    shape = KNOWN.payload([name])
+    shape, payload = KNOWN.payload([name]), KNOWN.catalog.triggers[name].payload
+    if isinstance(payload, str):
+        assert shape == ANYTHING, "what others raise may hold anything"
+        return
     assert isinstance(shape, Fields)
     assert shape.complete
-    assert shape.of.keys() == KNOWN.catalog.triggers[name].payload.keys()
+    assert shape.of.keys() == payload.keys()
     assert KNOWN.payload([name, "zoom.no_such"]) == ANYTHING
     assert sample_scope(KNOWN.catalog.triggers[name])
 

@@ -9,21 +9,32 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
-from changewire.actions.beginning import in_lane
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
-from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
+from changewire.dispatcher import ShortWay
+from changewire.errors import (
+    ApiError,
+    ChangewireError,
+    CredentialError,
+    DelayedError,
+    FailureClass,
+    PollError,
+    StateError,
+)
+from changewire.feeding import run_for, samples_of
 from changewire.home import Home, Trigger
 from changewire.log import Log
 from changewire.paths import MISSING, get, parse_path
 from changewire.secret import mask
+from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import (
     Claimed,
     EventRecord,
+    Paused,
     PollCommit,
-    RunRecord,
     TriggerRecord,
     TriggerState,
 )
@@ -36,6 +47,7 @@ from changewire.triggers.proving import proven
 from changewire.triggers.schedule import percentile, retry_delay
 from changewire.values import Json, make_id
 
+T = TypeVar("T")
 DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
@@ -50,6 +62,7 @@ class Outcome(StrEnum):
 
     UNCHANGED = "unchanged"
     STORED = "stored"
+    BEGUN = "begun"  # stored, and all of its runs have workers already
     FAILED = "failed"  # nothing was changed but the trigger's condition
     DELAYED = "delayed"  # the request budget says later; nothing was asked
     FENCED = "fenced"  # the trigger was changed meanwhile; nothing was stored
@@ -69,12 +82,15 @@ class Found:
 class Engine:
     """Polls triggers of one home. Thread-safe; a reload puts a new `home` in its place."""
 
-    def __init__(self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log, short_way: ShortWay | None = None
+    ) -> None:
         self.home = home
         self._store = store
         self._clients = clients
         self._clock = clock
         self._log = log
+        self._short_way = short_way
         self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
 
@@ -95,6 +111,8 @@ class Engine:
             return Outcome.DELAYED
         except StateError:
             raise
+        except CredentialError as error:
+            return self._refused(claimed, now, error)
         except Exception as error:
             return self._failed(trigger, record, claimed, now, error)
         return self._commit(trigger, record, claimed, now, found)
@@ -102,9 +120,12 @@ class Engine:
     def preview(self, trigger: Trigger) -> list[EventRecord]:
         """What would fire if ``trigger`` was polled now; nothing is stored.
 
-        Without a baseline nothing would: then the latest items are shown as events marked as backfill.
+        Without a baseline nothing would: then the latest items are shown as events marked as backfill. A trigger that
+        is not polled shows the sample of its type.
         """
         now = self._clock.now()
+        if trigger.schedule is None:
+            return samples_of(trigger, now)
         record, _ = self._store.load_poll_state(trigger.id, ())
         found = self._find(replace_baseline(trigger, record), record, now, fresh=True)
         if record.baseline_at is not None or trigger.watch.kind.only_new:
@@ -143,9 +164,9 @@ class Engine:
     def _read(
         self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
     ) -> Reading:
-        client = self._clients.get(trigger.connection)
+        client = self._clients.get(_polled(trigger.connection))
         poll = self.home.settings.poll
-        interval = trigger.schedule.interval(now).total_seconds()
+        interval = _polled(trigger.schedule).interval(now).total_seconds()
 
         def once(*, fresh: bool) -> Reading:
             allowance = Allowance(
@@ -193,7 +214,7 @@ class Engine:
 
     def _asker(self, trigger: Trigger, now: datetime) -> Callable[[Evidence, Json], Json]:
         def ask(evidence: Evidence, item: Json) -> Json:
-            client, scope = self._clients.get(trigger.connection), trigger.reader.scope(now)
+            client, scope = self._clients.get(_polled(trigger.connection)), trigger.reader.scope(now)
             return fetch(evidence, trigger.reader, client, self._one(), scope, item)
 
         return ask
@@ -206,7 +227,7 @@ class Engine:
     def _events(self, trigger: Trigger, noticed: Noticed, now: datetime) -> list[EventRecord]:
         scope, detail = noticed.scope or trigger.reader.scope(now), noticed.detail
         if trigger.watch.kind.detail is not None and noticed.kind != "deleted":
-            client = self._clients.get(trigger.connection)
+            client = self._clients.get(_polled(trigger.connection))
             detail = fetch_detail(trigger.reader, client, self._one(), scope, noticed.item)
         return make_events(
             noticed,
@@ -231,7 +252,7 @@ class Engine:
             claim=claimed.claim,
             generation=claimed.generation,
             now=now,
-            next_due=done + timedelta(seconds=1) if unfinished else trigger.schedule.next_after(done),
+            next_due=done + timedelta(seconds=1) if unfinished else _polled(trigger.schedule).next_after(done),
             ok=True,
             state=TriggerState.OK,
             baseline_at=found.baseline_at if record.baseline_at is None else None,
@@ -243,18 +264,38 @@ class Engine:
             runs=[run_for(event, trigger, done) for event in found.events],
             lag_ms=lag,
             lag_p99_ms=lag_p99,
+            mends=trigger.connection if _on_trial(record) else None,
         )
-        if not self._store.commit_poll(commit):
+        commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
+        kept = False
+        try:
+            kept = self._store.commit_poll(commit)
+            if kept:
+                self._tell(trigger, record, found)
+        finally:
+            under_way = self._short_way.end(commit.handover, kept) if self._short_way else 0
+        if not kept:
             self._log(
                 "poll_fenced",
                 f"{trigger.shown} was changed while it was polled; it is polled again",
                 trigger=trigger.shown,
             )
             return Outcome.FENCED
-        self._tell(trigger, record, found)
-        return Outcome.UNCHANGED if found.reading.unchanged else Outcome.STORED
+        if found.reading.unchanged:
+            return Outcome.UNCHANGED
+        return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
+
+    def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
+        """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
+        record = pauses.refusal(error, now)
+        paused = self._store.pause(record, now, by=(claimed.trigger_id, claimed.claim))
+        if paused is Paused.NEW:
+            self._log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
+        return Outcome.FENCED if paused is Paused.FENCED else Outcome.FAILED
 
     def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
+        if _on_trial(record):
+            self._tell_mended(_polled(trigger.connection))
         if record.failures >= self.home.settings.alert_after:
             self._log(
                 "trigger_recovered",
@@ -287,11 +328,12 @@ class Engine:
         failure, message = describe(error)
         failures = record.failures + 1
         done = self._clock.now()
-        next_due = done + retry_delay(failures, trigger.schedule.interval(done), failure)
+        next_due = done + retry_delay(failures, _polled(trigger.schedule).interval(done), failure)
         if isinstance(error, ApiError) and error.retry_at is not None:
             next_due = max(next_due, error.retry_at)
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         waiting = failure.permanent
+        answered = _on_trial(record) and failure.answered
         kept = self._store.commit_poll(
             PollCommit(
                 trigger_id=trigger.id,
@@ -306,13 +348,22 @@ class Engine:
                 failures=failures,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
+                mends=trigger.connection if answered else None,
             )
         )
+        if answered and kept:
+            self._tell_mended(_polled(trigger.connection))
+        elif _on_trial(record):
+            self._store.put_off_pause(_polled(trigger.connection), None, done)
         if failures in (1, self.home.settings.alert_after):
             word = "poll_failed" if failures == 1 else "trigger_failing"
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
         return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _tell_mended(self, connection: str) -> None:
+        words = f"connection {connection!r} is accepted again: what waited for it goes on"
+        self._log("connection_mended", words, connection=connection)
 
     def _lag(self, trigger_id: str, now: datetime, due_at: datetime) -> tuple[float, float]:
         lag = max(0.0, (now - due_at).total_seconds() * 1000)
@@ -323,16 +374,15 @@ class Engine:
             return lag, round(percentile(lags, 0.99), 3)
 
 
-def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
-    """The run that an event starts. Its id follows from both, so that an event has one run of a workflow."""
-    run = RunRecord(
-        id=make_id("run", event.id, trigger.workflow.name),
-        workflow=trigger.workflow.name,
-        version=trigger.version,
-        event_id=event.id,
-        created_at=now,
-    )
-    return in_lane(run, event, trigger.workflow, trigger.connection)
+def _polled(value: T | None) -> T:
+    """What a trigger that is polled always has."""
+    assert value is not None
+    return value
+
+
+def _on_trial(record: TriggerRecord) -> bool:
+    """Whether a trigger is polled although its credentials were refused the last time: to see if they are mended."""
+    return record.state is TriggerState.SUSPENDED and record.error_class == FailureClass.CREDENTIAL
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:
@@ -391,9 +441,10 @@ def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> 
             type=trigger.watch.kind.type,
             connection=trigger.connection,
             fingerprint=trigger.fingerprint,
-            interval_s=trigger.schedule.interval(now).total_seconds(),
+            interval_s=0.0 if trigger.schedule is None else trigger.schedule.interval(now).total_seconds(),
+            state=TriggerState.OK if trigger.schedule is None else TriggerState.BASELINE_PENDING,
             next_due=None,
-            schedule=str(trigger.schedule),
+            schedule="" if trigger.schedule is None else str(trigger.schedule),
         )
         for trigger in home.triggers.values()
     ]

@@ -6,6 +6,7 @@ ChangewireError                 every error that is ours; its text is written fo
 ├── StateError                  the database cannot be used                             exit 1
 │   ├── HomeLockedError         another daemon works in this home
 │   └── FencedError             this claim is no longer ours: somebody went on without us
+├── LoopError                   workflows would set each other off for ever
 ├── PollError                   a poll that did not come to a good end; the stored state stays
 └── ApiError                    an answer that is an error, or no answer; carries its `FailureClass`
     ├── CredentialError         a connection as a whole is refused: it is paused until somebody mends it
@@ -76,6 +77,10 @@ class FencedError(StateError):
     """This claim is no longer valid: the trigger or run was changed or taken over in the meantime."""
 
 
+class LoopError(ChangewireError):
+    """Workflows would set each other off for ever."""
+
+
 class PollError(ChangewireError):
     """The poll did not come to a good end."""
 
@@ -97,6 +102,11 @@ class FailureClass(StrEnum):
     def permanent(self) -> bool:
         """True where trying the same again cannot help before a person acts."""
         return self in {self.CREDENTIAL, self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT}
+
+    @property
+    def answered(self) -> bool:
+        """True where the API looked at the request, so that it accepted the credentials."""
+        return self in {self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT, self.NOT_YET}
 
 
 class ApiError(ChangewireError):

@@ -15,6 +15,7 @@ from changewire.actions.advice import step_warnings
 from changewire.actions.checking import wrong_steps
 from changewire.catalog import Catalog, load_catalog
 from changewire.config.calls import wrong_calls
+from changewire.config.circles import circles
 from changewire.config.connections import FILE as CONNECTIONS
 from changewire.config.connections import Connection, load_connections
 from changewire.config.environment import Environment
@@ -38,6 +39,8 @@ from changewire.triggers.schedule import Schedule, phase_of
 from changewire.values import Json, make_id
 
 _STEP_TEMPLATES = Templates()
+POLLING = frozenset({"connection", "every", "cron", "timezone", "first_poll", "ignore", "settle"})
+"""Keys of a trigger that say how it is polled."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class Trigger:
     config: TriggerConfig
     reader: Reader
     watch: Watch
-    connection: str
+    connection: str | None  # None: it is not polled
     fingerprint: str
-    schedule: Schedule
+    schedule: Schedule | None  # None: it is not polled, but fed by what happens inside
 
     @property
     def shown(self) -> str:
@@ -90,6 +93,10 @@ class Home:
         """What expressions can ask for."""
         return Known(self.catalog)
 
+    def fed_by(self, kind: str) -> list[Trigger]:
+        """The triggers of a type that is raised inside."""
+        return [trigger for trigger in self.triggers.values() if trigger.config.type == kind]
+
     def workflow(self, name: str) -> WorkflowFile:
         """The usable workflow of that name or file. Raises UsageError with the nearest name."""
         for known, file in self.workflows.items():
@@ -121,6 +128,9 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     for file in files:
         _add_workflow(home, file, wrong_connections)
     _refuse_wrong_calls(home)
+    for file, at, message in circles(home.workflows):
+        if file.document is not None:
+            home.warnings.append(file.document.problem(at, "cycle", message))
     if previous is not None:
         _keep_last_good(home, previous)
     return home
@@ -169,7 +179,7 @@ def _keep_last_good(home: Home, previous: Home) -> None:
         if file.path.name in broken and name not in home.workflows:
             home.workflows[name] = file
             kept = {t.id: t for t in previous.triggers.values() if t.workflow.name == name}
-            home.triggers |= {i: t for i, t in kept.items() if t.connection in home.connections}
+            home.triggers |= {i: t for i, t in kept.items() if t.connection in (None, *home.connections)}
 
 
 @dataclass
@@ -195,8 +205,8 @@ class _Check:
         for place, step, _ in self.workflow.placed_steps():
             if isinstance(step, ActionStep) and (action := self.home.catalog.actions.get(step.use)) is not None:
                 self._step_connection(step, action.connector, place)
-                for message in step_warnings(step, action):
-                    self._warn((*place, "retry"), "may_happen_twice", message)
+                for advice in step_warnings(step, action):
+                    self._warn((*place, advice.at), advice.code, advice.message)
         if self.workflow.when is not None:
             self._templates(self.workflow.when, ("when",))
         for unknown in unknown_names(self.workflow, self.home.known):
@@ -223,9 +233,12 @@ class _Check:
             message = f"there is no trigger type {config.type!r}; `changewire catalog` lists them"
             self._say((*at, "type"), "unknown_type", message, nearest(config.type, known))
             return None
-        connection = self._connection(config.connection, kind.connector, at)
+        fed = kind.source is not None
+        connection = None if fed else self._connection(config.connection, kind.connector, at)
         parameters = self._parameters(kind, config, at)
-        if connection is None or parameters is None:
+        if fed and self._refuse_polling(config, at):
+            return None
+        if (connection is None and not fed) or parameters is None:
             return None
         return self._bound(kind, config, parameters, connection, at)
 
@@ -240,6 +253,13 @@ class _Check:
         for index, path in enumerate(config.ignore):
             self._ignore(kind, path, (*at, "ignore", index))
         return None if problems else {name: values.get(name) for name in kind.parameters}
+
+    def _refuse_polling(self, config: TriggerConfig, at: tuple[str | int, ...]) -> bool:
+        wrong = sorted(config.model_fields_set & POLLING)
+        for key in wrong:
+            message = f"{config.type} is not polled but raised inside, so '{key}' has no meaning: leave it out"
+            self._say((*at, key), "not_polled", message, key=True)
+        return bool(wrong)
 
     def _ignore(self, kind: TriggerType, path: str, at: tuple[str | int, ...]) -> None:
         try:
@@ -258,7 +278,7 @@ class _Check:
         kind: TriggerType,
         config: TriggerConfig,
         parameters: dict[str, Json],
-        connection: str,
+        connection: str | None,
         at: tuple[str | int, ...],
     ) -> Trigger | None:
         try:
@@ -277,11 +297,11 @@ class _Check:
             workflow=self.workflow,
             version=self.file.version,
             config=config,
-            reader=Reader(bound, _with_me(parameters, self.home.connections[connection])),
+            reader=Reader(bound, _with_me(parameters, self.home.connections.get(connection or ""))),
             watch=watch,
             connection=connection,
             fingerprint=mark,
-            schedule=self._schedule(config, parameters, connection, mark),
+            schedule=None if connection is None else self._schedule(config, parameters, connection, mark),
         )
 
     def _schedule(self, config: TriggerConfig, parameters: Mapping[str, Json], connection: str, mark: str) -> Schedule:
@@ -356,9 +376,9 @@ class _Check:
             self._say((*at, *path), "bad_expression", message)
 
 
-def _with_me(parameters: Mapping[str, Json], connection: Connection) -> dict[str, Json]:
+def _with_me(parameters: Mapping[str, Json], connection: Connection | None) -> dict[str, Json]:
     """``me`` is the user that the connection names, where it names one: an app's token is not a user's everywhere."""
-    if connection.user is None:
+    if connection is None or connection.user is None:
         return dict(parameters)
     return {
         name: connection.user if name == "user_id" and value == "me" else value for name, value in parameters.items()

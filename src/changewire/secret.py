@@ -53,7 +53,7 @@ class Secret:
 STARS = "***"
 SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
 SHORTEST_ENCODED = 8  # characters; a shorter piece of base64 turns up in ordinary identifiers by chance
-TOKENS_KEPT = 16
+TOKENS_KEPT = 64
 """How many of the tokens that come and go stay known: the latest ones, and with them those still in use."""
 DERIVED_KEPT = 64
 """How many of the texts that expressions made of secrets stay known; they are masked as soon as they are stored."""

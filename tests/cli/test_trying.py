@@ -15,7 +15,8 @@ from tests.cli.conftest import DETAILS, MEETING, MEETINGS, TYPO
 from tests.cli.rig import changewire, lines, watch, workflow
 
 Make = Callable[..., Path]
-FORM = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill", "steps"}
+FORM = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill"}
+FORM |= {"hops", "cause", "steps"}
 STEPS = """
   - {id: meeting, use: zoom.get_meeting, with: {meeting_id: "{{ event.key }}"}}
   - use: core.notify
@@ -152,3 +153,22 @@ def test_steps_inside_steps_are_shown_as_far_as_it_can_be_told_which(make_home: 
         ("steps/3/choose/0/do/0", "stop", {"stop": "early"}),
         ("steps/3/else/0", "call", {"with": {}}),
     ]
+
+
+def test_a_trigger_that_is_fed_shows_the_sample_of_its_type(make_home: Make) -> None:
+    watching = """
+name: Paid
+trigger: {type: core.emitted, with: {name: invoice_paid}}
+steps: [{use: core.log, with: {message: "{{ payload.invoice }} {{ event.event_type }}"}}]
+"""
+    home = make_home(a=watching)
+    result = changewire("test", "Paid", "--home", home, "--json")
+    (event,) = lines(result.stdout)
+    assert event["steps"][0]["with"] == {"message": "4711 invoice_paid"}
+    assert "Paid/trigger is not polled, core.emitted is raised inside; shown: the sample" in result.stderr
+
+    called = changewire("call", "core.emit", "name=invoice_paid", 'payload={"invoice": 7}', "--home", home, "--json")
+    (line,) = lines(called.stdout)
+    (stored,) = lines(changewire("events", "--home", home, "--json").stdout)
+    assert line["output"]["events"] == [stored["id"]]
+    assert (stored["payload"], stored["hops"], stored["cause"]) == ({"invoice": 7}, 0, None)

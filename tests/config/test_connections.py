@@ -125,8 +125,8 @@ BROKEN = [
     ("a: {connector: x, auth: {}}", "1:25: 'type' is missing"),
     (
         "a: {connector: x, auth: {type: baerer}}",
-        "1:32: 'type' cannot be 'baerer': write none, server_to_server, bearer, "
-        "basic or api_key (did you mean 'bearer'?)",
+        "1:32: 'type' cannot be 'baerer': write none, server_to_server, oauth, "
+        "client_credentials, bearer, basic or api_key (did you mean 'bearer'?)",
     ),
     ("a: {connector: x, auth: {type: bearer}}", "1:25: 'token' is missing"),
     (

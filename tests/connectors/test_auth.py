@@ -188,4 +188,4 @@ def test_credentials_that_never_change(
 def test_a_way_to_sign_in_that_the_connector_does_not_know_is_refused(make_client: MakeClient) -> None:
     with pytest.raises(UsageError) as caught:
         make_client(auth={"type": "basic", "username": "u", "password": "pass"})
-    assert str(caught.value) == "Zoom cannot sign in by 'basic': use one of server_to_server, bearer"
+    assert str(caught.value) == "Zoom cannot sign in by 'basic': use one of server_to_server, oauth, bearer"

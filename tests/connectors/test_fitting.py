@@ -26,12 +26,12 @@ WRONG = [
     ),
     pytest.param(
         "bad: {connector: zoom, auth: {type: basic, username: u, password: p}}",
-        "2:37: Zoom has no sign-in 'basic': write type: server_to_server or bearer",
+        "2:37: Zoom has no sign-in 'basic': write type: server_to_server, oauth or bearer",
         id="a sign-in of another connector",
     ),
     pytest.param(
         "bad: {connector: zoom}",
-        "2:6: Zoom has no sign-in 'none': write type: server_to_server or bearer",
+        "2:6: Zoom has no sign-in 'none': write type: server_to_server, oauth or bearer",
         id="no sign-in where one is needed",
     ),
 ]

@@ -41,7 +41,8 @@ def labels() -> Iterator[str]:
     yield "| trigger type | calls of one poll |"
     yield "| --- | --- |"
     for kind in _zoom():
-        calls = [f"{kind.request.label} for each page" if kind.paging else f"{kind.request.label}"]
+        label = kind.request.label if kind.request else None
+        calls = [f"{label} for each page" if kind.paging else f"{label}"]
         if kind.lookup:
             calls.insert(0, f"{kind.lookup.label} first, where `meeting_id` is a number")
             if kind.lookup.take > 1:
@@ -73,7 +74,9 @@ def trigger_types() -> Iterator[str]:
         yield kind.description
         yield ""
         yield from _parameters(kind.parameters)
-        yield f"Event types: {_codes(kind.event_types)}. Payload: {_codes(kind.payload)}."
+        payload = "free" if isinstance(kind.payload, str) else _codes(kind.payload)
+        words = "free" if any("{{" in word for word in kind.event_types) else _codes(kind.event_types)
+        yield f"Event types: {words}. Payload: {payload}."
         yield ""
 
 

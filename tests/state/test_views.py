@@ -13,7 +13,7 @@ from tests.state.samples import MINUTE, NOW, attempt, event, run, with_events
 def test_an_event_is_shown_in_the_first_form(store: Store) -> None:
     berlin = NOW.astimezone(timezone(timedelta(hours=1)))
     changes = [{"path": "a", "old": 0, "new": 1}]
-    with_events(store, [event(at=berlin, changes=changes, backfill=True)], [])
+    with_events(store, [event(at=berlin, changes=changes, backfill=True, chain=["a", "b"], cause="r0")], [])
     assert event_views(store) == [
         {
             "v": 1,
@@ -26,6 +26,8 @@ def test_an_event_is_shown_in_the_first_form(store: Store) -> None:
             "payload": {"a": 1},
             "changes": changes,
             "backfill": True,
+            "hops": 2,
+            "cause": "r0",
         }
     ]
 
@@ -46,6 +48,7 @@ def test_a_run_is_shown_in_the_first_form_and_a_step_stands_where_its_last_attem
             "replay": 0,
             "state": "succeeded",
             "reason": None,
+            "waits_for": None,
             "created_at": "2026-11-21T10:00:00.000000Z",
             "finished_at": "2026-11-21T10:01:00.000000Z",
             "steps": [

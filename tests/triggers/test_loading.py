@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from changewire.connectors.definition import Paging
+from changewire.triggers.definition import RequestSpec, TriggerType
 from changewire.triggers.loading import load_trigger_types
 
 GOOD = """\
@@ -136,3 +138,67 @@ def test_a_file_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, GOOD)
     assert found.startswith("triggers/broken.yaml:2:1: ")
     assert list(load_trigger_types([tmp_path])[0]) == ["http.thing"]
+
+
+class TestOperations:
+    TEXT = """\
+type: zoom.thing
+title: Thing
+description: A thing.
+parameters: {user_id: }
+request: {operation: meetings}
+items: meetings
+key: id
+kind: created
+sample: {id: 1}
+"""
+
+    def kind(self, tmp_path: Path, text: str) -> tuple[TriggerType, RequestSpec]:
+        assert problems(tmp_path, text) == []
+        kind = load_trigger_types([tmp_path])[0]["zoom.thing"]
+        assert kind.request is not None
+        return kind, kind.request
+
+    def test_say_path_label_pages_and_scopes(self, tmp_path: Path) -> None:
+        kind, request = self.kind(tmp_path, self.TEXT)
+        assert (request.path, request.label) == ("/users/{user_id}/meetings", "MEDIUM")
+        assert request.query == {"page_size": "{{ parameters.page_size }}"}
+        assert kind.paging == Paging(kind="token")
+        assert kind.needs.scopes.granular == ("meeting:read:list_meetings", "meeting:read:list_meetings:admin")
+        assert kind.parameters["user_id"].default == "me"
+        size = kind.parameters["page_size"]
+        assert (size.type, size.default, size.max, size.tuning) == ("integer", 30, 300, True)
+
+    def test_say_nothing_of_pages_where_there_is_one_item(self, tmp_path: Path) -> None:
+        kind, request = self.kind(tmp_path, self.TEXT.replace("items: meetings\n", "").replace("key: id", "key: id"))
+        assert (kind.paging, request.query) == (None, {})
+        assert "page_size" not in kind.parameters
+
+    def test_yield_to_what_is_written(self, tmp_path: Path) -> None:
+        more = "parameters: {user_id: {required: true}, page_size: {default: 7}}\nneeds: {plan: business}\n"
+        text = self.TEXT.replace("parameters: {user_id: }\n", more)
+        text = text.replace("{operation: meetings}", "{operation: MEETINGS, label: HEAVY, path: '/users/x/meetings'}")
+        kind, request = self.kind(tmp_path, text.replace("/users/x/", "/users/{user_id:uuid}/"))
+        assert (request.path, request.label) == ("/users/{user_id:uuid}/meetings", "HEAVY")
+        assert (kind.parameters["user_id"].required, kind.parameters["user_id"].default) == (True, None)
+        assert (kind.parameters["page_size"].default, kind.parameters["page_size"].max) == (7, 300)
+        assert kind.needs.plan == "business"
+        assert kind.needs.scopes.classic == ("meeting:read", "meeting:read:admin")
+
+    def test_of_further_requests_are_noted(self, tmp_path: Path) -> None:
+        text = self.TEXT.replace("items:", "detail: {operation: user, path: '/users/{item.host_id}'}\nitems:")
+        (note,) = self.kind(tmp_path, text)[0].needs.notes
+        assert note == "Also user:read:user or user:read:user:admin with granular scopes: get a user."
+
+    @pytest.mark.parametrize(
+        ("old", "new", "problem"),
+        [
+            ("meetings}", "meting}", "5:11: zoom has no operation 'meting': write `path` (did you mean 'meeting'?)"),
+            ("meetings}", "meetingCreate}", "5:11: meetingCreate changes something, and a trigger only reads"),
+            ("meetings}", "meetings, path: /users/x}", "5:32: the path of meetings is /users/{userId}/meetings, to be"),
+            ("zoom.thing", "http.thing", "5:11: http has no table of operations: write `path`"),
+        ],
+    )
+    def test_that_do_not_fit_are_told(self, tmp_path: Path, old: str, new: str, problem: str) -> None:
+        (found,) = problems(tmp_path, self.TEXT.replace(old, new, 1))
+        assert problem in found

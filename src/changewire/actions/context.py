@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from changewire.actions.pages import WHOLE, Reach
 from changewire.clock import Clock
+from changewire.state.records import Raised
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -20,6 +22,20 @@ class Log(Protocol):
 
     def __call__(self, event: str, message: str, /, **facts: Any) -> None:
         """Tell it."""
+
+
+Feed = Callable[[Raised], Sequence[str]]
+"""Stores what is raised as events of the workflows that watch for it; their ids. See `changewire.feeding`."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The step that an attempt is of."""
+
+    run_id: str
+    workflow: str  # the run's own, also in workflows that it calls
+    address: str
+    chain: tuple[str, ...]  # names of the workflows whose events led here, this one last
 
 
 class Progress(Protocol):
@@ -46,5 +62,8 @@ class ActionContext:
     log: Log
     settings: Settings
     written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out
+    reach: Reach = WHOLE  # how far lists are read that come in pages
+    origin: Origin | None = None  # None: it was done by hand
+    feed: Feed | None = None  # None: nobody watches for what is raised
     look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try
     progress: Progress = untold

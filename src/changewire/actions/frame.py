@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from changewire.actions.context import Origin
 from changewire.actions.ledger import Ledger
 from changewire.actions.scope import Outputs, build_scope, failure_facts
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord
@@ -55,6 +56,10 @@ class Frame:
             self.run, self.event, connection=self.connection, steps=self.outputs, address=address, failure=failure
         )
         return {**self.variables, **self.names, **scope, "payload": self.payload}
+
+    def origin(self, address: str) -> Origin:
+        """Where a step stands, for what it does to be told from the same of others."""
+        return Origin(self.run.id, self.run.workflow, address, (*self.event.chain, self.run.workflow))
 
     def note(self, place: str, number: int, step_id: str | None, output: Json) -> None:
         """Keep the output of a step for those after it."""

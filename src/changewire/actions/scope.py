@@ -51,6 +51,7 @@ def build_scope(
             "detected_at": to_text(event.detected_at),
             "changes": event.changes,
             "backfill": event.backfill,
+            "hops": event.hops,
         },
         "steps": steps if steps is not None else Outputs(),
         "run": {"id": run.id, "workflow": run.workflow},

@@ -55,7 +55,7 @@ LOOP_OUTPUT: Final = Fields({"count": ANYTHING, "results": Entries(ANYTHING)}, c
 """``steps.<id>`` of a loop that is over."""
 FAILURE: Final = _all("message class step use attempt")
 """``failure`` in the steps of on_failure."""
-_EVENT: Final = _all("id type event_type key detected_at changes backfill")
+_EVENT: Final = _all("id type event_type key detected_at changes backfill hops")
 _RUN: Final = _all("id workflow idempotency_key")
 _CONNECTION: Final = _all("name")
 

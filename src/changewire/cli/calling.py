@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from changewire.cli.base import Command, Options, say
+from changewire.cli.base import Command, Options, database_of, say
 from changewire.cli.output import print_json, print_pretty
 from changewire.errors import ConfigError, UsageError, nearest
 from changewire.values import Json
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
     from changewire.connectors.client import Client, Clients
     from changewire.home import Home
+    from changewire.log import Log
+    from changewire.state.records import Raised
 
 
 @click.command(
@@ -46,6 +48,7 @@ def call(options: Options, action: str, values: Sequence[str], connection: str |
     from changewire.actions.calling import check_inputs
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
+    from changewire.connectors.token_store import TokenStore
     from changewire.home import load_home
 
     home = load_home(options.find_home())
@@ -53,7 +56,9 @@ def call(options: Options, action: str, values: Sequence[str], connection: str |
     written = parse_values(values) | ({} if connection is None else {"connection": connection})
     given = check_inputs(kind, _expanded(home, written))
     chosen = _connection(home, kind, given.get("connection"))
-    with closing(Clients(home.connections, SystemClock(), home.settings)) as clients:
+    clock = SystemClock()
+    tokens = TokenStore.of_home(home.path, clock)
+    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
         client = None if chosen is None else clients.get(chosen)
         head: dict[str, Json] = {"v": 1, "action": kind.name, "connection": chosen}
         if dry_run:
@@ -165,6 +170,7 @@ def _perform(
     from changewire.values import make_id
 
     clock = SystemClock()
+    log = ConsoleLog(clock, stream=sys.stderr)
     context = ActionContext(
         home=home.path,
         client=client,
@@ -172,8 +178,23 @@ def _perform(
         clock=clock,
         deadline=clock.monotonic() + kind.spec.timeout.total_seconds(),
         idempotency_key=make_id("key", uuid.uuid4().hex),
-        log=ConsoleLog(clock, stream=sys.stderr),
+        log=log,
         settings=home.settings,
         written=written,
+        feed=lambda raised: _feed(home, raised, log),
     )
     return perform(kind, given, context)
+
+
+def _feed(home: Home, raised: Raised, log: Log) -> list[str]:
+    """Store what is raised by hand; a daemon that is at work takes up the runs."""
+    from changewire.clock import SystemClock
+    from changewire.feeding import Feeder
+    from changewire.state.store import SqliteStore
+
+    clock = SystemClock()
+    store = SqliteStore(database_of(home.path), clock=clock)
+    store.open(take_over=False)
+    with closing(store):
+        store.save_versions({file.version: file.text for file in home.workflows.values()})
+        return Feeder(lambda: home, store, clock, log).feed(raised)

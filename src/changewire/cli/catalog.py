@@ -129,7 +129,8 @@ def snippet(name: str, kind: TriggerType | ActionType) -> str:
         return to_yaml([{"use": name, **filled}])
     message = "{{ event.event_type }} {{ event.key }}"
     steps = [{"use": "core.log", "with": {"message": message}}]
-    return to_yaml({"name": kind.title, "trigger": {"type": name, "every": "5m", **filled}, "steps": steps})
+    every = {} if kind.source else {"every": "5m"}
+    return to_yaml({"name": kind.title, "trigger": {"type": name, **every, **filled}, "steps": steps})
 
 
 def _example(name: str, parameter: Parameter, sample: Any) -> Json:

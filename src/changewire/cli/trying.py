@@ -50,6 +50,7 @@ def test(options: Options, workflow: str) -> int:
     """
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
+    from changewire.connectors.token_store import TokenStore
     from changewire.engine import Engine
     from changewire.home import load_home
     from changewire.log import silent
@@ -57,7 +58,8 @@ def test(options: Options, workflow: str) -> int:
     home, clock = load_home(options.find_home()), SystemClock()
     file = home.workflow(workflow)
     triggers = [trigger for trigger in home.triggers.values() if trigger.version == file.version]
-    with closing(Clients(home.connections, clock, home.settings)) as clients:
+    tokens = TokenStore.of_home(home.path, clock)
+    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
         for trigger in triggers:
             with _memory(home, trigger) as store:
                 record, _ = store.load_poll_state(trigger.id, ())
@@ -91,7 +93,9 @@ def _memory(home: Home, trigger: Trigger) -> Iterator[SqliteStore]:
 
 
 def _tell(trigger: Trigger, count: int, *, samples: bool) -> None:
-    if samples:
+    if trigger.schedule is None:
+        say(f"{trigger.shown} is not polled, {trigger.config.type} is raised inside; shown: the sample of the type")
+    elif samples:
         silent = trigger.config.first_poll.mode == "baseline"
         first = "is silent" if silent else "fires for what the backfill takes"
         items = f"{count} of its latest items as samples" if count else "no sample, it finds no item now"
@@ -121,7 +125,7 @@ def _show(options: Options, home: Home, trigger: Trigger, event: EventRecord) ->
 def planned(environment: Environment, trigger: Trigger, event: EventRecord) -> tuple[list[dict[str, Json]], list[str]]:
     """The steps that an event would set off, with their parameters, and why others would not be done."""
     from changewire.actions.scope import build_scope, explain_when
-    from changewire.engine import run_for
+    from changewire.feeding import run_for
 
     workflow = trigger.workflow
     run = run_for(event, trigger, event.detected_at)
@@ -143,7 +147,7 @@ class _Plan:
 
     run: RunRecord
     event: EventRecord
-    connection: str
+    connection: str | None
     environment: Environment
     steps: list[dict[str, Json]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)

@@ -19,7 +19,7 @@ def wrong_calls(usable: Mapping[str, WorkflowFile], broken: Collection[str]) -> 
     targets = {name: {target for _, target in found} for name, found in calls.items()}
     wrong: dict[str, list[Problem]] = {}
     for name in calls:
-        circle = _circle(name, targets)
+        circle = shortest_circle(name, targets)
         if circle:
             message = f"this goes on for ever: {' calls '.join(repr(one) for one in circle)}"
             _note(
@@ -44,8 +44,8 @@ def _calls(file: WorkflowFile) -> Iterator[tuple[Place, str]]:
                 yield (*place, "call"), step.workflow
 
 
-def _circle(start: str, targets: Mapping[str, set[str]]) -> list[str]:
-    """The shortest chain of calls from ``start`` back to it; empty where there is none."""
+def shortest_circle(start: str, targets: Mapping[str, set[str]]) -> list[str]:
+    """The shortest chain of ``targets`` from ``start`` back to it; empty where there is none."""
     chains, seen = [[start]], set[str]()
     while chains:
         chain = chains.pop(0)

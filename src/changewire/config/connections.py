@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import urllib.parse
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from changewire.config.environment import Environment
-from changewire.config.fields import Interval, Strict, Text, refused
+from changewire.config.fields import Interval, Strict, Text, Whole, refused
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.errors import ConfigError, Problem
 from changewire.secret import Secret
@@ -43,8 +44,28 @@ def _address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _endpoint(value: str) -> str:
+    parts = urllib.parse.urlsplit(_address(value))
+    if parts.scheme != "https" and not _is_this_machine(parts.hostname or ""):
+        raise refused("credentials are sent there, so it must begin with https://")
+    return value
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _words(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value
+
+
 SecretText = Annotated[Secret, PlainValidator(_secret), WithJsonSchema({"type": "string"})]
 Address = Annotated[Text, AfterValidator(_address)]
+Endpoint = Annotated[Text, AfterValidator(_endpoint)]  # credentials are sent there
+ScopeNames = Annotated[tuple[Text, ...], BeforeValidator(_words)]
 
 
 class _Auth(Strict):
@@ -64,6 +85,31 @@ class ServerToServerAuth(_Auth):
     account_id: Text
     client_id: Text
     client_secret: SecretText
+
+
+class OAuthAuth(_Auth):
+    """A person signs in once, with ``changewire connect``; the tokens are kept and renewed."""
+
+    type: Literal["oauth"]
+    client_id: Text
+    client_secret: SecretText | None = None  # None: a public app, known by its id and by PKCE alone
+    scopes: ScopeNames = ()  # to ask for; empty: those of the app
+    authorize_url: Endpoint | None = None  # this and the next three, None: the connector's own
+    token_url: Endpoint | None = None
+    device_url: Endpoint | None = None
+    revoke_url: Endpoint | None = None
+    redirect_port: Annotated[Whole, Field(ge=1, le=65535)] | None = None  # None: the connector's, else any free one
+
+
+class ClientCredentialsAuth(_Auth):
+    """The app signs in as itself, without any person."""
+
+    type: Literal["client_credentials"]
+    token_url: Endpoint
+    client_id: Text
+    client_secret: SecretText
+    scopes: ScopeNames = ()
+    audience: Text | None = None  # which API the token is for, where the server wants to know
 
 
 class BearerAuth(_Auth):
@@ -90,7 +136,10 @@ class ApiKeyAuth(_Auth):
     in_: Literal["header", "query"] = Field("header", validation_alias="in")
 
 
-Auth = Annotated[NoAuth | ServerToServerAuth | BearerAuth | BasicAuth | ApiKeyAuth, Field(discriminator="type")]
+Auth = Annotated[
+    NoAuth | ServerToServerAuth | OAuthAuth | ClientCredentialsAuth | BearerAuth | BasicAuth | ApiKeyAuth,
+    Field(discriminator="type"),
+]
 
 
 class ConnectionEntry(Strict):

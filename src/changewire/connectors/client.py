@@ -11,9 +11,10 @@ from changewire import __version__
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import HttpSettings, Settings
-from changewire.connectors.auth import Auth, Credentials, make_auth
+from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
 from changewire.connectors.budgets import Budgets
+from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
 from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
 from changewire.connectors.failures import Failure, judge, retry_at
@@ -23,6 +24,7 @@ from changewire.connectors.parts import Part, Progress
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
 from changewire.connectors.standing import Standing
+from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, UsageError, nearest
 from changewire.values import Json
 
@@ -51,10 +53,18 @@ class _Base:
 class Client:
     """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
 
-    ``budget`` None: a new one. Raises UsageError when the connection does not fit its connector.
+    ``budget`` None: a new one; ``tokens`` None: people's sign-ins are not kept. Raises UsageError when the connection
+    does not fit its connector.
     """
 
-    def __init__(self, connection: Connection, clock: Clock, http: HttpSettings, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Clock,
+        http: HttpSettings,
+        budget: Budget | None = None,
+        tokens: TokenStore | None = None,
+    ) -> None:
         self.connection, self.name = connection, connection.name
         self.connector: Connector = load_connector(connection.connector)
         self.budget = budget or Budget(self.connector, self.name, connection.plan, connection.share, clock)
@@ -62,7 +72,7 @@ class Client:
         timeout = connection.timeout or http.timeout
         private = connection.allow_private or http.allow_private
         self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private)
-        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock)
+        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
@@ -143,6 +153,14 @@ class Client:
             raise self._error(request, outcome, headers)
         return outcome
 
+    def sign_in_mark(self) -> str | None:
+        """A word that changes when a person signed in anew; None: the credentials stand in the files."""
+        return self._auth.mark()
+
+    def granted_scopes(self, deadline: float | None = None) -> frozenset[str] | None:
+        """What the credentials may do, signing in where necessary; None: nobody said. Raises ApiError."""
+        return self._auth.scopes(deadline)
+
     def sign_in(self) -> bool:
         """Sign in anew. False where the connection has no sign-in, so only a request can tell. Raises ApiError."""
         return self._auth.sign_in()
@@ -211,7 +229,8 @@ class Client:
 
     def _outgoing(self, request: Request, base: _Base) -> Outgoing:
         if request.path.startswith("/") and base.origin:
-            origin, target, ours = base.origin, base.path + request.path, True
+            before = base.path if request.prefixed else base.path.removesuffix(self.connector.api_prefix)
+            origin, target, ours = base.origin, before + request.path, True
         else:
             origin, target = self._absolute(request.path)
             ours = origin == base.origin or self._trusted(origin)
@@ -279,10 +298,13 @@ class Client:
 
 
 class Clients:
-    """The clients of all connections, made when first asked for."""
+    """The clients of all connections, made when first asked for. ``tokens`` None: people's sign-ins are not kept."""
 
-    def __init__(self, connections: Mapping[str, Connection], clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, connections: Mapping[str, Connection], clock: Clock, settings: Settings, tokens: TokenStore | None = None
+    ) -> None:
         self._connections, self._clock, self._settings = dict(connections), clock, settings
+        self._tokens = tokens
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
         self._budgets = Budgets(clock)
@@ -327,5 +349,5 @@ class Clients:
                 hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
                 raise UsageError(f"there is no connection {name!r}{hint}")
             budget = self._budgets.of(connection)
-            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget)
+            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
             return client

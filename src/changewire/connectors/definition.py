@@ -58,7 +58,7 @@ class UserCap(_Model):
 class Paging(_Model):
     """How a long list is handed out in pages."""
 
-    kind: Literal["none", "token", "page_number", "token_or_page", "link"] = "none"
+    kind: Literal["none", "token", "page_number", "token_or_page", "link", "start_index"] = "none"
     token_field: str = "next_page_token"  # where the answer holds the token; "" or missing: the last page
     token_query: str = "next_page_token"  # where the next request sends it
     page_query: str = "page_number"  # where the next request sends the page's number, the first being 1
@@ -79,6 +79,12 @@ class SignIn(_Model):
     path: str = "/oauth/token"
     host: str  # scheme and host, used when the connection has no base_url
     region_field: str | None = None  # field of the token answer that names the API's host; None: there is none
+    authorize_path: str | None = None  # the page on which a person agrees; None: people cannot sign in here
+    device_path: str | None = None  # where a code for another device comes from; None: there is none
+    revoke_path: str | None = None  # where tokens are ended; None: they cannot be
+    sends_scopes: bool = True  # False: the app's own settings decide, and asking for scopes is refused
+    redirect_port: int | None = None  # where the app's redirect address is compared letter by letter; None: any port
+    scopes_place: str | None = None  # where a person ticks scopes, in words; None: unknown
 
 
 class Rule(_Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from changewire.config.connections import FILE, Connection
+from changewire.config.connections import FILE, Connection, OAuthAuth
 from changewire.config.wording import one_of
 from changewire.config.yaml_files import read_yaml
 from changewire.connectors.definition import connector_names, load_connector
@@ -45,3 +45,13 @@ def _wrong(connection: Connection) -> Iterator[tuple[tuple[str, ...], str, str, 
     if auth not in connector.auth_types:
         ways = one_of(list(connector.auth_types))
         yield ("auth", "type"), "wrong_value", f"{connector.title} has no sign-in {auth!r}: write type: {ways}", None
+    elif isinstance(connection.auth, OAuthAuth) and connector.sign_in is None:
+        yield from _unknown_places(connection.auth)
+
+
+def _unknown_places(auth: OAuthAuth) -> Iterator[tuple[tuple[str, ...], str, str, str | None]]:
+    if auth.token_url is None:
+        yield ("auth",), "missing", "nobody knows where tokens come from: write token_url", None
+    if auth.authorize_url is None and auth.device_url is None:
+        message = "nobody knows where a person signs in: write authorize_url, device_url or both"
+        yield ("auth",), "missing", message, None

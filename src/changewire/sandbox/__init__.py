@@ -2,6 +2,7 @@
 
 from changewire.sandbox.clock import SandboxClock
 from changewire.sandbox.errors import ControlError
+from changewire.sandbox.grants import PUBLIC_CLIENT_ID, USER_CLIENT_ID, USER_CLIENT_SECRET
 from changewire.sandbox.oauth import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET
 from changewire.sandbox.populate import OWNER_EMAIL, OWNER_ID
 from changewire.sandbox.server import Sandbox
@@ -13,6 +14,9 @@ __all__ = [
     "CLIENT_SECRET",
     "OWNER_EMAIL",
     "OWNER_ID",
+    "PUBLIC_CLIENT_ID",
+    "USER_CLIENT_ID",
+    "USER_CLIENT_SECRET",
     "ControlError",
     "Sandbox",
     "SandboxClock",

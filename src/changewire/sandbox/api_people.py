@@ -17,7 +17,9 @@ _LOGIN_TYPES = ("0", "1", "11", "21", "23", "24", "27", "97", "98", "99", "100",
 def list_users(call: Call) -> Reply:
     """GET /users."""
     status = call.choice("status", "active", *_STATUSES)
-    rows = [call.views.user_row(u) for u in call.world.users.values() if u["status"] == status]
+    role = call.query.get("role_id", "")
+    people = [u for u in call.world.users.values() if u["status"] == status and role in ("", u["role_id"])]
+    rows = [call.views.user_row(user) for user in people]
     http, answer = call.listing("users", rows, most=2000, by="id")
     return http, {"page_number": int(call.query.get("page_number") or 1), **(answer or {})}
 

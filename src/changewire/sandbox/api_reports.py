@@ -93,7 +93,7 @@ def operation_logs(call: Call) -> Reply:
     rows = list(call.world.shelf("/report/operationlogs").values())
     for entry in call.world.past:
         noun, _, verb = entry["kind"].rpartition("_")
-        if noun in _LOGGED and verb in _VERBS:
+        if noun.partition("_")[0] in _LOGGED and verb in _VERBS:
             rest = _without(entry, "kind", "time", "source")
             detail = f"{_VERBS[verb]} {noun} " + ", ".join(f"{k}: {v}" for k, v in rest.items())
             rows.append({"action": _VERBS[verb], "category_type": noun, "operation_detail": detail.strip(),

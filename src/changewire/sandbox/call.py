@@ -97,6 +97,10 @@ class Call:
             raise no_webinar(text)
         return event
 
+    def word(self, name: str) -> str:
+        """Return a variable part of the path as plain text."""
+        return unquote(self.args[name])
+
     def event(self, kind: str) -> Event:
         """Return the meeting or webinar in the path, by number or UUID, or raise the fitting error."""
         if kind == "webinar":

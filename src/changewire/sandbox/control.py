@@ -33,7 +33,7 @@ class Control:
             "clock": self.clock, "switch": self.switch, "reset": self.reset, "faults": self.add_faults,
             "clear_faults": self.clear_faults, "stats": gateway.stats, "requests": self.requests,
             "set_scopes": self.set_scopes, "expire_tokens": self.expire_tokens,
-            "spend_daily": self.spend_daily,
+            "spend_daily": self.spend_daily, "revoke_grants": self.revoke_grants,
         }  # fmt: skip
 
     def call(self, action: str, /, **arguments: Any) -> Any:
@@ -140,6 +140,10 @@ class Control:
     def expire_tokens(self) -> JSON:
         """Make all access tokens expired ones."""
         return {"expired": self._gateway.office.expire_all()}
+
+    def revoke_grants(self) -> JSON:
+        """Let the user take back what apps were allowed: all their tokens end."""
+        return {"revoked": self._gateway.grants.revoke_all()}
 
     def spend_daily(self, label: str, used: int) -> JSON:
         """Pretend that ``used`` requests of a label's daily pool are spent today."""

@@ -47,7 +47,7 @@ def canonical(call: Call) -> str:
 def listing(call: Call, rows: list[JSON], kind: Collection | None = None) -> Reply:
     """Answer rows under the operation's list key, in pages of the operation's kind."""
     operation = call.operation
-    key = operation.items or operation.path.rpartition("/")[2]
+    key = (kind.items if kind else "") or operation.items or operation.path.rpartition("/")[2]
     name = "id" if kind is None else kind.key
     if operation.paging == "camel":
         return 200, {key: rows, "nextPageToken": "", "nextSyncToken": call.world.ids.nonce(16)}
@@ -99,6 +99,8 @@ def _whole_list(call: Call, place: str) -> Reply:
         return _remove_several(call, place)
     if call.method in ("PATCH", "PUT"):
         return call.done(call.world.set_document(place, call.body))
+    if call.operation.items in call.world.document(place):
+        return 200, call.world.document(place)
     rows = [row for row in call.world.shelf(place).values() if _asked_for(call, row)]
     if kind.when:
         rows = in_window(call, rows, kind.when)

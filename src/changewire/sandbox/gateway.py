@@ -8,16 +8,17 @@ import threading
 import time
 from collections import Counter, deque
 from email.utils import formatdate
-from urllib.parse import parse_qsl
 
 from changewire.sandbox.call import Call
+from changewire.sandbox.consent import Consent
 from changewire.sandbox.downloads import Downloads
 from changewire.sandbox.errors import JSON, ApiError, unknown_path, validation, wrong_method
 from changewire.sandbox.fault_answers import answer_early, spoil
 from changewire.sandbox.faults import Fault, FaultBoard
+from changewire.sandbox.grants import GrantOffice
 from changewire.sandbox.ids import IdMaker
 from changewire.sandbox.limits import RateLimiter
-from changewire.sandbox.oauth import SignInError, TokenOffice, need_scope
+from changewire.sandbox.oauth import TokenOffice, need_scope
 from changewire.sandbox.paging import Pager
 from changewire.sandbox.routes import Route, find_route, is_known
 from changewire.sandbox.views import Views
@@ -44,6 +45,8 @@ class Gateway:
         """Forget tokens, pages, faults, counters and the log."""
         world, ids = self._world, IdMaker(self._seed + 1000)
         self.office = TokenOffice(world.clock, world.switches, ids, self._scopes)
+        self.grants = GrantOffice(self.office, world.clock, world.switches, ids)
+        self.consent = Consent(self.office, self.grants, ids)
         self.limiter = RateLimiter(world.clock, world.switches)
         self.faults = FaultBoard()
         self.log: deque[JSON] = deque(maxlen=_LOGGED)
@@ -101,8 +104,8 @@ class Gateway:
         return response if fault is None else spoil(fault, request, response)
 
     def _serve(self, request: Request, found: Found, fault: Fault | None) -> Response:
-        if request.path == "/oauth/token" and request.method == "POST":
-            return self._sign_in(request)
+        if request.path.startswith("/oauth"):
+            return self.consent.handle(request, self.site)
         if request.path.startswith(("/rec/download/", "/rec/hop/")) and request.method == "GET":
             return self._downloads.get(request, self.site)
         if not request.path.startswith("/v2/"):
@@ -138,14 +141,6 @@ class Gateway:
             call.need_account()
             # Written out under the lock: an answer may be made of what another request changes.
             return json_response(*route.handler(call))
-
-    def _sign_in(self, request: Request) -> Response:
-        form = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
-        try:
-            answer = self.office.sign_in(request.authorization, request.query | form, self.site)
-        except SignInError as error:
-            return json_response(400, error.body)
-        return json_response(200, answer)
 
     def _enter(self, found: Found) -> None:
         if found is not None:

@@ -45,26 +45,35 @@ class TokenOffice:
 
     def sign_in(self, authorization: str, form: dict[str, str], site: str) -> JSON:
         """Answer a token request or raise SignInError."""
-        if _basic(authorization) != (CLIENT_ID, CLIENT_SECRET):
+        if read_basic(authorization) != (CLIENT_ID, CLIENT_SECRET):
             raise SignInError("invalid_client", "Invalid client_id or client_secret")
         if form.get("grant_type") != "account_credentials":
             raise SignInError("unsupported_grant_type", "unsupported grant type")
         if form.get("account_id") != ACCOUNT_ID:
             raise SignInError("invalid_request", "Bad Request")
-        lifetime = self._switches.token_lifetime_s
-        with self._lock:
-            if self._switches.new_token_kills_old:
+        if self._switches.new_token_kills_old:
+            with self._lock:
                 self._tokens.clear()
-            text = f"eyJzdiI6IjAwMDAwMiJ9.{self._ids.nonce(40)}.{self._ids.nonce(20)}"
-            token = Token(text, frozenset(self.scopes), self._clock.time() + lifetime)
-            self._tokens[text] = token
+        return self.issue(self.scopes, site)
+
+    def issue(self, scopes: list[str], site: str) -> JSON:
+        """Return the answer with a new token for ``scopes``."""
+        lifetime = self._switches.token_lifetime_s
+        text = f"eyJzdiI6IjAwMDAwMiJ9.{self._ids.nonce(40)}.{self._ids.nonce(20)}"
+        with self._lock:
+            self._tokens[text] = Token(text, frozenset(scopes), self._clock.time() + lifetime)
         return {
             "access_token": text,
             "token_type": "bearer",
             "expires_in": lifetime,
-            "scope": " ".join(self.scopes),
+            "scope": " ".join(scopes),
             "api_url": site,
         }
+
+    def end(self, text: str) -> None:
+        """Make a token an unknown one."""
+        with self._lock:
+            self._tokens.pop(text, None)
 
     def check(self, authorization: str) -> Token:
         """Return the live token of a Bearer header or raise ApiError (code 124)."""
@@ -95,7 +104,8 @@ def need_scope(token: Token, classic: tuple[str, ...], granular: tuple[str, ...]
         raise ApiError(400, 4711, f"Invalid access token, does not contain scopes:[{names}].")
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def read_basic(authorization: str) -> tuple[str, str]:
+    """Name and password of a Basic header; two empty texts where it is none."""
     scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "basic":
         return "", ""

@@ -9,6 +9,7 @@ from changewire.sandbox.world import World
 
 OWNER_EMAIL = "dana.host@example.com"
 OWNER_ID = "q7QmZkX3TYaW0c5n2LfUxg"
+GROUP_ID = "RSMaSp8sTEGK0_oamiA2_w"
 
 
 def populate(world: World) -> None:
@@ -17,7 +18,7 @@ def populate(world: World) -> None:
         world.create_user(
             OWNER_EMAIL, id=OWNER_ID, first_name="Dana", last_name="Host", display_name="Dana Host",
             dept="Sales", job_title="Account lead", company="Example GmbH", location="Berlin",
-            group_ids=["RSMaSp8sTEGK0_oamiA2_w"], login_types=[1, 100], phone_country="DE",
+            group_ids=[GROUP_ID], login_types=[1, 100], phone_country="DE",
             phone_number="+49 301234567", phone_numbers=[
                 {"code": "+49", "country": "DE", "label": "Mobile", "number": "301234567", "verified": False}
             ],
@@ -29,6 +30,7 @@ def populate(world: World) -> None:
         for back in range(1, 8):
             day = iso(world.now() - timedelta(days=back))[:10]
             world.bump_report(day, 0, 9 - back, 40 - back, 500 - 10 * back)
+        _administration(world)
 
 
 def _schedule(world: World) -> None:
@@ -44,6 +46,13 @@ def _schedule(world: World) -> None:
         OWNER_EMAIL, id=91122233344, topic="Product launch", duration=60,
         agenda="What is new and how to get it", start_time=iso(world.now() + timedelta(days=12)),
     )  # fmt: skip
+
+
+def _administration(world: World) -> None:
+    for role_id, name in (("0", "Owner"), ("1", "Admin"), ("2", "Member")):
+        world.create_role(name, id=role_id)
+    world.create_group("Sales", id=GROUP_ID)
+    world.add_device("Conference bar", device_id="sandbox-device-1", room_name="Elbe")
 
 
 def _past_call(world: World) -> None:

@@ -20,6 +20,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "download_ranges": ("strong", "weak", "none"),
     "download_redirect": ("none", "same_host", "other_host"),
     "one_person_meetings": ("shown", "hidden"),
+    "scope_parameter": ("ignore", "honour"),
 }
 _OPTIONAL = ("recording_delay_s", "transcript_delay_s")
 
@@ -46,7 +47,11 @@ class Switches:
     ``recording_delay_s``: end of session to completed files, ``transcript_delay_s``: from there
     to the completed transcript; None leaves both to control calls. ``recordings_to_inclusive``:
     whether the ``to`` day belongs to the window. ``report_future_days``: list the whole month.
-    ``delete_counts``: deletes count in the 100 changes a day of a host.
+    ``delete_counts``: deletes count in the 100 changes a day of a host. ``code_life_s``,
+    ``refresh_life_s``, ``device_life_s``: life of what a person's sign-in brings.
+    ``refresh_grace_s``: how long a refresh token still works after its use. ``device_interval_s``:
+    how far apart questions about a device code must be. ``scope_parameter``: whether a sign-in
+    may ask for some of the app's scopes.
     """
 
     plan: str = "business"
@@ -77,6 +82,12 @@ class Switches:
     recordings_to_inclusive: bool = True
     report_future_days: bool = False
     delete_counts: bool = False
+    code_life_s: int = 300
+    refresh_life_s: int = 90 * 86400
+    refresh_grace_s: int = 0
+    device_life_s: int = 900
+    device_interval_s: int = 5
+    scope_parameter: str = "ignore"
 
     def set(self, name: str, value: object) -> None:
         """Set one switch; an unknown name or unfit value raises ControlError."""

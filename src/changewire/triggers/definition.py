@@ -26,6 +26,10 @@ SHAPE = ("items", "key", "kind", "status", "created_at", "ready", "paging", "abs
 """Keys whose value, and those of `compare`, may as a whole be one template on ``parameters``, worked out once."""
 
 
+_POLLED: tuple[str, ...] = ("lookup", "window", "paging", "items", "empty_when", "created_at", "happened_at", "status")
+_POLLED += ("absences", "evidence", "compare", "detail")
+
+
 def shaped(data: dict[str, Any], shape: dict[str, Any], parameters: dict[str, Json]) -> dict[str, Any]:
     """``data`` with the templates in ``shape`` worked out for ``parameters``. Raises TemplateError."""
     found = EXPRESSIONS.render(shape, {"parameters": parameters})
@@ -87,6 +91,7 @@ class FailureMatch(Part):
 class RequestSpec(Part):
     """One GET request. In the path, ``{name}`` is a parameter and ``{lookup.uuid}`` a field of the lookup, encoded."""
 
+    operation: str | None = None  # of the connector's table: path, label, pages and scopes come from there
     path: str
     query: dict[str, Any] | str = Field(default_factory=dict)  # may be templates; empty values are left out
     headers: dict[str, Any] | str = Field(default_factory=dict)
@@ -143,10 +148,11 @@ class TriggerType(Part):
     title: str
     description: str
     connector: str = ""  # default: the part of `type` before the dot
+    source: Literal["internal"] | None = None  # raised inside, see `changewire.feeding`; None: `request` polls
     needs: Needs = Needs()
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     lookup: Lookup | None = None
-    request: RequestSpec
+    request: RequestSpec | None = None  # None only with `source`
     window: Window | None = None
     paging: Paging | None = None  # None: one request is the whole answer
     items: PathText = ""  # where the items are; empty: the whole answer is the one item
@@ -163,7 +169,7 @@ class TriggerType(Part):
     detail: Detail | None = None
     event_type: str | dict[str, str] = ""  # words with their conditions; default: the part of `type` behind the dot
     fields: dict[str, Json] = Field(default_factory=dict)  # of the item, in the payload; what stands for an empty one
-    payload: dict[str, Any] = Field(default_factory=dict)  # default: see `shorthand.long_form`
+    payload: dict[str, Any] | Expression = Field(default_factory=dict)  # default: see `shorthand.long_form`
     sample: Json  # one item as the API answers it
     sample_outer: dict[str, Any] = Field(default_factory=dict)
     sample_lookup: dict[str, Any] = Field(default_factory=dict)
@@ -177,7 +183,7 @@ class TriggerType(Part):
         if not isinstance(data, dict) or "shape" in data:
             return data
         data = with_defaults(data)
-        shape = {key: data[key] for key in SHAPE if _is_template(data.get(key))}
+        shape = {key: data[key] for key in SHAPE if _is_template(data.get(key)) and "source" not in data}
         inner = data.get("compare")
         if isinstance(inner, dict) and (templates := {k: v for k, v in inner.items() if _is_template(v)}):
             shape["compare"] = templates
@@ -189,6 +195,16 @@ class TriggerType(Part):
         if not kinds or len(set(kinds)) < len(kinds) or {"updated", "status"} <= set(kinds):
             raise ValueError("name created, deleted, and one of updated and status, each at most once")
         return kinds
+
+    @model_validator(mode="after")
+    def _one_source(self) -> TriggerType:
+        if (self.request is None) is (self.source is None):
+            raise ValueError("write either `request`, what to ask, or `source: internal`: events are raised inside")
+        fields = type(self).model_fields
+        wrong = [name for name in _POLLED if getattr(self, name) != fields[name].get_default(call_default_factory=True)]
+        if self.source is not None and wrong:
+            raise ValueError(f"`{wrong[0]}` belongs to a `request`; with `source: internal` there is none")
+        return self
 
     @model_validator(mode="after")
     def _status_has_a_field(self) -> TriggerType:
