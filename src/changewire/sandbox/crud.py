@@ -82,6 +82,8 @@ def _resolve(call: Call, name: str, place: str, owner: bool) -> str:
         if text not in ("me", ZOOM_ACCOUNT_ID):
             raise ApiError(404, 2001, f"Account does not exist: {text}.")
         return "me"
+    if name == "webinarId" and call.operation.domain == "Meetings":
+        call.need_webinars()
     if name in ("meetingId", "webinarId") and call.operation.domain == "Meetings":
         return str(call.event(name.removesuffix("Id")).number)
     if owner and call.world.find(place, text) is None:
