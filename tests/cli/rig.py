@@ -20,7 +20,7 @@ from changewire.log import silent
 
 PROGRAM = [sys.executable, "-m", "changewire"]
 COMMANDS = (
-    "init", "demo", "run", "connect", "validate", "test", "catalog", "status", "events", "runs", "resume", "cancel",
+    "init", "demo", "run", "connect", "check", "plan", "validate", "test", "catalog", "status", "events", "runs", "resume", "cancel",
     "replay", "reset", "prune", "call", "sandbox",
 )  # fmt: skip
 
