@@ -139,6 +139,37 @@ def test_mending(reader: Reader) -> None:
     _fits("prune", pruned)
 
 
+def test_pausing(reader: Reader) -> None:
+    (paused,) = reader.read("pause New --reason 'for now'")
+    assert paused.pop("v") == 1
+    _fits("pauses", {**paused, "runs": 0})
+    (status,) = reader.read("status")
+    for pause in status["pauses"]:
+        _fits("pauses", pause)
+    assert [pause["reason"] for pause in status["pauses"]] == ["for now"]
+    (resumed,) = reader.read("resume New")
+    _fits("resumed", resumed)
+
+
+def test_check_and_plan(reader: Reader) -> None:
+    (found,) = reader.read("check")
+    _fits("check", found)
+    for finding in found["findings"]:
+        _fits("findings", finding)
+    planned = reader.read("plan")
+    assert len(planned) > 2
+    for line in planned:
+        _fits("planned" if "trigger" in line else "load", line)
+
+
+def test_connect(reader: Reader, tmp_path: Path) -> None:
+    """What a program is told by `connect` itself is held where it is played, in tests/cli/test_connecting.py."""
+    with Session(tmp_path / "home") as session:
+        make_home(tmp_path / "home", "me: {connector: zoom, auth: {type: oauth, client_id: app}}", {})
+        (found,) = Reader(session, []).read("connect --forget me")
+    _fits("forget", found)
+
+
 def test_sandbox(reader: Reader, tmp_path: Path) -> None:
     with Session(tmp_path) as session:
         running = session.start("changewire sandbox --port 0 --json", ['…"url"…'])

@@ -9,13 +9,15 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import rows
+from changewire.state import pauses, rows
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
     EventRecord,
     Handover,
     ItemRecord,
+    PauseCause,
+    PauseKind,
     PollCommit,
     RunRecord,
     TriggerRecord,
@@ -75,6 +77,11 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     changes = _item_rows(commit)
     events = [rows.event_row(event) for event in commit.events]
     runs = [rows.run_row(run) for run in commit.runs]
+    mended = (
+        None
+        if commit.mends is None
+        else pauses.lift(PauseKind.CONNECTION, commit.mends, commit.now, PauseCause.CREDENTIAL)
+    )
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("commit_poll.trigger", sql("commit_trigger"), row).rowcount != 1:
@@ -83,6 +90,8 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, runs, "commit_poll")
+        if mended is not None:
+            mended(transaction)
         if commit.handover is not None and runs:
             commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, runs)
         return True
@@ -173,6 +182,7 @@ def sync(records: Sequence[TriggerRecord], now: datetime) -> Callable[[Transacti
                 transaction.execute("sync.change", sql("change_trigger"), _change(known, record, now))
         given = {"now": to_text(now), "ids": dumps_text([record.id for record in records])}
         transaction.execute("sync.leave", sql("leave_triggers"), given)
+        pauses.apply(transaction, now)
 
     return unit
 
