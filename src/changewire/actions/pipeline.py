@@ -76,7 +76,8 @@ class Runner:
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, ()).leave(RunState.PAUSED, reason)
-            state = Walk(self, run, event, attempts, workflow, claim).go(stopping)
+            events = self.store.run_events(run_id) if run.batch_max is not None else ()
+            state = Walk(self, run, event, attempts, workflow, claim, events).go(stopping)
         except FencedError:
             self.log("run_fenced", f"run {run_id} was taken over in the meantime", run=run_id)
             return None
