@@ -203,6 +203,7 @@ def test_the_address_is_shown_where_no_browser_opens(home: Path, connect: Connec
     code, out, said = connecting.end()
     assert code == 0
     (told,) = lines(out)
+    assert sorted(told) == ["connection", "expires_at", "key", "scopes", "v"]
     assert told["connection"] == "me"
     assert told["key"] == "file"
     assert "meeting:read:list_meetings:admin" in told["scopes"]
@@ -397,9 +398,8 @@ def _awaited(log: Path, action: str) -> dict[str, Any]:
     clock = SystemClock()
     end = clock.monotonic() + WITHIN_S
     while clock.monotonic() < end:
-        told = [
-            json.loads(line) for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")
-        ]
+        whole = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+        told: list[dict[str, Any]] = [json.loads(line) for line in whole]
         if found := [line for line in told if line["action"] == action]:
             return found[0]
         clock.wait(0.1)
