@@ -111,6 +111,13 @@ class Client:
         self.budget.accepted(request.label)
         return answer
 
+    def attempt(self, request: Request, *, deadline: float | None = None) -> tuple[Answer, ApiError | None]:
+        """The answer to ``request`` whatever it says, and what `send` would raise for it. Raises ApiError for none."""
+        _, reply = self._exchange(request, deadline, None)
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        failure = judge(self.connector, request, reply.status, reply.body)
+        return answer, None if failure is None else self._error(request, failure, reply.headers, reply.body)
+
     def send_shared(
         self, request: Request, *, fresh_s: float, deadline: float | None = None, max_bytes: int | None = None
     ) -> Answer:
