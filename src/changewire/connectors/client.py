@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -49,6 +50,12 @@ class _Base:
     headers: Mapping[str, str]
 
 
+Acknowledge = Callable[[Answer], None]
+Watcher = Callable[[Request], AbstractContextManager[Acknowledge]]
+"""Told of a request before it is sent, of its good answer, and of its end, whatever that is."""
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
 class Client:
     """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
 
@@ -75,7 +82,14 @@ class Client:
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
+        self._watcher: Watcher | None = None
         self._base_now: _Base | None = None
+
+    def watched(self, watcher: Watcher) -> Client:
+        """The same client, which tells ``watcher`` of each request that may write something."""
+        other = copy.copy(self)
+        other._watcher = watcher
+        return other
 
     def send(self, request: Request, *, deadline: float | None = None, max_bytes: int | None = None) -> Answer:
         """The good answer to ``request``.
@@ -84,6 +98,14 @@ class Client:
         Waits up to five seconds for the budget. Raises DelayedError when that is used up for longer, ApiError for
         every other failure.
         """
+        if self._watcher is None or request.method in _READING:
+            return self._send(request, deadline, max_bytes)
+        with self._watcher(request) as acknowledged:
+            answer = self._send(request, deadline, max_bytes)
+            acknowledged(answer)
+        return answer
+
+    def _send(self, request: Request, deadline: float | None, max_bytes: int | None) -> Answer:
         credentials, reply = self._exchange(request, deadline, max_bytes)
         failure = judge(self.connector, request, reply.status, reply.body)
         if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
