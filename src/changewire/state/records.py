@@ -169,6 +169,7 @@ class RunRecord:
     lane_max: int | None = None  # with PARALLEL: how many at once; None: any number
     order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
     held_by: str | None = None  # of a paused run: the pause that it goes on after; None: it waits for a person
+    claims: int = 0  # how often it was claimed
 
 
 @dataclass(slots=True)
