@@ -79,7 +79,8 @@ class Runner:
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
-            state = Walk(self, run, event, progress, workflow, claim).go(stopping)
+            events = self.store.run_events(run_id) if run.batch_max is not None else ()
+            state = Walk(self, run, event, progress, workflow, claim, events).go(stopping)
             if state is RunState.WAITING:
                 self._asleep.keep(run, progress)
         except FencedError:

@@ -37,7 +37,7 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
-    "lane, lane_max, order_value, held_by, claims"
+    "lane, lane_max, order_value, held_by, batch_max, claims"
 )
 ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
 
@@ -121,15 +121,18 @@ def run_of(row: Row) -> RunRecord:
     return record
 
 
-def run_row(record: RunRecord) -> tuple[Any, ...]:
-    """A run for ``put_run``: a pending one without a due time is due at once."""
+def run_row(record: RunRecord, gathering: int | None = None) -> tuple[Any, ...]:
+    """A run for ``put_run``: a pending one without a due time is due at once. ``gathering``: its events so far, where
+    others may join it; None: none may.
+    """
     due = record.due_at
     if due is None and record.state is RunState.PENDING:
         due = record.created_at
     head = (record.id, record.workflow, record.version, record.event_id, to_text(record.created_at))
     times = (text(record.started_at), text(record.finished_at), text(due))
     lane = (None if record.lane is None else str(record.lane), record.lane_max, record.order_value)
-    return (*head, str(record.state), shown(record.reason), *times, record.replay, *lane)
+    batch = (record.batch_max, gathering)
+    return (*head, str(record.state), shown(record.reason), *times, record.replay, *lane, *batch)
 
 
 def pause_of(row: Row) -> PauseRecord:

@@ -53,6 +53,7 @@ def run_view(history: RunHistory) -> dict[str, Json]:
         "id": run.id,
         "workflow": run.workflow,
         "event": run.event_id,
+        "events": history.event_ids or [run.event_id],
         "replay": run.replay,
         "state": str(run.state),
         "reason": run.reason,
