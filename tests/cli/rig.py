@@ -20,8 +20,8 @@ from changewire.log import silent
 
 PROGRAM = [sys.executable, "-m", "changewire"]
 COMMANDS = (
-    "init", "demo", "run", "connect", "validate", "test", "catalog", "status", "events", "runs", "pause", "resume",
-    "cancel", "replay", "reset", "prune", "call", "sandbox",
+    "init", "demo", "run", "connect", "check", "plan", "validate", "test", "catalog", "status", "events", "runs",
+    "pause", "resume", "cancel", "replay", "reset", "prune", "call", "sandbox",
 )  # fmt: skip
 
 
