@@ -82,6 +82,7 @@ class Daemon:
         self._lock.acquire()
         try:
             self.store.open()
+            self._clients.restore((self.store.daemon_info() or {}).get("spent") or {})
             self._started_at = self._clock.now()
             self._sync()
             self._mender.begin(self.home.connections)
@@ -140,6 +141,8 @@ class Daemon:
         finished = self._dispatcher.stop(STOP_WITHIN_S)
         if self._watcher is not None:
             self._watcher.join(1.0)
+        if self._started_at is not None:
+            self._guarded(self._beat)()  # what was taken of daily limits since the last one
         self._clients.close()
         self.store.close()
         self._lock.release()
@@ -280,7 +283,12 @@ class Daemon:
         return chore
 
     def _beat(self) -> None:
-        info = {"pid": os.getpid(), "started_at": to_text(self._started_at or self._clock.now()), "polls": self.polls}
+        info = {
+            "pid": os.getpid(),
+            "started_at": to_text(self._started_at or self._clock.now()),
+            "polls": self.polls,
+            "spent": self._clients.spent(),
+        }
         self.store.heartbeat(info, self._clock.now())
 
     def mend(self) -> None:
