@@ -17,6 +17,7 @@ from changewire.connectors.budgets import Budgets
 from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
 from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
+from changewire.connectors.dressed import dressed_error
 from changewire.connectors.failures import Failure, judge, retry_at
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.messages import Answer, Request, encode_query
@@ -101,9 +102,14 @@ class Client:
             failure = judge(self.connector, request, reply.status, reply.body)
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        if self.connection.error_when and (request.path.startswith("/") or self._shown_to(request.path)):
+            failure = dressed_error(self.connection.error_when, answer)
+            if failure is not None:
+                raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
         self._standing.accepted(request.path)
         self.budget.accepted(request.label)
-        return Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        return answer
 
     def attempt(self, request: Request, *, deadline: float | None = None) -> tuple[Answer, ApiError | None]:
         """The answer to ``request`` whatever it says, and what `send` would raise for it. Raises ApiError for none."""
