@@ -53,6 +53,7 @@ def test_state_stats_requests_and_history_can_be_read(api: Api) -> None:
         for name in ("state", "stats", "requests", "history", "faults")
     }
     assert read["state"]["owner_id"] == "q7QmZkX3TYaW0c5n2LfUxg"
+    assert read["state"]["records"]["/groups"] == 1
     assert read["stats"]["by_status"]["200"] == 2
     assert read["requests"][-1]["path"] == "/v2/users/me"
     assert read["requests"][-1]["status"] == 200
@@ -126,6 +127,21 @@ def test_many_clients_at_once_are_served(api: Api) -> None:
         assert set().union(*pool.map(work, range(12))) == {200}
     assert api.get("/users/me/meetings")["total_records"] == 3 + 12 * 8
     assert api.control("stats")["most_in_flight"] >= 1
+
+
+def test_records_are_listed_while_others_make_and_remove_them(api: Api) -> None:
+    def work(number: int) -> set[int]:
+        mine, statuses = Api(api.sandbox), set()
+        for turn in range(8):
+            made = mine.call("POST", "/groups", json={"name": f"{number}.{turn}"})
+            statuses |= {made.status_code, mine.call("GET", "/groups").status_code}
+            statuses.add(mine.call("DELETE", f"/groups/{made.json()['id']}").status_code)
+        mine.session.close()
+        return statuses
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set().union(*pool.map(work, range(8))) == {200, 201, 204}
+    assert [row["name"] for row in api.get("/groups")["groups"]] == ["Sales"]
 
 
 def test_closing_hangs_up(sandbox: Sandbox) -> None:

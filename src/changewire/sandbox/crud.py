@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from changewire.sandbox.call import Call, Reply
 from changewire.sandbox.clock import iso, parse_iso
-from changewire.sandbox.errors import JSON, ApiError, ControlError
+from changewire.sandbox.errors import JSON, ApiError, ControlError, validation
 from changewire.sandbox.records import Collection
 from changewire.sandbox.table import operations
 from changewire.sandbox.templates import ZOOM_ACCOUNT_ID
@@ -20,6 +20,8 @@ def answer(call: Call) -> Reply:
     """Answer an operation from what is kept at its path."""
     if call.operation.paid:
         call.need_paid()
+    if unfit := call.operation.unfit(call.query):
+        raise validation(*unfit)
     place = canonical(call)
     parent, _, record_id = place.rpartition("/")
     template = call.operation.path
@@ -38,7 +40,7 @@ def canonical(call: Call) -> str:
         if not part.startswith("{"):
             place, template = f"{place}/{part}", f"{template}/{part}"
             continue
-        owner = number < len(parts) - 1
+        owner = number < len(parts) - 1 or call.operation.path in _lists()
         value = _resolve(call, part.strip("{}"), place, owner and template in _lists())
         place, template = f"{place}/{value}", f"{template}/{part}"
     return place
@@ -79,9 +81,8 @@ def _resolve(call: Call, name: str, place: str, owner: bool) -> str:
     if name == "userId" and (call.operation.domain in _STRICT or call.world.find_user(text)):
         return str(call.user()["id"])
     if name == "accountId":
-        if text not in ("me", ZOOM_ACCOUNT_ID):
-            raise ApiError(404, 2001, f"Account does not exist: {text}.")
-        return "me"
+        call.need_account(text)
+        return "me" if text == ZOOM_ACCOUNT_ID else text
     if name == "webinarId" and call.operation.domain == "Meetings":
         call.need_webinars()
     if name in ("meetingId", "webinarId") and call.operation.domain == "Meetings":
@@ -111,8 +112,10 @@ def _whole_list(call: Call, place: str) -> Reply:
 
 
 def _add(call: Call, place: str, kind: Collection) -> Reply:
+    several = _several(call.body)
+    if lacking := [name for name in kind.must if several is None and not call.body.get(name)]:
+        raise validation(*lacking)
     try:
-        several = _several(call.body)
         made = [call.world.put(place, fields) for fields in (several or [call.body])]
     except ControlError as error:
         status, code, text = kind.taken
@@ -156,8 +159,10 @@ def _one_record(call: Call, place: str, record_id: str) -> Reply:
 
 def _document(call: Call, place: str) -> Reply:
     if call.method == "GET":
-        rows = call.world.document(place)
-        return 200, {**{name: unquote(text) for name, text in call.args.items()}, **rows}
+        kept, option = call.world.document(place), call.query.get("option", "")
+        if option:
+            return 200, {option: kept.get(option, {})}
+        return 200, kept or {name: unquote(text) for name, text in call.args.items()}
     if call.method == "DELETE":
         call.world.documents.pop(place, None)
         return call.done()
