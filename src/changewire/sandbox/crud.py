@@ -13,6 +13,8 @@ from changewire.sandbox.table import operations
 from changewire.sandbox.templates import ZOOM_ACCOUNT_ID
 
 _OF_PAGES = ("page_size", "page_number", "next_page_token", "from", "to")
+_SEARCHES = ("search_text", "search_key", "keyword", "query_name")
+_ANY = ("", "all", "-1")
 _STRICT = ("Meetings", "Users", "Accounts", "Team Chat", "Phone")
 
 
@@ -56,7 +58,7 @@ def listing(call: Call, rows: list[JSON], kind: Collection | None = None) -> Rep
     if operation.paging == "start_index":
         return 200, {"totalResults": len(rows), "startIndex": 1, "itemsPerPage": len(rows), key: rows}
     if operation.paging not in ("token", "page", "token_or_page"):
-        return 200, {key: rows}
+        return 200, {"total_records": len(rows), key: rows}
     return call.listing(key, rows, most=operation.most, by=name, usual=operation.size)
 
 
@@ -172,10 +174,12 @@ def _document(call: Call, place: str) -> Reply:
 
 
 def _asked_for(call: Call, row: JSON) -> bool:
-    """Whether a row has the plain values that the query names."""
+    """Whether a row has the plain values that the query names, and what it searches for."""
     for name, wanted in call.query.items():
+        if name in _SEARCHES and wanted.lower() not in str(list(row.values())).lower():
+            return False
         value = row.get(name)
-        plain = isinstance(value, str | int) and name not in _OF_PAGES and wanted not in ("", "all")
+        plain = isinstance(value, str | int) and name not in _OF_PAGES and wanted not in _ANY
         if plain and str(value).lower() != wanted.lower():
             return False
     return True
