@@ -16,7 +16,8 @@ def ari(api: Api) -> str:
 
 
 def test_groups_are_made_renamed_and_deleted(api: Api) -> None:
-    made = api.call("POST", "/groups", json={"name": "Support"})
+    made = api.call("POST", "/groups", json={"name": "Support", "id": "mine"})
+    assert made.json()["id"] != "mine"
     assert (made.status_code, made.json()["total_members"]) == (201, 0)
     path = f"/groups/{made.json()['id']}"
     assert api.call("PATCH", path, json={"name": "Service"}).status_code == 204
@@ -68,6 +69,7 @@ def test_roles_are_made_and_given(api: Api) -> None:
     ("method", "path", "body", "status", "code"),
     [
         ("POST", "/groups", {"name": "Sales"}, 409, 4132),
+        ("PATCH", "/roles/1", {"name": "Member"}, 400, 1224),
         ("POST", "/groups", {}, 400, 300),
         ("POST", "/roles", {"description": "x"}, 400, 300),
         ("GET", "/rooms?status=Haunted", None, 400, 300),
