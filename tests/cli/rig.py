@@ -21,7 +21,7 @@ from changewire.log import silent
 PROGRAM = [sys.executable, "-m", "changewire"]
 COMMANDS = (
     "init", "demo", "run", "connect", "validate", "test", "catalog", "status", "events", "runs", "resume", "cancel",
-    "replay", "reset", "prune", "call", "sandbox",
+    "replay", "reset", "prune", "call", "sandbox", "completion",
 )  # fmt: skip
 
 
