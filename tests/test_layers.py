@@ -22,7 +22,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"naming"},
     {"home"},
     {"feeding"},
-    {"dispatcher"},
+    {"dispatcher", "mending"},
     {"engine"},
     {"daemon"},
     {"cli", "demo"},

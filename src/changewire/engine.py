@@ -14,16 +14,26 @@ from typing import TypeVar
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
 from changewire.dispatcher import ShortWay
-from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
+from changewire.errors import (
+    ApiError,
+    ChangewireError,
+    CredentialError,
+    DelayedError,
+    FailureClass,
+    PollError,
+    StateError,
+)
 from changewire.feeding import run_for, samples_of
 from changewire.home import Home, Trigger
 from changewire.log import Log
 from changewire.paths import MISSING, get, parse_path
 from changewire.secret import mask
+from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import (
     Claimed,
     EventRecord,
+    Paused,
     PollCommit,
     TriggerRecord,
     TriggerState,
@@ -101,6 +111,8 @@ class Engine:
             return Outcome.DELAYED
         except StateError:
             raise
+        except CredentialError as error:
+            return self._refused(claimed, now, error)
         except Exception as error:
             return self._failed(trigger, record, claimed, now, error)
         return self._commit(trigger, record, claimed, now, found)
@@ -252,6 +264,7 @@ class Engine:
             runs=[run_for(event, trigger, done) for event in found.events],
             lag_ms=lag,
             lag_p99_ms=lag_p99,
+            mends=trigger.connection if _on_trial(record) else None,
         )
         commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
         kept = False
@@ -272,7 +285,17 @@ class Engine:
             return Outcome.UNCHANGED
         return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
 
+    def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
+        """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
+        record = pauses.refusal(error, now)
+        paused = self._store.pause(record, now, by=(claimed.trigger_id, claimed.claim))
+        if paused is Paused.NEW:
+            self._log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
+        return Outcome.FENCED if paused is Paused.FENCED else Outcome.FAILED
+
     def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
+        if _on_trial(record):
+            self._tell_mended(_polled(trigger.connection))
         if record.failures >= self.home.settings.alert_after:
             self._log(
                 "trigger_recovered",
@@ -310,6 +333,7 @@ class Engine:
             next_due = max(next_due, error.retry_at)
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         waiting = failure.permanent
+        answered = _on_trial(record) and failure.answered
         kept = self._store.commit_poll(
             PollCommit(
                 trigger_id=trigger.id,
@@ -324,13 +348,22 @@ class Engine:
                 failures=failures,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
+                mends=trigger.connection if answered else None,
             )
         )
+        if answered and kept:
+            self._tell_mended(_polled(trigger.connection))
+        elif _on_trial(record):
+            self._store.put_off_pause(_polled(trigger.connection), None, done)
         if failures in (1, self.home.settings.alert_after):
             word = "poll_failed" if failures == 1 else "trigger_failing"
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
         return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _tell_mended(self, connection: str) -> None:
+        words = f"connection {connection!r} is accepted again: what waited for it goes on"
+        self._log("connection_mended", words, connection=connection)
 
     def _lag(self, trigger_id: str, now: datetime, due_at: datetime) -> tuple[float, float]:
         lag = max(0.0, (now - due_at).total_seconds() * 1000)
@@ -345,6 +378,11 @@ def _polled(value: T | None) -> T:
     """What a trigger that is polled always has."""
     assert value is not None
     return value
+
+
+def _on_trial(record: TriggerRecord) -> bool:
+    """Whether a trigger is polled although its credentials were refused the last time: to see if they are mended."""
+    return record.state is TriggerState.SUSPENDED and record.error_class == FailureClass.CREDENTIAL
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:

@@ -63,6 +63,8 @@ def test_state_stats_requests_and_history_can_be_read(api: Api) -> None:
 def test_the_control_api_explains_itself(sandbox: Sandbox) -> None:
     about = requests.get(f"{sandbox.url}/sandbox", timeout=5).json()
     assert about["actions"]["start_meeting"].startswith("(meeting_id: 'int | str')")
+    assert about["about"]["start_meeting"] == "Start a session; the meeting's status turns to ``started``."
+    assert "" not in about["about"].values()
     assert about["switches"]["plan"] == "business"
     assert about["faults"]["delay"] == {"delay_s": 1.0}
 

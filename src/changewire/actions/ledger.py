@@ -100,8 +100,13 @@ class Ledger:
         if held and not self._store.commit_step(self._claim, held[-1], before=held[:-1]):
             raise FencedError
 
-    def leave(self, state: RunState, reason: str | None = None, due_at: datetime | None = None) -> RunState:
-        """Store all that is held and where the run stands, which ends the claim. Raises FencedError."""
+    def leave(
+        self, state: RunState, reason: str | None = None, due_at: datetime | None = None, held_by: str | None = None
+    ) -> RunState:
+        """Store all that is held and where the run stands, which ends the claim. Raises FencedError.
+
+        ``held_by``: the pause that it goes on after by itself.
+        """
         if state.finished:
             self._cut_off()
         held = self._take()
@@ -109,11 +114,18 @@ class Ledger:
         end = self.clock.now() if state.finished else None
         if held:
             kept = self._store.commit_step(
-                self._claim, held[-1], state=state, reason=reason, due_at=due_at, finished_at=end, before=held[:-1]
+                self._claim,
+                held[-1],
+                state=state,
+                reason=reason,
+                due_at=due_at,
+                finished_at=end,
+                before=held[:-1],
+                held_by=held_by,
             )
         else:
             kept = self._store.finish_run(
-                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end
+                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end, held_by=held_by
             )
         if not kept:
             raise FencedError

@@ -16,7 +16,8 @@ from changewire.actions.walk import Walk
 from changewire.clock import Clock
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
-from changewire.state.records import EventRecord, RunState
+from changewire.state import pauses
+from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunState
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from changewire.config.steps import ActionStep
     from changewire.config.workflows import Workflow, WorkflowFile
     from changewire.connectors.client import Clients
+    from changewire.errors import CredentialError
     from changewire.state.protocol import Store
 
 
@@ -74,7 +76,8 @@ class Runner:
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, ()).leave(RunState.PAUSED, reason)
-            state = Walk(self, run, event, attempts, workflow, claim).go(stopping)
+            events = self.store.run_events(run_id) if run.batch_max is not None else ()
+            state = Walk(self, run, event, attempts, workflow, claim, events).go(stopping)
         except FencedError:
             self.log("run_fenced", f"run {run_id} was taken over in the meantime", run=run_id)
             return None
@@ -150,6 +153,24 @@ class Runner:
             look_first=look_first,
         )
         return action, values, context
+
+    def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
+        """What is paused of that name; None: it is not."""
+        return next((one for one in self.store.pauses() if (one.kind, one.name) == (kind, name)), None)
+
+    def refused(self, error: CredentialError, run_id: str) -> PauseRecord:
+        """Pause a connection that a step of the run found refused."""
+        now = self.clock.now()
+        record = pauses.refusal(error, now, trial=run_id)
+        if self.store.pause(record, now) is Paused.NEW:
+            self.log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
+        return record
+
+    def mended(self, connection: str) -> None:
+        """A paused connection answered the run that was let through as a trial: what waited for it goes on."""
+        self.store.lift(PauseKind.CONNECTION, connection, self.clock.now(), cause=PauseCause.CREDENTIAL)
+        words = f"connection {connection!r} is accepted again: what waited for it goes on"
+        self.log("connection_mended", words, connection=connection)
 
     def timeout(self, step: ActionStep) -> timedelta:
         """How long one attempt of a step may take: what it says, else what its action says."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions import control, loops
 from changewire.actions.acting import act
-from changewire.actions.endings import Failed, Interrupted, Stopped, Waits
+from changewire.actions.endings import Failed, Held, Interrupted, Stopped, Waits
 from changewire.actions.frame import Frame
 from changewire.actions.ledger import Ledger
 from changewire.actions.progress import is_over
@@ -22,7 +22,15 @@ from changewire.clock import from_text, to_text
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
 from changewire.durations import format_duration
 from changewire.errors import ChangewireError, StateError
-from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunRecord, RunState
+from changewire.state.records import (
+    AttemptRecord,
+    AttemptState,
+    EventRecord,
+    PauseKind,
+    PauseRecord,
+    RunRecord,
+    RunState,
+)
 from changewire.templates import condition
 from changewire.values import Json
 
@@ -58,13 +66,14 @@ class Walk:
         attempts: list[AttemptRecord],
         workflow: Workflow,
         claim: int,
+        events: Sequence[EventRecord] = (),
     ) -> None:
         self.runner, self.clock = runner, runner.clock
         self._workflow = workflow
         self._stopping: Callable[[], bool] = lambda: False
         self._ledger = Ledger(runner.store, runner.clock, run.id, claim, attempts)
         usual = runner.usual_connection(workflow, event)
-        self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,))
+        self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,), events=tuple(events))
         self._late = threading.Lock()
         self._deadline = self._find_deadline()
 
@@ -73,6 +82,9 @@ class Walk:
     def go(self, stopping: Callable[[], bool]) -> RunState:
         """Carry the run on; the state it was left in. Raises FencedError where the claim no longer stood."""
         self._stopping = stopping
+        pause = self.runner.pause_of(PauseKind.WORKFLOW, self._top.run.workflow)
+        if pause is not None:
+            return self._hold(pause, f"the workflow is paused: {pause.reason}")
         try:
             return self._go()
         except StateError:
@@ -92,15 +104,25 @@ class Walk:
             return self._ledger.leave(RunState.WAITING, end.reason, until)
         except Interrupted:
             return self._ledger.leave(RunState.PENDING, None, self.clock.now())
+        except Held as end:
+            return self._hold(end.pause, end.reason)
         except Failed as end:
             return self._handle(end.attempt, end.reason, RunState.PAUSED)
         except Stopped as end:
             return self._stop(end)
         return self._ledger.leave(RunState.SUCCEEDED)
 
+    def _hold(self, pause: PauseRecord, reason: str) -> RunState:
+        """Leave the run until a pause ends. The time until then is none of the run's own."""
+        if self._deadline is not None:
+            row = self._ledger.row(TIMEOUT, TIMEOUT)
+            row.output = {"left_s": max(0.0, (self._deadline - self.clock.now()).total_seconds())}
+            self._ledger.close(row)
+        return self._ledger.leave(RunState.PAUSED, reason, held_by=pause.held_by)
+
     def _filter(self) -> RunState | None:
         when = self._workflow.when
-        if when is None or self._ledger.progress.begun:
+        if when is None or self._ledger.progress.begun or self._top.events:  # a batch has only those that it let in
             return None
         scope = build_scope(self._top.run, self._top.event, connection=self._top.connection)
         try:
@@ -148,6 +170,8 @@ class Walk:
             return None
         if latest is None:
             return (self._top.run.started_at or self._top.run.created_at) + timeout
+        if latest.state is not AttemptState.FAILED and "left_s" in latest.output:
+            return self._grant(timedelta(seconds=latest.output["left_s"]))
         if latest.state is not AttemptState.FAILED:
             return from_text(latest.output["until"])
         if self.stands(latest):

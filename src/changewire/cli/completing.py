@@ -30,14 +30,12 @@ _BASH_OPEN = '            COMPREPLY+=("$value"); [[ $value == *= ]] && compopt -
     ],
 )
 @click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
-@click.pass_obj
-def completion(options: Options, shell: str) -> int:
+@click.pass_context
+def completion(context: click.Context, shell: str) -> int:
     """Print the script that lets SHELL complete commands, options, actions, parameters and their values."""
-    from changewire.cli import root
-
     known = get_completion_class(shell)
     assert known is not None
-    script = known(root, {}, "changewire", _VARIABLE).source()
+    script = known(context.find_root().command, {}, "changewire", _VARIABLE).source()
     click.echo(script.replace(_BASH, _BASH_OPEN))
     return 0
 

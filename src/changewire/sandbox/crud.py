@@ -47,7 +47,7 @@ def canonical(call: Call) -> str:
 def listing(call: Call, rows: list[JSON], kind: Collection | None = None) -> Reply:
     """Answer rows under the operation's list key, in pages of the operation's kind."""
     operation = call.operation
-    key = operation.items or operation.path.rpartition("/")[2]
+    key = (kind.items if kind else "") or operation.items or operation.path.rpartition("/")[2]
     name = "id" if kind is None else kind.key
     if operation.paging == "camel":
         return 200, {key: rows, "nextPageToken": "", "nextSyncToken": call.world.ids.nonce(16)}
@@ -82,6 +82,8 @@ def _resolve(call: Call, name: str, place: str, owner: bool) -> str:
         if text not in ("me", ZOOM_ACCOUNT_ID):
             raise ApiError(404, 2001, f"Account does not exist: {text}.")
         return "me"
+    if name == "webinarId" and call.operation.domain == "Meetings":
+        call.need_webinars()
     if name in ("meetingId", "webinarId") and call.operation.domain == "Meetings":
         return str(call.event(name.removesuffix("Id")).number)
     if owner and call.world.find(place, text) is None:

@@ -17,18 +17,18 @@ UPDATE runs SET claim = 0, lease_until = NULL WHERE claim <> 0 AND lease_until <
 
 -- name: due_triggers
 SELECT id, next_due FROM triggers
-WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
+WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due <= :now
 ORDER BY next_due, seq LIMIT :limit
 
 -- name: next_trigger_due
 SELECT min(next_due) FROM triggers
-WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due > :now
+WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due > :now
 
 -- name: claim_triggers
 UPDATE triggers SET claim = :claim, lease_until = :lease_until
 WHERE seq IN (
     SELECT seq FROM triggers
-    WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
+    WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due <= :now
     ORDER BY next_due, seq LIMIT :limit
 )
 RETURNING next_due, seq, claim
@@ -110,17 +110,64 @@ ON CONFLICT (id) DO NOTHING
 -- name: put_run
 INSERT INTO runs
     (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, replay,
-    lane, lane_max, order_value)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    lane, lane_max, order_value, batch_max, gathering)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (event_id, workflow, replay) DO NOTHING
+
+-- name: gathering_runs
+SELECT 1 FROM runs WHERE workflow = :workflow AND gathering IS NOT NULL LIMIT 1
+
+-- name: close_batches
+UPDATE runs SET gathering = NULL, due_at = min(due_at, :now), reason = NULL
+WHERE workflow = :workflow AND gathering IS NOT NULL AND state = 'pending'
+
+-- name: open_batch
+SELECT id, gathering FROM runs
+WHERE workflow = :workflow AND gathering IS NOT NULL AND state = 'pending' AND order_value IS :order_value
+ORDER BY seq DESC LIMIT 1
+
+-- name: join_batch
+UPDATE runs SET
+    event_id = :event_id, version = :version, batch_max = :batch_max, gathering = :gathering,
+    due_at = iif(:full, min(due_at, :now), due_at), reason = iif(:full, NULL, reason)
+WHERE id = :run_id
+
+-- name: put_batch
+INSERT INTO batches (run_id, place, event_id) VALUES (?, ?, ?)
 
 -- name: count_replay
 UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
 
 -- name: resume_runs
-UPDATE runs SET state = 'pending', reason = NULL, due_at = :now
+UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
 RETURNING id
+
+-- name: resume_held_runs
+UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
+WHERE state = 'paused' AND held_by = :held_by AND (:run_id IS NULL OR id = :run_id)
+RETURNING id
+
+-- name: count_held
+SELECT held_by, count(*) FROM runs WHERE held_by IS NOT NULL AND state = 'paused' GROUP BY held_by
+
+-- name: pauses
+SELECT kind, name, cause, since, reason, advice, by_request, tries, try_at, trial FROM pauses ORDER BY since, kind, name
+
+-- name: put_pause
+INSERT OR REPLACE INTO pauses (kind, name, cause, since, reason, advice, by_request, tries, try_at, trial)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: triggers_and_pauses
+SELECT id, workflow, name, connection, paused, state, error, baseline_at, active FROM triggers
+WHERE active = 1 OR paused = 1 ORDER BY seq
+
+-- name: pause_trigger
+UPDATE triggers SET
+    paused = :paused, state = :state, error = :error, error_class = :error_class,
+    next_due = iif(:due AND next_due IS NOT NULL, :now, next_due),
+    generation = generation + 1, claim = 0, lease_until = NULL
+WHERE id = :id
 
 -- name: cancel_run
 UPDATE runs SET
@@ -173,7 +220,7 @@ UPDATE runs SET
 WHERE seq IN (
     SELECT seq FROM runs
     WHERE workflow = :workflow AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting', 'paused')
-        AND seq < :seq
+        AND seq < :seq AND gathering IS NULL
     UNION SELECT seq FROM runs WHERE workflow = :workflow AND slot = 1 AND seq < :seq
 )
 RETURNING id
@@ -189,10 +236,11 @@ SELECT min(due_at) FROM (
 
 -- name: claim_runs
 UPDATE runs SET
-    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1
+    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1,
+    gathering = NULL
 WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim, replay, lane, lane_max, order_value
+    due_at, claim, replay, lane, lane_max, order_value, held_by, batch_max
 
 -- name: hand_over_runs
 UPDATE runs SET claim = :claim, lease_until = :lease_until, state = 'running', started_at = :now, slot = 1
@@ -211,7 +259,7 @@ WHERE id = :run_id AND claim = :claim AND claim <> 0
 -- name: leave_run
 UPDATE runs SET
     state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL,
-    slot = iif(:state IN ('pending', 'waiting'), slot, 0)
+    slot = iif(:state IN ('pending', 'waiting'), slot, 0), held_by = :held_by
 WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt
@@ -232,6 +280,9 @@ DELETE FROM attempts WHERE (run_id, address, attempt) IN (
 -- name: prune_attempts
 DELETE FROM attempts WHERE run_id IN (SELECT value FROM json_each(:ids))
 
+-- name: prune_batches
+DELETE FROM batches WHERE run_id IN (SELECT value FROM json_each(:ids))
+
 -- name: prune_runs
 DELETE FROM runs WHERE seq IN (SELECT value FROM json_each(:seqs))
 
@@ -239,11 +290,13 @@ DELETE FROM runs WHERE seq IN (SELECT value FROM json_each(:seqs))
 SELECT detected_at, seq FROM events
 WHERE detected_at < :before AND (detected_at, seq) > (:detected_at, :seq)
     AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
+    AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 ORDER BY detected_at, seq LIMIT :limit
 
 -- name: prune_events
 DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
+    AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)
