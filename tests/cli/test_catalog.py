@@ -127,7 +127,7 @@ def test_a_word_that_is_no_name_is_searched_for() -> None:
 def test_an_operation_is_shown_with_request_label_and_scopes() -> None:
     shown = changewire("catalog", "zoom.recording_get").stdout
     assert shown.startswith("zoom.recordingGet  (action)\n")
-    assert "  GET /meetings/{meetingId}/recordings, rate label LIGHT, idempotency natural" in shown
+    assert "  GET /meetings/{meetingId}/recordings, rate label LIGHT" in shown
     assert "scope (granular): cloud_recording:read:list_recording_files or" in shown
     (view,) = lines(changewire("catalog", "zoom.accountCallLogs", "--json").stdout)
     assert view["label"] == "PHONE-HEAVY"

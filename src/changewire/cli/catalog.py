@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from changewire.parameters import Parameter
     from changewire.triggers.definition import TriggerType
 
-_PLACEHOLDERS: dict[str, Json] = {"integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…"}
+_PLACEHOLDERS: dict[str, Json] = {
+    "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z", "integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…",
+}  # fmt: skip
 
 
 @click.command(
@@ -216,6 +218,8 @@ def snippet(name: str, kind: TriggerType | ActionType) -> str:
 
 def _example(name: str, parameter: Parameter, sample: Any) -> Json:
     """A value for a parameter that must be given: out of the sample where it knows one."""
+    from changewire.parameters import Parameter
+
     if parameter.enum:
         return parameter.enum[0]
     if isinstance(sample, Mapping):
@@ -224,7 +228,22 @@ def _example(name: str, parameter: Parameter, sample: Any) -> Json:
             return str(value) if parameter.type == "string" else value
     if name == "url":
         return "https://api.example.com/things"
+    if parameter.type == "list" and parameter.min:
+        return [_example(name, parameter.entries or Parameter(), sample)]
+    if parameter.type == "object" and (parameter.fields or parameter.needs):
+        wanted = {key: one for key, one in (parameter.fields or {}).items() if one.required}
+        return {**{key: _example(key, one, None) for key, one in wanted.items()}, **_needed(parameter.needs)}
     return _PLACEHOLDERS.get(parameter.type, "…")
+
+
+def _needed(names: Sequence[str]) -> dict[str, Json]:
+    """An object with fields of these names; dots lead further in."""
+    made: dict[str, Json] = {}
+    for name in names:
+        head, _, tail = name.partition(".")
+        inner = made.get(head)
+        made[head] = {**(inner if isinstance(inner, dict) else {}), **_needed([tail])} if tail else (inner or "…")
+    return made
 
 
 def _list(chosen: Mapping[str, TriggerType | ActionType]) -> None:
@@ -277,6 +296,8 @@ def _show(shown: Mapping[str, Any]) -> None:
         print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
     _show_request(shown)
     _show_needs(shown["needs"])
+    if "idempotency" in shown:
+        print_text(f"\nDone twice\n  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
     for key, head in (
         ("event_types", "Event types"),
         ("payload", "Payload (a sample)"),
@@ -293,11 +314,20 @@ def _show_request(shown: Mapping[str, Any]) -> None:
     one = shown.get("operation")
     if one is not None:
         label = f", rate label {shown['label']}" if shown["label"] else ""
-        print_text(f"\nRequest\n  {one['method']} {one['path']}{label}, idempotency {shown['idempotency']}")
+        print_text(f"\nRequest\n  {one['method']} {one['path']}{label}")
     if one is not None and one["status"] in ("deprecated", "retired"):
         print_text(
             f"  {one['status']}: " + (f"use {one['successor']}" if one["successor"] else "nothing took its place")
         )
+
+
+IDEMPOTENCY = {
+    "pure": "it changes nothing outside, so it is simply done again",
+    "natural": "doing it again comes to the same, so it is done again where nobody knows whether it was done",
+    "header": "it carries a key by which the other side knows a repetition, so it is done again",
+    "probe": "it is looked first whether it was done, and done again only where it was not",
+    "none": "a repetition cannot be told: where nobody knows whether it was done, the run waits for a person",
+}
 
 
 def _show_needs(needs: Mapping[str, Any]) -> None:

@@ -197,14 +197,14 @@ def _changed(known: TriggerRecord, record: TriggerRecord) -> bool:
     if not known.active or (known.state is unavailable) != (record.state is unavailable):
         return True
     if record.state is unavailable:
-        return known.error != rows.shown(record.error)
+        return known.error != rows.shown(record.error) or (not known.fingerprint and known.type != record.type)
     return any(getattr(known, name) != getattr(record, name) for name in _CONFIG)
 
 
 def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[str, Any]:
     """The row after a change. An unreadable workflow says nothing of its trigger: what was known stays."""
     unavailable = record.state is TriggerState.UNAVAILABLE
-    source = known if unavailable else record
+    source = known if unavailable and known.fingerprint else record
     row: dict[str, Any] = {name: getattr(source, name) for name in _CONFIG}
     state, error, error_class = known.state, known.error, known.error_class
     if unavailable:

@@ -264,8 +264,8 @@ WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt
 INSERT OR REPLACE INTO attempts
-    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: old_runs
 SELECT seq, id, (SELECT count(*) FROM attempts WHERE run_id = runs.id) FROM runs

@@ -187,6 +187,7 @@ class AttemptRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     retry_at: datetime | None = None  # None: not tried again by itself
+    evidence: Json = None  # while it is under way or went wrong: {"input", "response", "effect"}
 
 
 class PauseKind(StrEnum):
