@@ -68,6 +68,9 @@ def test_roles_are_made_and_given(api: Api) -> None:
     ("method", "path", "body", "status", "code"),
     [
         ("POST", "/groups", {"name": "Sales"}, 409, 4132),
+        ("POST", "/groups", {}, 400, 300),
+        ("POST", "/roles", {"description": "x"}, 400, 300),
+        ("GET", "/rooms?status=Haunted", None, 400, 300),
         ("GET", "/groups/x/members", None, 404, 4130),
         ("PATCH", "/groups/x/settings", {}, 404, 4130),
         ("POST", f"{GROUP}/members", {"members": []}, 400, 300),

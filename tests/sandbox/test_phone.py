@@ -94,6 +94,7 @@ def test_phone_users_have_an_extension(api: Api) -> None:
         ("GET", "/phone/users/nobody", None, 404, 1001),
         ("GET", "/phone/users/nobody/call_history", None, 404, 1001),
         ("GET", "/phone/call_history/x", None, 404, 300),
+        ("GET", "/phone/sms/sessions/x", None, 404, 12004),
         ("PATCH", "/phone/voice_mails/x?read_status=Read", None, 400, 404),
         ("DELETE", "/phone/recordings/x", None, 404, 404),
         ("GET", "/phone/call_logs/x/recordings", None, 404, 404),

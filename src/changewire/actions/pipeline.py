@@ -8,16 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from changewire.actions.asleep import Asleep
 from changewire.actions.calling import check_inputs, choose_connection
 from changewire.actions.context import ActionContext, Feed, Log, Origin
 from changewire.actions.inputs import resolve, revealed
 from changewire.actions.ledger import Ledger
+from changewire.actions.progress import Progress
 from changewire.actions.walk import Walk
 from changewire.clock import Clock
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
 from changewire.state import pauses
-from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunState
+from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunRecord, RunState
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Runner:
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
         self._workflows, self._feed = workflows or {}, feed
+        self._asleep = Asleep()
         self._read = functools.lru_cache(256)(self._read_workflow)
 
     def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
@@ -67,7 +70,7 @@ class Runner:
         Returns the state it was left in; None where the claim no longer stood, and then nothing more was stored. Raises
         StateError when the store fails; the run goes on once its lease has passed.
         """
-        run, event, attempts = self.store.load_run(run_id)
+        run, event, progress = self._load(run_id)
         try:
             if run.claim != claim:
                 raise FencedError
@@ -75,9 +78,11 @@ class Runner:
                 workflow = self.workflow(run.version, run.workflow)
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
-                return Ledger(self.store, self.clock, run_id, claim, ()).leave(RunState.PAUSED, reason)
+                return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
             events = self.store.run_events(run_id) if run.batch_max is not None else ()
-            state = Walk(self, run, event, attempts, workflow, claim, events).go(stopping)
+            state = Walk(self, run, event, progress, workflow, claim, events).go(stopping)
+            if state is RunState.WAITING:
+                self._asleep.keep(run, progress)
         except FencedError:
             cancelled = self.store.load_run(run_id)[0].state is RunState.CANCELLED
             what = "was cancelled; what it did stays done" if cancelled else "was taken over in the meantime"
@@ -85,6 +90,14 @@ class Runner:
             return None
         self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
         return state
+
+    def _load(self, run_id: str) -> tuple[RunRecord, EventRecord, Progress]:
+        if (known := self._asleep.take(run_id)) is not None:
+            run, event, _ = self.store.load_run(run_id, attempts=False)
+            if known.claims == run.claims - 1:  # else somebody else had the run since it was left here
+                return run, event, known.progress
+        run, event, attempts = self.store.load_run(run_id)
+        return run, event, Progress(attempts)
 
     def workflow(self, version: str, name: str) -> Workflow:
         """The workflow ``name`` as it was in a version. Raises ConfigError, StateError."""

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from changewire.sandbox.call import Call, Reply
 from changewire.sandbox.clock import iso, parse_iso
-from changewire.sandbox.errors import JSON, ApiError, ControlError
+from changewire.sandbox.errors import JSON, ApiError, ControlError, validation
 from changewire.sandbox.records import Collection
 from changewire.sandbox.table import operations
 from changewire.sandbox.templates import ZOOM_ACCOUNT_ID
@@ -20,6 +20,8 @@ def answer(call: Call) -> Reply:
     """Answer an operation from what is kept at its path."""
     if call.operation.paid:
         call.need_paid()
+    if unfit := call.operation.unfit(call.query):
+        raise validation(*unfit)
     place = canonical(call)
     parent, _, record_id = place.rpartition("/")
     template = call.operation.path
@@ -38,7 +40,7 @@ def canonical(call: Call) -> str:
         if not part.startswith("{"):
             place, template = f"{place}/{part}", f"{template}/{part}"
             continue
-        owner = number < len(parts) - 1
+        owner = number < len(parts) - 1 or call.operation.path in _lists()
         value = _resolve(call, part.strip("{}"), place, owner and template in _lists())
         place, template = f"{place}/{value}", f"{template}/{part}"
     return place
@@ -110,8 +112,10 @@ def _whole_list(call: Call, place: str) -> Reply:
 
 
 def _add(call: Call, place: str, kind: Collection) -> Reply:
+    several = _several(call.body)
+    if lacking := [name for name in kind.must if several is None and not call.body.get(name)]:
+        raise validation(*lacking)
     try:
-        several = _several(call.body)
         made = [call.world.put(place, fields) for fields in (several or [call.body])]
     except ControlError as error:
         status, code, text = kind.taken

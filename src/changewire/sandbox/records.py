@@ -19,7 +19,8 @@ class Collection:
 
     ``path`` is the list's, with ``{}`` for variable parts; ``noun`` names changes in the history,
     ``key`` the field that identifies a record, ``items`` the list's key where the table errs.
-    ``defaults`` returns the fields of a new record. ``missing`` and ``taken`` are the refusals
+    ``defaults`` returns the fields of a new record, ``must`` are those that the API wants on top of
+    the table's. ``missing`` and ``taken`` are the refusals
     (status, code, text) of an unknown record and of a second one with the same ``unique`` field.
     ``created`` names the fields of the answer to a creation and ``hidden`` those a list leaves out;
     ``created`` None means all. ``when`` is the field that a list's ``from`` and ``to`` are about,
@@ -32,6 +33,7 @@ class Collection:
     items: str = ""
     defaults: Callable[[WorldBase], JSON] | None = None
     missing: tuple[int, int, str] = (404, 404, "Resource does not exist: {id}.")
+    must: tuple[str, ...] = ()
     unique: str = ""
     taken: tuple[int, int, str] = (409, 409, "{value} is already in use.")
     created: tuple[str, ...] | None = None

@@ -119,8 +119,8 @@ class Store(Protocol):
     def next_run_after(self, now: datetime) -> datetime | None:
         """The next due time later than ``now`` of a run that could be claimed; None: there is none."""
 
-    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
-        """A run, its event, and its attempts by address. Unknown id: StateError."""
+    def load_run(self, run_id: str, *, attempts: bool = True) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+        """A run, its event, and its attempts by address, or none where they are not wanted. Unknown id: StateError."""
 
     def run_events(self, run_id: str) -> list[EventRecord]:
         """The events of a run that is a batch, oldest first; none for any other."""

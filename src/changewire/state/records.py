@@ -170,6 +170,7 @@ class RunRecord:
     order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
     held_by: str | None = None  # of a paused run: the pause that it goes on after; None: it waits for a person
     batch_max: int | None = None  # it works on up to so many events, `event_id` is the latest; None: on that one
+    claims: int = 0  # how often it was claimed
 
 
 @dataclass(slots=True)

@@ -196,9 +196,9 @@ class SqliteStore:
         """See `Store.next_run_after`."""
         return self._next("next_run_due", now)
 
-    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+    def load_run(self, run_id: str, *, attempts: bool = True) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
         """See `Store.load_run`."""
-        return self._read(lambda connection: runs.load_run(connection, run_id))
+        return self._read(lambda connection: runs.load_run(connection, run_id, attempts))
 
     def run_events(self, run_id: str) -> list[EventRecord]:
         """See `Store.run_events`."""
