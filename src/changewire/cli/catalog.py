@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from changewire.triggers.definition import TriggerType
 
 _PLACEHOLDERS: dict[str, Json] = {
-    "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z", "integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…",
+    "integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…",
+    "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z",
 }  # fmt: skip
 
 
