@@ -35,7 +35,7 @@ __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 MAX_BYTES = 64 * 1024 * 1024
 ANY_FILE = Expected()
 TOO_MUCH = 2  # times that a rate error is waited out within one call
-_HEADERS = {
+HEADERS = {
     "User-Agent": f"changewire/{__version__}",
     "Accept": "application/json, */*;q=0.5",
     "Accept-Encoding": "gzip, deflate",
@@ -258,7 +258,7 @@ class Client:
         if base is None or base.credentials is not credentials:
             host = self.connection.base_url or credentials.region or self.connector.base_url
             origin, path = split_url(host + self.connector.api_prefix) if host else ("", "")
-            headers = {**_HEADERS, **credentials.headers}
+            headers = {**HEADERS, **credentials.headers}
             base = self._base_now = _Base(credentials, origin, path.rstrip("/"), headers)
         return base
 
@@ -272,8 +272,8 @@ class Client:
         query = request.query + base.credentials.query if ours else request.query
         if query:
             target += ("&" if "?" in target else "?") + encode_query(query)
-        headers = base.headers if ours else _HEADERS
-        away = _HEADERS
+        headers = base.headers if ours else HEADERS
+        away = HEADERS
         if request.headers:
             headers = {**headers, **dict(request.headers)}
         return Outgoing(
