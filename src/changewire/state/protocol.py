@@ -25,6 +25,7 @@ from changewire.state.records import (
     RunRecord,
     RunState,
     TriggerRecord,
+    WriteRecord,
 )
 from changewire.values import Json
 
@@ -94,6 +95,12 @@ class Store(Protocol):
 
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
+
+    def put_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """Keep what steps wrote and what was acknowledged, until the polls that see it settle it."""
+
+    def writes(self, trigger_id: str) -> list[WriteRecord]:
+        """What was written to what a trigger watches and is not settled yet, oldest first."""
 
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """Store events of triggers that are not polled, with the runs they start; the ids of those that are new. An

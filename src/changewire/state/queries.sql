@@ -302,3 +302,17 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)
+
+-- name: put_echo
+INSERT INTO echoes (trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: expected_echoes
+SELECT seq, trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at FROM echoes
+WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY seq
+
+-- name: settle_echo
+UPDATE echoes SET outcome = ?, seen_at = ? WHERE seq = ?
+
+-- name: prune_echoes
+DELETE FROM echoes WHERE acknowledged_at < :before
