@@ -68,6 +68,7 @@ class Daemon:
         self._mender = Mender(self.store, self._clients, clock, log)
         self._short_way = ShortWay(self._dispatcher)
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
+        self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
@@ -226,6 +227,7 @@ class Daemon:
             log=self._log,
             workflows=self.home.workflows,
             feed=self._feeder.feed,
+            watch=self._echoes.watcher,
         )
 
     def _watch(self) -> None:

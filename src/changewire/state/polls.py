@@ -11,6 +11,7 @@ from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import alerts, pauses, rows
 from changewire.state.batches import put_runs
+from changewire.state.echoes import settle
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
@@ -92,6 +93,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
         if commit.alert is not None:
             alerts.put(transaction, commit.alert)
+        settle(transaction, commit.echoes, commit.now)
         if mended is not None:
             mended(transaction)
         if commit.handover is not None and commit.runs:
@@ -238,7 +240,7 @@ def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Tra
             return False
         transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (record.id,))
         transaction.execute("adopt.trigger", sql("change_trigger"), _change(orphan, record, now))
-        for table in ("items", "events"):
+        for table in ("items", "events", "echoes"):
             moved = f"UPDATE {table} SET trigger_id = ? WHERE trigger_id = ?"
             transaction.execute(f"adopt.{table}", moved, (record.id, orphan_id))
         return True

@@ -37,7 +37,7 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
-    "lane, lane_max, order_value, held_by, batch_max"
+    "lane, lane_max, order_value, held_by, batch_max, claims"
 )
 ATTEMPT_COLUMNS = (
     "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence"
