@@ -9,6 +9,7 @@ from changewire.cli.base import Root
 from changewire.cli.calling import call
 from changewire.cli.catalog import catalog
 from changewire.cli.checking import validate
+from changewire.cli.completing import completion
 from changewire.cli.connecting import connect
 from changewire.cli.history import events, runs
 from changewire.cli.making import init
@@ -42,7 +43,7 @@ def root() -> None:
 
 for _command in (
     init, demo, run, connect, check, plan, validate, test, catalog, status, events, runs, pause, resume, cancel,
-    replay, reset, prune, call, sandbox,
+    replay, reset, prune, call, sandbox, completion,
 ):  # fmt: skip
     root.add_command(_command)
 
