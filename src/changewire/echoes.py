@@ -113,7 +113,7 @@ class Echoes:
                 sifted.notice.noticed.append(noticed)
                 continue
             sifted.notice.verdicts["fired"] -= 1
-            sifted.notice.verdicts[ECHO if verdict.echo else UNDER_WAY] += 1
+            sifted.notice.hold(ECHO if verdict.echo else UNDER_WAY, noticed.key)
         return sifted
 
     def tell(self, trigger: Trigger, sifted: Sifted) -> None:
