@@ -35,6 +35,7 @@ SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claime
 POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
+WATCH_AGAIN_S = 1.0
 STALLED_AFTER = 3  # intervals
 
 
@@ -64,6 +65,7 @@ class Daemon:
         self._mender = Mender(self.store, self._clients, clock, log)
         self._short_way = ShortWay(self._dispatcher)
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
+        self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
@@ -175,6 +177,7 @@ class Daemon:
         count = len(home.triggers)
         words = f"took over the changed files: {count} trigger{'s' * (count != 1)}"
         self._log("reloaded", words, problems=len(home.problems))
+        self._beat()
         self._wake.set()
 
     def _sync(self) -> None:
@@ -219,9 +222,19 @@ class Daemon:
             log=self._log,
             workflows=self.home.workflows,
             feed=self._feeder.feed,
+            watch=self._echoes.watcher,
         )
 
     def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._watch_files()
+            except Exception as error:  # whatever it is: files that are no longer noticed would be a silent loss
+                words = f"changed files may go unnoticed: {type(error).__name__}: {error}; looking again"
+                self._log("watch_failed", words)
+                self._stopping.wait(WATCH_AGAIN_S)
+
+    def _watch_files(self) -> None:
         folders = [self.path / name for name in ("config", "triggers", "actions") if (self.path / name).is_dir()]
         for changes in watch(*folders, stop_event=self._stopping, debounce=300, raise_interrupt=False):
             if any(
@@ -279,6 +292,8 @@ class Daemon:
                 job()
             except ChangewireError as error:
                 self._log("chore_failed", str(error))
+            except Exception as error:
+                self._log("chore_failed", f"{type(error).__name__}: {error}")
 
         return chore
 
@@ -287,6 +302,7 @@ class Daemon:
             "pid": os.getpid(),
             "started_at": to_text(self._started_at or self._clock.now()),
             "polls": self.polls,
+            "kept": dict(self.home.kept),
             "spent": self._clients.spent(),
         }
         self.store.heartbeat(info, self._clock.now())

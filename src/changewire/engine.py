@@ -14,6 +14,7 @@ from typing import TypeVar
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
 from changewire.dispatcher import ShortWay
+from changewire.echoes import UNDER_WAY, Echoes, Sifted
 from changewire.errors import (
     ApiError,
     ChangewireError,
@@ -51,7 +52,7 @@ T = TypeVar("T")
 DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
-UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere"})
+UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere", UNDER_WAY})
 """Verdicts after which an equal answer still has to be looked at."""
 FRESH_SHARE, FRESH_MOST = 0.1, 5.0
 """One answer serves several triggers for a tenth of the interval, for five seconds at most."""
@@ -77,6 +78,7 @@ class Found:
     events: list[EventRecord]
     cursor: dict[str, Json]
     baseline_at: datetime
+    sifted: Sifted | None = None  # None: nothing was compared
 
 
 class Engine:
@@ -93,6 +95,7 @@ class Engine:
         self._short_way = short_way
         self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
+        self.echoes = Echoes(lambda: self.home, store, clock, log)
 
     def poll(self, claimed: Claimed) -> Outcome:
         """Poll one claimed trigger and store the outcome. Raises StateError only; then the claim simply ends."""
@@ -153,13 +156,15 @@ class Engine:
         memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
         result = notice(reading.items, trigger.watch, memory, now)
         result = proven(result, trigger.watch, self._asker(trigger, now))
+        sifted = self.echoes.sift(trigger, record, result, now)
+        result = sifted.notice
         chosen, left = _bounded(result.noticed, trigger)
         events = [event for noticed in chosen for event in self._events(trigger, noticed, now)]
         waiting = [noticed.key for noticed in left if noticed.backfill]
         cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
         if left or UNSETTLED & result.verdicts.keys():
             cursor["pending"] = True
-        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at)
+        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted)
 
     def _read(
         self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
@@ -262,6 +267,7 @@ class Engine:
             upserts=upserts,
             events=found.events,
             runs=[run_for(event, trigger, done) for event in found.events],
+            echoes=found.sifted.outcomes if found.sifted is not None else {},
             lag_ms=lag,
             lag_p99_ms=lag_p99,
             mends=trigger.connection if _on_trial(record) else None,
@@ -308,6 +314,8 @@ class Engine:
                 f"{trigger.shown}: watching, {len(found.notice.quiet)} items known",
                 trigger=trigger.shown,
             )
+        if found.sifted is not None:
+            self.echoes.tell(trigger, found.sifted)
         for event in found.events:
             changed = "".join(f"\n            {_line(change)}" for change in event.changes[:6])
             more = f"\n            and {len(event.changes) - 6} more" if len(event.changes) > 6 else ""
@@ -454,7 +462,7 @@ def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> 
             id=make_id("trg", broken.file),
             workflow=broken.name,
             name="trigger",
-            type="",
+            type=broken.type,
             connection=None,
             fingerprint="",
             interval_s=0.0,
@@ -462,6 +470,6 @@ def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> 
             error=str(broken.problems[0]) if broken.problems else "it cannot be read",
         )
         for broken in home.broken
-        if broken.name not in working
+        if broken.name not in working and broken.file not in home.kept
     ]
     return records

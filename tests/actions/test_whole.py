@@ -146,7 +146,7 @@ def test_iterating_gives_the_actions_of_files() -> None:
         ("meetings", {"userId": "me", "type": "liv"},
             "type must be one of scheduled, live, upcoming, upcoming_meetings, previous_meetings, not 'liv'"
             " (did you mean 'live'?)"),
-        ("meeting", {}, "meetingId is missing: number or UUID of the meeting"),
+        ("meeting", {}, "meetingId is missing: which meeting"),
         ("userCreate", {}, "body is missing: the body, with action, user_info"),
         ("userCreate", {"body": {"action": "create"}}, "body lacks user_info"),
     ],

@@ -22,8 +22,8 @@ _SAID = {  # words for parameters that many operations have
     "from": "first day or moment",
     "to": "last day or moment",
     "userId": "id or e-mail of the user, or me",
-    "meetingId": "number or UUID of the meeting",
-    "webinarId": "number or UUID of the webinar",
+    "meetingId": "which meeting, by its number or the UUID of one session",
+    "webinarId": "which webinar, by its number or the UUID of one session",
 }
 
 

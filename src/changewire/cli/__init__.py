@@ -9,11 +9,13 @@ from changewire.cli.base import Root
 from changewire.cli.calling import call
 from changewire.cli.catalog import catalog
 from changewire.cli.checking import validate
+from changewire.cli.completing import completion
 from changewire.cli.connecting import connect
 from changewire.cli.history import events, runs
 from changewire.cli.making import init
 from changewire.cli.mending import cancel, prune, replay, reset, resume
 from changewire.cli.pausing import pause
+from changewire.cli.planning import check, plan
 from changewire.cli.playing import demo, sandbox
 from changewire.cli.running import run
 from changewire.cli.status import status
@@ -40,8 +42,8 @@ def root() -> None:
 
 
 for _command in (
-    init, demo, run, connect, validate, test, catalog, status, events, runs, pause, resume, cancel, replay, reset,
-    prune, call, sandbox,
+    init, demo, run, connect, check, plan, validate, test, catalog, status, events, runs, pause, resume, cancel,
+    replay, reset, prune, call, sandbox, completion,
 ):  # fmt: skip
     root.add_command(_command)
 

@@ -237,12 +237,9 @@ class Budget:
 
     def _short_counters(self, label: str, limits: Limits) -> tuple[_Counter, ...]:
         return tuple(
-            _Counter(_ITEMS[span](self._shared(count)), (label,), f"{count} {label} requests per {span} s")
+            _Counter(_ITEMS[span](shared(count, self._share)), (label,), f"{count} {label} requests per {span} s")
             for count, span in limits.spans
         )
-
-    def _shared(self, count: int) -> int:
-        return max(1, int(count * self._share))
 
     def _pool(self, label: str | None) -> tuple[str | None, ...]:
         limits = self._limits.get(label or "")
@@ -253,7 +250,7 @@ class Budget:
     def _daily(self, label: str | None, now: datetime) -> Iterator[_Counter]:
         limits = self._limits.get(label or "")
         if limits is not None and limits.day is not None:
-            day, pool = self._shared(limits.day), limits.day_pool or f"label {label}"
+            day, pool = shared(limits.day, self._share), limits.day_pool or f"label {label}"
             words = f"today's {day} {label} requests of connection {self._name!r} are used up"
             yield _Counter(RateLimitItemPerDay(day), (pool, str(now.date())), words)
 
@@ -299,6 +296,11 @@ class Budget:
         plan = f" of plan {self._plan or self._connector.default_plan!r}" if self.limited else ""
         message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {to_text(until)}"
         return DelayedError(message, until)
+
+
+def shared(count: int, share: float) -> int:
+    """What ``share`` leaves of a limit; one request is always allowed."""
+    return max(1, int(count * share))
 
 
 def next_midnight(now: datetime) -> datetime:

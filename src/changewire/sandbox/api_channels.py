@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from changewire.sandbox.call import Call, Reply
-from changewire.sandbox.chat import CHANNELS, PRIVATE, PUBLIC, members_path
+from changewire.sandbox.chat import CHANNELS, GROUP_CHAT, PRIVATE, PUBLIC, members_path
 from changewire.sandbox.crud import listing
 from changewire.sandbox.errors import JSON, ApiError, validation
 
@@ -21,14 +21,16 @@ def list_channels(call: Call) -> Reply:
 def create_channel(call: Call) -> Reply:
     """POST /chat/users/{userId}/channels."""
     user, body = call.user(), call.body
-    wrong = [] if isinstance(body.get("name"), str) and body["name"] else ["name"]
+    nameless = body.get("type") == GROUP_CHAT
+    wrong = [] if nameless or (isinstance(body.get("name"), str) and body["name"]) else ["name"]
     wrong += [] if body.get("type", PRIVATE) in _TYPES else ["type"]
     if wrong:
         raise validation(*wrong)
-    _need_new_name(call, body["name"])
+    if not nameless:
+        _need_new_name(call, body["name"])
     fields = {key: value for key, value in body.items() if key not in ("name", "type", "members", "id", "owner")}
     emails = [one["id"] for one in _people(call, required=False)]
-    made = call.world.create_channel(body["name"], user["id"], body.get("type", PRIVATE), emails, **fields)
+    made = call.world.create_channel(body.get("name", ""), user["id"], body.get("type", PRIVATE), emails, **fields)
     return call.done(made)
 
 

@@ -11,6 +11,7 @@ from changewire.sandbox.schedule import join_url, upcoming
 
 _OUTCOMES = {"approve": "approved", "deny": "denied", "cancel": "cancelled"}
 _MOST_AT_ONCE = 30
+_MOST_POLLS = 50
 _A_DAY, _CHANGES_A_DAY = 3, 10
 _A_DAY_TEXT = (
     "You have exceeded the daily rate limit (3) of Add {kind} registrant API requests permitted for the "
@@ -101,6 +102,17 @@ def get_questions(call: Call) -> Reply:
 def set_questions(call: Call) -> Reply:
     """PATCH /meetings/{meetingId}/registrants/questions and the webinars' one."""
     return call.done(call.world.set_document(_questions(call), call.body))
+
+
+def add_polls(call: Call) -> Reply:
+    """POST /meetings/{meetingId}/batch_polls."""
+    event, polls = _event(call), call.body.get("polls")
+    if not isinstance(polls, list) or not all(isinstance(one, dict) for one in polls):
+        raise validation("polls")
+    path = f"/meetings/{event.number}/polls"
+    if len(call.world.shelf(path)) + len(polls) > _MOST_POLLS:
+        raise ApiError(400, 4400, f"You can only add a maximum of {_MOST_POLLS} polls.")
+    return call.done({"polls": [call.world.put(path, one) for one in polls]})
 
 
 def invite_links(call: Call) -> Reply:
@@ -208,4 +220,7 @@ HANDLERS = {
         ("GET", "jointoken/local_archiving", join_token),
         ("GET", "jointoken/local_recording", join_token),
     )
-} | {"GET /meetings/{meetingId}/invitation": invitation}
+} | {
+    "GET /meetings/{meetingId}/invitation": invitation,
+    "POST /meetings/{meetingId}/batch_polls": add_polls,
+}

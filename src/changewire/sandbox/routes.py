@@ -21,6 +21,7 @@ from changewire.sandbox import (
     api_recordings,
     api_registration,
     api_reports,
+    api_rooms,
     api_users,
     api_webinars,
     crud,
@@ -34,7 +35,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _VARIABLE = "{}"
 _MODULES = (
     api_archive, api_channels, api_directory, api_events, api_live, api_messages, api_past, api_people, api_phone,
-    api_recorded, api_recordings, api_registration, api_reports, api_users, api_webinars,
+    api_recorded, api_recordings, api_registration, api_reports, api_rooms, api_users, api_webinars,
 )  # fmt: skip
 # A window is asked for in the documents, but running sessions are listed without one.
 _ASK_THEMSELVES = ("GET /metrics/meetings", "GET /metrics/webinars")

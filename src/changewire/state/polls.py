@@ -11,6 +11,7 @@ from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import pauses, rows
 from changewire.state.batches import put_runs
+from changewire.state.echoes import settle
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
@@ -90,6 +91,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
+        settle(transaction, commit.echoes, commit.now)
         if mended is not None:
             mended(transaction)
         if commit.handover is not None and commit.runs:
@@ -197,14 +199,14 @@ def _changed(known: TriggerRecord, record: TriggerRecord) -> bool:
     if not known.active or (known.state is unavailable) != (record.state is unavailable):
         return True
     if record.state is unavailable:
-        return known.error != rows.shown(record.error)
+        return known.error != rows.shown(record.error) or (not known.fingerprint and known.type != record.type)
     return any(getattr(known, name) != getattr(record, name) for name in _CONFIG)
 
 
 def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[str, Any]:
     """The row after a change. An unreadable workflow says nothing of its trigger: what was known stays."""
     unavailable = record.state is TriggerState.UNAVAILABLE
-    source = known if unavailable else record
+    source = known if unavailable and known.fingerprint else record
     row: dict[str, Any] = {name: getattr(source, name) for name in _CONFIG}
     state, error, error_class = known.state, known.error, known.error_class
     if unavailable:
@@ -236,7 +238,7 @@ def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Tra
             return False
         transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (record.id,))
         transaction.execute("adopt.trigger", sql("change_trigger"), _change(orphan, record, now))
-        for table in ("items", "events"):
+        for table in ("items", "events", "echoes"):
             moved = f"UPDATE {table} SET trigger_id = ? WHERE trigger_id = ?"
             transaction.execute(f"adopt.{table}", moved, (record.id, orphan_id))
         return True

@@ -25,6 +25,7 @@ from changewire.state.records import (
     RunRecord,
     RunState,
     TriggerRecord,
+    WriteRecord,
 )
 from changewire.values import Json
 
@@ -95,6 +96,12 @@ class Store(Protocol):
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
 
+    def put_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """Keep what steps wrote and what was acknowledged, until the polls that see it settle it."""
+
+    def writes(self, trigger_id: str) -> list[WriteRecord]:
+        """What was written to what a trigger watches and is not settled yet, oldest first."""
+
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """Store events of triggers that are not polled, with the runs they start; the ids of those that are new. An
         event already stored is left out with its runs.
@@ -119,8 +126,8 @@ class Store(Protocol):
     def next_run_after(self, now: datetime) -> datetime | None:
         """The next due time later than ``now`` of a run that could be claimed; None: there is none."""
 
-    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
-        """A run, its event, and its attempts by address. Unknown id: StateError."""
+    def load_run(self, run_id: str, *, attempts: bool = True) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+        """A run, its event, and its attempts by address, or none where they are not wanted. Unknown id: StateError."""
 
     def run_events(self, run_id: str) -> list[EventRecord]:
         """The events of a run that is a batch, oldest first; none for any other."""

@@ -236,18 +236,20 @@ SELECT min(due_at) FROM (
 
 -- name: claim_runs
 UPDATE runs SET
-    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1,
+    claim = :claim, claims = claims + 1, lease_until = :lease_until, state = 'running',
+    started_at = coalesce(started_at, :now), slot = 1,
     gathering = NULL
 WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim, replay, lane, lane_max, order_value, held_by, batch_max
+    due_at, claim, replay, lane, lane_max, order_value, held_by, batch_max, claims
 
 -- name: hand_over_runs
-UPDATE runs SET claim = :claim, lease_until = :lease_until, state = 'running', started_at = :now, slot = 1
+UPDATE runs SET
+    claim = :claim, claims = claims + 1, lease_until = :lease_until, state = 'running', started_at = :now, slot = 1
 WHERE seq IN (
     SELECT seq FROM runs
     WHERE id IN (SELECT value FROM json_each(:ids)) AND claim = 0 AND lane IS NULL AND state = 'pending'
-        AND started_at IS NULL AND due_at <= :now
+        AND started_at IS NULL AND gathering IS NULL AND due_at <= :now
     ORDER BY seq LIMIT :limit
 )
 RETURNING seq
@@ -264,8 +266,8 @@ WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt
 INSERT OR REPLACE INTO attempts
-    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: old_runs
 SELECT seq, id, (SELECT count(*) FROM attempts WHERE run_id = runs.id) FROM runs
@@ -300,3 +302,17 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)
+
+-- name: put_echo
+INSERT INTO echoes (trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: expected_echoes
+SELECT seq, trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at FROM echoes
+WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY seq
+
+-- name: settle_echo
+UPDATE echoes SET outcome = ?, seen_at = ? WHERE seq = ?
+
+-- name: prune_echoes
+DELETE FROM echoes WHERE acknowledged_at < :before

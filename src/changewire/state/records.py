@@ -149,6 +149,22 @@ class Raised:
     cause: str | None = None  # id of the run that raised it; None: no run did
 
 
+@dataclass(frozen=True, slots=True)
+class WriteRecord:
+    """What a step wrote through a connection that a trigger of its workflow polls."""
+
+    trigger_id: str
+    run_id: str
+    address: str
+    method: str
+    path: str  # below the connection
+    body: Json  # None: no JSON
+    key: str | None  # of the item that the answer says was made; None: it says nothing
+    sent_at: datetime
+    acknowledged_at: datetime | None = None  # None: it is under way
+    number: int | None = None  # in the store; None: it is not there
+
+
 @dataclass(slots=True)
 class RunRecord:
     """One workflow working on one event."""
@@ -170,6 +186,7 @@ class RunRecord:
     order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
     held_by: str | None = None  # of a paused run: the pause that it goes on after; None: it waits for a person
     batch_max: int | None = None  # it works on up to so many events, `event_id` is the latest; None: on that one
+    claims: int = 0  # how often it was claimed
 
 
 @dataclass(slots=True)
@@ -187,6 +204,7 @@ class AttemptRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     retry_at: datetime | None = None  # None: not tried again by itself
+    evidence: Json = None  # while it is under way or went wrong: {"input", "response", "effect"}
 
 
 class PauseKind(StrEnum):
@@ -288,6 +306,7 @@ class PollCommit:
     events: Sequence[EventRecord] = ()
     runs: Sequence[RunRecord] = ()  # stored only where their event is new
     handover: Handover | None = None  # for those of the runs that need not mind others; None: all wait to be claimed
+    echoes: Mapping[int, str] = field(default_factory=dict)  # what became of writes, by `WriteRecord.number`
     lag_ms: float | None = None
     lag_p99_ms: float | None = None
     mends: str | None = None  # a connection whose pause this poll ends, with all that waits for it

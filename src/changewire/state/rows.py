@@ -37,9 +37,11 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
-    "lane, lane_max, order_value, held_by, batch_max"
+    "lane, lane_max, order_value, held_by, batch_max, claims"
 )
-ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
+ATTEMPT_COLUMNS = (
+    "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence"
+)
 
 Row = Iterable[Any]
 
@@ -155,6 +157,7 @@ def attempt_of(row: Row) -> AttemptRecord:
     record = AttemptRecord(*row)
     record.state = AttemptState(record.state)
     record.output = loads(record.output)
+    record.evidence = None if record.evidence is None else loads(record.evidence)
     for name in ("started_at", "finished_at", "retry_at"):
         setattr(record, name, moment(getattr(record, name)))
     return record
@@ -171,7 +174,8 @@ def attempt_row(record: AttemptRecord) -> tuple[Any, ...]:
         _json(record.output),
     )
     times = (text(record.started_at), text(record.finished_at), text(record.retry_at))
-    return (*head, shown(record.error), record.error_class, *times)
+    evidence = None if record.evidence is None else _json(record.evidence)
+    return (*head, shown(record.error), record.error_class, *times, evidence)
 
 
 def commit_row(commit: PollCommit) -> dict[str, Any]:

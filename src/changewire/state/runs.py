@@ -135,7 +135,9 @@ def replay(wanted: Sequence[RunRecord]) -> Callable[[Transaction], list[RunRecor
     return unit
 
 
-def load_run(connection: sqlite3.Connection, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+def load_run(
+    connection: sqlite3.Connection, run_id: str, with_attempts: bool
+) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
     """See `Store.load_run`."""
     found = rows.read_all(connection, f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE id = ?", (run_id,))
     if not found:
@@ -143,6 +145,8 @@ def load_run(connection: sqlite3.Connection, run_id: str) -> tuple[RunRecord, Ev
     run = rows.run_of(found[0])
     query = f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE id = ?"
     event = rows.event_of(rows.read_all(connection, query, (run.event_id,))[0])
+    if not with_attempts:
+        return run, event, []
     query = f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE run_id = ?"
     attempts = [rows.attempt_of(row) for row in rows.read_all(connection, query, (run_id,))]
     return run, event, rows.in_address_order(attempts)

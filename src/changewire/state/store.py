@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import batches, history, lanes, pauses, polls, pruning, rows, runs
+from changewire.state import batches, echoes, history, lanes, pauses, polls, pruning, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -29,6 +29,7 @@ from changewire.state.records import (
     RunRecord,
     RunState,
     TriggerRecord,
+    WriteRecord,
 )
 from changewire.state.schema import migrate
 from changewire.state.writer import OnWrite, Transaction, Writer
@@ -162,6 +163,14 @@ class SqliteStore:
         """See `Store.commit_poll`."""
         return self._write(polls.commit_poll(commit))
 
+    def put_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """See `Store.put_writes`."""
+        self._write(echoes.put(writes))
+
+    def writes(self, trigger_id: str) -> list[WriteRecord]:
+        """See `Store.writes`."""
+        return self._read(lambda connection: echoes.expected(connection, trigger_id))
+
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """See `Store.feed`."""
         return self._write(polls.feed(events, runs)) if events else []
@@ -196,9 +205,9 @@ class SqliteStore:
         """See `Store.next_run_after`."""
         return self._next("next_run_due", now)
 
-    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+    def load_run(self, run_id: str, *, attempts: bool = True) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
         """See `Store.load_run`."""
-        return self._read(lambda connection: runs.load_run(connection, run_id))
+        return self._read(lambda connection: runs.load_run(connection, run_id, attempts))
 
     def run_events(self, run_id: str) -> list[EventRecord]:
         """See `Store.run_events`."""
@@ -393,6 +402,7 @@ class SqliteStore:
 
     def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
         """See `Store.prune`."""
+        self._write(echoes.prune(now - events))
         return {"runs": self._prune_runs(now - runs), "events": self._prune_events(now - events)}
 
     def _prune_runs(self, before: datetime) -> int:
