@@ -155,7 +155,9 @@ def test_a_list_of_five_thousand_is_read_in_full(sandbox: Sandbox, actions: Acti
     action = actions.action("zoom.get_past_meeting_participants")
     request = build_request(action, check_inputs(action, {"meetingId": uuid, "page_size": PAGE}))
     client, deadline = actions.clients.get("work"), actions.clock.monotonic() + 120
-    found = read_all_pages(listing("x", "participants", "token", client), request, client, deadline)["participants"]
+    found = read_all_pages(listing("x", "participants", "token", client, actions.clock), request, client, deadline)[
+        "participants"
+    ]
     assert len({one["user_id"] for one in found}) == len(found) == MANY
     assert len(asked(sandbox, "/participants")) == -(-MANY // PAGE)
 

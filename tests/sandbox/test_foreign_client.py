@@ -139,7 +139,7 @@ def test_zoomus_keeps_groups_roles_and_rooms(zoomus: Any) -> None:
     assert zoomus.role.get(id=role).json()["name"] == "Looking"
     assert role in [one["id"] for one in zoomus.role.list().json()["roles"]]
     room = zoomus.room.create(name="Big one", type="ZoomRoom").json()
-    assert zoomus.room.get(id=room["id"]).json()["name"] == "Big one"
+    assert zoomus.room.get(id=room["id"]).json()["basic"]["name"] == "Big one"
     assert len(zoomus.room.list().json()["rooms"]) == 1
 
 
