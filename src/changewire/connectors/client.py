@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from changewire import __version__
@@ -51,6 +52,12 @@ class _Base:
     headers: Mapping[str, str]
 
 
+Acknowledge = Callable[[Answer], None]
+Watcher = Callable[[Request], AbstractContextManager[Acknowledge]]
+"""Told of a request before it is sent, of its good answer, and of its end, whatever that is."""
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
 class Client:
     """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
 
@@ -77,7 +84,14 @@ class Client:
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
+        self._watcher: Watcher | None = None
         self._base_now: _Base | None = None
+
+    def watched(self, watcher: Watcher) -> Client:
+        """The same client, which tells ``watcher`` of each request that may write something."""
+        other = copy.copy(self)
+        other._watcher = watcher
+        return other
 
     def send(self, request: Request, *, deadline: float | None = None, max_bytes: int | None = None) -> Answer:
         """The good answer to ``request``.
@@ -86,6 +100,14 @@ class Client:
         Waits some seconds for the budget, and where the API says that it was too much for this moment. Raises
         DelayedError when either takes longer, ApiError for every other failure.
         """
+        if self._watcher is None or request.method in _READING:
+            return self._send_patiently(request, deadline, max_bytes)
+        with self._watcher(request) as acknowledged:
+            answer = self._send_patiently(request, deadline, max_bytes)
+            acknowledged(answer)
+        return answer
+
+    def _send_patiently(self, request: Request, deadline: float | None, max_bytes: int | None) -> Answer:
         for _ in range(TOO_MUCH):
             try:
                 return self._send(request, deadline, max_bytes)
