@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from array import array
 from collections import defaultdict
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from changewire.clock import Clock, from_text
+from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.client import Clients
 from changewire.dispatcher import ShortWay
 from changewire.echoes import UNDER_WAY, Echoes, Sifted
@@ -32,6 +33,7 @@ from changewire.secret import mask
 from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import (
+    AlertRecord,
     Claimed,
     EventRecord,
     Paused,
@@ -270,6 +272,8 @@ class Engine:
             echoes=found.sifted.outcomes if found.sifted is not None else {},
             lag_ms=lag,
             lag_p99_ms=lag_p99,
+            verdicts=None if found.reading.unchanged else _verdicts(found.notice, now),
+            alert=self._recovered(trigger, record, now),
             mends=trigger.connection if _on_trial(record) else None,
         )
         commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
@@ -356,6 +360,7 @@ class Engine:
                 failures=failures,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
+                alert=self._failing(trigger, failures, message, now),
                 mends=trigger.connection if answered else None,
             )
         )
@@ -368,6 +373,18 @@ class Engine:
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
         return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _failing(self, trigger: Trigger, failures: int, message: str, now: datetime) -> AlertRecord | None:
+        if failures != self.home.settings.alert_after:
+            return None
+        words = f"{trigger.shown}: {failures} polls in a row failed; the last: {message}"
+        return _alert("trigger_failing", trigger, now, words, failures)
+
+    def _recovered(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> AlertRecord | None:
+        if record.failures < self.home.settings.alert_after:
+            return None
+        words = f"{trigger.shown} is well again after {record.failures} failed polls"
+        return _alert("trigger_recovered", trigger, now, words, record.failures)
 
     def _tell_mended(self, connection: str) -> None:
         words = f"connection {connection!r} is accepted again: what waited for it goes on"
@@ -391,6 +408,21 @@ def _polled(value: T | None) -> T:
 def _on_trial(record: TriggerRecord) -> bool:
     """Whether a trigger is polled although its credentials were refused the last time: to see if they are mended."""
     return record.state is TriggerState.SUSPENDED and record.error_class == FailureClass.CREDENTIAL
+
+
+def _alert(what: str, trigger: Trigger, now: datetime, words: str, failures: int) -> AlertRecord:
+    facts: dict[str, Json] = {"next": f"`changewire explain {shlex.quote(trigger.shown)}`", "failures": failures}
+    return AlertRecord(make_id("alert", what, trigger.id, to_text(now)), now, what, trigger.shown, words, facts)
+
+
+def _verdicts(notice: Notice, now: datetime) -> Json:
+    """How a poll judged its items, as it is kept."""
+    held = [{"key": key, "verdict": verdict} for key, verdict in notice.held]
+    return {
+        "at": to_text(now),
+        "counts": {word: count for word, count in notice.verdicts.items() if count},
+        "held": held,
+    }
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:

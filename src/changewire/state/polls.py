@@ -9,7 +9,7 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import pauses, rows
+from changewire.state import alerts, pauses, rows
 from changewire.state.batches import put_runs
 from changewire.state.echoes import settle
 from changewire.state.queries import sql
@@ -91,6 +91,8 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
+        if commit.alert is not None:
+            alerts.put(transaction, commit.alert)
         settle(transaction, commit.echoes, commit.now)
         if mended is not None:
             mended(transaction)
