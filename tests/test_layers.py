@@ -33,7 +33,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"known"},
     {"naming"},
     {"home"},
-    {"feeding"},
+    {"feeding", "echoes"},
     {"dispatcher", "mending"},
     {"engine", "planning"},
     {"daemon"},
