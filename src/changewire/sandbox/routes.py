@@ -62,9 +62,10 @@ def all_scopes() -> tuple[str, ...]:
 def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """Return the endpoint of a still encoded path below ``/v2`` and its variable parts.
 
-    Fixed parts win over variable ones. None if there is no such endpoint.
+    Fixed parts win over variable ones, and a slash at the end counts for nothing, as some clients send one. None if
+    there is no such endpoint.
     """
-    parts = path.split("/")[1:]
+    parts = path.rstrip("/").split("/")[1:]
     route = _search(_tree(), parts, method)
     if route is None and parts[0] == "accounts":
         return _of_sub_account(method, parts)
