@@ -101,7 +101,9 @@ class Echoes:
 
     def _sift(self, trigger: Trigger, notice: Notice, writes: list[WriteRecord], began: datetime) -> Sifted:
         ended = self._clock.now()
-        sifted = Sifted(Notice([], list(notice.quiet), notice.verdicts.copy()))
+        sifted = Sifted(
+            replace(notice, noticed=[], quiet=[*notice.quiet], verdicts=notice.verdicts.copy(), held=[*notice.held])
+        )
         for noticed in notice.noticed:
             verdict = judge(noticed, trigger.watch, trigger.reader, writes, began, ended)
             word = ECHO if verdict.echo else PAST
@@ -113,7 +115,7 @@ class Echoes:
                 sifted.notice.noticed.append(noticed)
                 continue
             sifted.notice.verdicts["fired"] -= 1
-            sifted.notice.verdicts[ECHO if verdict.echo else UNDER_WAY] += 1
+            sifted.notice.hold(ECHO if verdict.echo else UNDER_WAY, noticed.key)
         return sifted
 
     def tell(self, trigger: Trigger, sifted: Sifted) -> None:

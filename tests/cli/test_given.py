@@ -41,6 +41,7 @@ PARAMETERS = {
     "settings": Parameter(type="object", fields={"note": Parameter(), "on": Parameter(type="boolean")}),
     "start_time": Parameter(type="date-time"),
     "any": Parameter(type="any"),
+    "from": Parameter(),
 }
 
 
@@ -79,6 +80,8 @@ def test_where_the_type_is_open_a_value_is_read_as_in_a_workflow(text: str, valu
         (["start_time=tomorrow"], {"start_time": "date-time tomorrow"}),
         (["start_time=${DAY}"], {"start_time": "${DAY}"}),
         (["any=3"], {"any": 3}),
+        (["from=-7d"], {"from": "date -7d"}),
+        (["from=2026"], {"from": "2026"}),
         (["unknown=3"], {"unknown": 3}),
         (["topic=a=b:=c"], {"topic": "a=b:=c"}),
     ],

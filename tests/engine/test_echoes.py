@@ -138,8 +138,10 @@ def test_what_a_workflow_writes_is_no_event_of_its_own_but_one_of_others(server:
     server.put("1", text="a")
     turned = start(mark=changed(MARK), other=changed())
     server.put("1", text="b")
+    kept: list[Any] = []
     for _ in range(5):
         later(turned)
+        kept += (turned.store.triggers(workflow="mark")[0].verdicts or {}).get("held", [])
     assert server.notes["1"]["text"] == "b!"
     assert told(turned, "mark") == [("mark", "1", {"text": "b"})]
     assert [values for *_, values in told(turned, "other")] in ([{"text": "b"}, {"text": "b!"}], [{"text": "b!"}])
@@ -148,6 +150,7 @@ def test_what_a_workflow_writes_is_no_event_of_its_own_but_one_of_others(server:
     (record,) = turned.store.triggers(workflow="mark")
     assert ask(turned.daemon.path, "SELECT outcome FROM echoes") == [("echo",)]
     assert turned.store.writes(record.id) == []
+    assert {"key": "1", "verdict": "echo"} in kept
     server.put("1", text="c")
     later(turned, 60)
     assert told(turned, "mark")[1:] == [("mark", "1", {"text": "c"})]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from changewire.cli.spoken import is_spoken
 from changewire.errors import ConfigError, UsageError
 from changewire.parameters import Parameter, canonical
 from changewire.values import Json, loads
@@ -69,6 +70,8 @@ def _value(name: str, text: str, parameter: Parameter | None, dates: Dates) -> J
         return text
     if kind in ("date", "date-time"):
         return dates(text, kind)
+    if name in ("from", "to") and is_spoken(text):  # of a list, also where the API calls them plain text
+        return dates(text, "date")
     if kind in ("string", "integer", "number", "boolean"):
         return text  # what it is of that type, and whether, is checked with all the rest
     if kind == "object" or (kind == "list" and text.startswith("[")):

@@ -39,6 +39,12 @@ def spoken(text: str, kind: str, now: datetime, zone: ZoneInfo) -> str:
     return f"{moment:%Y-%m-%d}" if kind == "date" else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def is_spoken(text: str) -> bool:
+    """Whether ``text`` can only be meant as a date: a word for a day, or a span from now."""
+    words = " ".join(text.split()).lower()
+    return words in WORDS or _AGO.fullmatch(words) is not None
+
+
 def _moment(words: str, here: datetime) -> datetime | None:
     """The moment, in the time zone of ``here``; None where ``words`` say none."""
     if words == "now":

@@ -117,11 +117,7 @@ class Client:
         return self._send(request, deadline, max_bytes)
 
     def _send(self, request: Request, deadline: float | None, max_bytes: int | None) -> Answer:
-        credentials, reply = self._exchange(request, deadline, max_bytes)
-        failure = judge(self.connector, request, reply.status, reply.body)
-        if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
-            credentials, reply = self._exchange(request, deadline, max_bytes)
-            failure = judge(self.connector, request, reply.status, reply.body)
+        reply, failure = self._judged(request, deadline, max_bytes)
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
         answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
@@ -135,9 +131,8 @@ class Client:
 
     def attempt(self, request: Request, *, deadline: float | None = None) -> tuple[Answer, ApiError | None]:
         """The answer to ``request`` whatever it says, and what `send` would raise for it. Raises ApiError for none."""
-        _, reply = self._exchange(request, deadline, None)
+        reply, failure = self._judged(request, deadline, None)
         answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
-        failure = judge(self.connector, request, reply.status, reply.body)
         return answer, None if failure is None else self._error(request, failure, reply.headers, reply.body)
 
     def send_shared(
@@ -203,6 +198,15 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         self._fetcher.close()
+
+    def _judged(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Reply, Failure | None]:
+        """The answer and what is wrong with it, asked once more where a new token may help."""
+        credentials, reply = self._exchange(request, deadline, max_bytes)
+        failure = judge(self.connector, request, reply.status, reply.body)
+        if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
+            _, reply = self._exchange(request, deadline, max_bytes)
+            failure = judge(self.connector, request, reply.status, reply.body)
+        return reply, failure
 
     def _exchange(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Credentials, Reply]:
         with self._reserved(request, deadline):

@@ -295,6 +295,9 @@ class Store(Protocol):
     def run(self, run_id: str) -> RunHistory | None:
         """One run with its attempts; None: there is none of this id."""
 
+    def runs_of_event(self, event_id: str) -> list[RunHistory]:
+        """All runs that an event started or is part of, in the order in which they were stored."""
+
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
         """The ids of events or runs that begin so."""
 

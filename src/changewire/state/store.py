@@ -358,6 +358,10 @@ class SqliteStore:
             part = numbers[start : start + READ_AT_ONCE]
             yield from self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
 
+    def runs_of_event(self, event_id: str) -> list[RunHistory]:
+        """See `Store.runs_of_event`."""
+        return self._read(lambda connection: history.runs_of_event(connection, event_id))
+
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
         """See `Store.beginning_with`."""
         return self._read(lambda connection: history.beginning_with(connection, table, beginning))
