@@ -124,6 +124,8 @@ class Window(Part):
         least = timedelta(days=2) if self.format == "date" else timedelta(minutes=1)
         if self.longest < least:
             raise ValueError(f"`longest` must be at least {format_duration(least)} with format: {self.format}")
+        if self.format == "datetime" and self.lookback < least:
+            raise ValueError(f"`lookback` must be at least {format_duration(least)} with format: {self.format}")
         if self.reach < self.lookback:
             raise ValueError("`reach` must not be shorter than `lookback`")
         return self
