@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import mimetypes
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
-
-from urllib3.filepost import encode_multipart_formdata
 
 from changewire.actions.answers import Checks, check_answer, make_checks
 from changewire.actions.calling import LARGEST_OUTPUT
 from changewire.actions.context import ActionContext
-from changewire.actions.files import stored_file, strict_place, write_whole
+from changewire.actions.files import strict_place, write_whole
+from changewire.actions.forms import encode_form
 from changewire.actions.inputs import revealed
 from changewire.config.connections import Connection
 from changewire.config.fields import parse_size
@@ -93,7 +89,8 @@ def _body(context: ActionContext, values: Mapping[str, Json]) -> tuple[dict[str,
     if not given:
         return {}, None
     if "files" in given:
-        return _parts(context, values.get("form") or {}, values["files"])
+        kind, parts = encode_form(context.home, values.get("form") or {}, values["files"], context.idempotency_key)
+        return {"Content-Type": kind}, parts
     value = values[given[0]]
     if given[0] == "json":
         return {"Content-Type": "application/json"}, dumps(value)
@@ -101,28 +98,6 @@ def _body(context: ActionContext, values: Mapping[str, Json]) -> tuple[dict[str,
         pairs = [(name, text_of(one)) for name, one in value.items()]
         return {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(pairs).encode()
     return {"Content-Type": "text/plain; charset=utf-8"}, value.encode()
-
-
-def _parts(
-    context: ActionContext, form: Mapping[str, Json], files: Mapping[str, Json]
-) -> tuple[dict[str, str], bytes | None]:
-    """A form with files in it."""
-    parts: list[tuple[str, Any]] = [(name, text_of(value)) for name, value in form.items()]
-    left = MAX_BYTES
-    for name, given in files.items():
-        about = given if isinstance(given, dict) else {"path": given}
-        if unknown := about.keys() - {"path", "name", "type"}:
-            raise UsageError(f"files: {name} has {min(unknown)!r}; known are path, name and type")
-        file = stored_file(context.home, text_of(about.get("path")))
-        left -= file.stat().st_size
-        if left < 0:
-            raise UsageError(f"the files are larger than {MAX_BYTES >> 20} MiB")
-        kind = text_of(about.get("type")) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        parts.append((name, (text_of(about.get("name")) or file.name, file.read_bytes(), kind)))
-    body, kind = encode_multipart_formdata(
-        parts, boundary=f"changewire-{context.idempotency_key}-{os.urandom(8).hex()}"
-    )
-    return {"Content-Type": kind}, body
 
 
 def _expected(statuses: Json) -> tuple[int, ...]:

@@ -21,13 +21,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.homes import make_home, point
+from bench.steps import make_steps_home
 from changewire.config.settings import Settings
 
 THREADS = Settings().workers.polls  # of the plain loop: as many as the engine has
 SIZE = 20_000  # bytes of a document
 SATURATED = (100, 20)  # workflows and triggers in each: more polls are due than can be done
 CROWD = (2_000, 5)
-PARTS = ("load", "saturated", "latency", "crowd", "runs", "memory")
+PARTS = ("load", "saturated", "latency", "steps", "crowd", "runs", "memory")
 WORKERS_END_WITHIN_S = 150.0
 Figures = dict[str, Any]
 
@@ -85,6 +86,13 @@ class Bench:
         """How long a stored event waits for the first step of its run."""
         home = self._home("latency", 50, 6, "1s", "2000/10")
         return _work("latency", home=str(home), seconds=3.0 if self._quick else 8.0)
+
+    def steps(self) -> Figures:
+        """What the engine adds to each step of a run, beside plain calls of the same function."""
+        home = self._folder / "steps"
+        make_steps_home(home)
+        point(home, f"{self._server}/1000/0")
+        return _work("steps", home=str(home), runs=40 if self._quick else 200)
 
     def crowd(self) -> Figures:
         """10,000 triggers that are polled every minute, from a cold start."""
@@ -167,8 +175,14 @@ _ROWS = (
     (f"  ÷ plain loop, {THREADS} threads", "saturated.changed_2_percent_ratio", "{:.2f}", ""),
     ("polls, all changed (with their runs)", "saturated.changed_all_per_s", "{:.0f}/s", ""),
     (f"  ÷ plain loop, {THREADS} threads", "saturated.changed_all_ratio", "{:.2f}", ""),
-    ("event stored → first step begun, median", "latency.p50_ms", "{:.1f} ms", ""),
+    ("event stored → first action called, median", "latency.p50_ms", "{:.1f} ms", ""),
     ("  99th percentile", "latency.p99_ms", "{:.1f} ms", ""),
+    ("an action called by itself, median", "steps.direct_p50_us", "{:.1f} µs", ""),
+    ("  between two steps that do something, median", "steps.mark_p50_ms", "{:.2f} ms", ""),
+    ("  99th percentile", "steps.mark_p99_ms", "{:.2f} ms", ""),
+    ("  between two steps that only think, median", "steps.think_p50_ms", "{:.2f} ms", ""),
+    ("  99th percentile", "steps.think_p99_ms", "{:.2f} ms", ""),
+    ("  processor time of a step", "steps.cpu_ms", "{:.2f} ms", ""),
     ("10,000 triggers every 60 s: ready after", "crowd.start_s", "{:.1f} s", ""),
     ("  polls, first minute", "crowd.per_s", "{:.0f}/s", ""),
     ("  polls, afterwards", "crowd.steady_per_s", "{:.0f}/s", ""),

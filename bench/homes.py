@@ -11,7 +11,7 @@ _TYPES = (
 )
 _STEPS = """steps:
   - use: core.log
-    with: {{message: "{name} saw {{{{ event.event_type }}}} {{{{ event.key }}}}"}}
+    with: {{message: "{name} saw {{{{ event.event_type }}}} {{{{ event.key }}}} in {{{{ run.id }}}}"}}
 """
 
 

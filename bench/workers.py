@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
@@ -21,10 +21,11 @@ from changewire.config.settings import Settings
 from changewire.daemon import DATABASE, Daemon
 from changewire.dispatcher import Handlers, LocalDispatcher
 from changewire.home import load_home
-from changewire.log import ConsoleLog
-from changewire.state.records import AttemptRecord, Claimed, PollCommit
+from changewire.log import ConsoleLog, Log
+from changewire.state.records import Claimed, PollCommit
 from changewire.state.store import SqliteStore
 from changewire.triggers.schedule import percentile
+from changewire.values import Json
 
 CLOCK = SystemClock()
 Figures = dict[str, float]
@@ -116,10 +117,10 @@ def crowd(home: str, seconds: float, steady: float) -> Figures:
 
 
 def latency(home: str, seconds: float) -> Figures:
-    """From the commit of an event to the beginning of its run's first step."""
+    """From the commit of an event to the call of its run's first action."""
     path = Path(home)
     store = Timing(path / DATABASE, clock=CLOCK)
-    with running(path, store=store) as (_, database):
+    with running(path, store=store, log=store.told) as (_, database):
         _make_due(database)
         while one(database, "SELECT count(*) FROM triggers WHERE baseline_at IS NULL"):
             time.sleep(0.2)
@@ -180,28 +181,24 @@ class Timing(SqliteStore):
             self._stored.setdefault(run.id, now)
         return kept
 
-    def start_attempt(
-        self,
-        claim: int,
-        attempt: AttemptRecord,
-        *,
-        lease_until: datetime | None = None,
-        before: Sequence[AttemptRecord] = (),
-    ) -> bool:
-        """See `Store.start_attempt`."""
-        stored = self._stored.pop(attempt.run_id, None)
+    def told(self, event: str, message: str, /, **facts: Json) -> None:
+        """The daemon's log, in which the first step of each run tells the run's id."""
+        stored = self._stored.pop(message.rpartition(" ")[2], None) if event == "core.log" else None
         if stored is not None:
             self.waits.append((time.monotonic() - stored) * 1000)
-        return super().start_attempt(claim, attempt, lease_until=lease_until, before=before)
 
 
 @contextmanager
 def running(
-    home: Path, dispatcher: LocalDispatcher | None = None, store: SqliteStore | None = None
+    home: Path,
+    dispatcher: LocalDispatcher | None = None,
+    store: SqliteStore | None = None,
+    log: Log | None = None,
 ) -> Iterator[tuple[Daemon, sqlite3.Connection]]:
     """A daemon at work, as `changewire run` has it, and a connection to look at its database."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        daemon = Daemon(home, CLOCK, ConsoleLog(CLOCK, stream=nowhere), dispatcher=dispatcher, store=store)
+        log = log or ConsoleLog(CLOCK, stream=nowhere)
+        daemon = Daemon(home, CLOCK, log, dispatcher=dispatcher, store=store)
         for problem in daemon.home.problems:
             raise SystemExit(str(problem))
         daemon.start()
@@ -241,6 +238,7 @@ def rss_mib() -> float:
 WORKERS = {
     "bench.workers": ("plain", "saturated", "crowd", "latency", "load"),
     "bench.stored": ("fill", "stored", "memory"),
+    "bench.steps": ("steps",),
 }
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ WRONG = [
         id="a type that does not exist",
     ),
     pytest.param(
-        GOOD.replace("user_id", "userid"),
-        "5:10: there is no parameter 'userid' (did you mean 'user_id'?)",
+        GOOD.replace("user_id", "usr_id"),
+        "5:10: there is no parameter 'usr_id' (did you mean 'user_id'?)",
         id="a parameter that does not exist",
     ),
     pytest.param(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from changewire.actions.definition import ActionType
 from changewire.actions.loading import load_actions
+from changewire.actions.whole import Actions
 from changewire.errors import ChangewireError, Problem
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.loading import load_trigger_types
@@ -18,7 +18,7 @@ class Catalog:
     """Everything that can be noticed and done here, by name."""
 
     triggers: Mapping[str, TriggerType]
-    actions: Mapping[str, ActionType]
+    actions: Actions
     problems: tuple[Problem, ...]
 
 

@@ -15,12 +15,13 @@ from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, to_text
 from changewire.connectors.client import Clients
 from changewire.connectors.token_store import TokenStore
-from changewire.dispatcher import Dispatcher, Handlers, LocalDispatcher
+from changewire.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine import Engine, Outcome, trigger_records
 from changewire.errors import ChangewireError, StateError
 from changewire.feeding import Feeder
 from changewire.home import Home, load_home
 from changewire.log import Log
+from changewire.mending import Mender
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store
 from changewire.state.records import Claimed, RunRecord, TriggerRecord
@@ -32,8 +33,7 @@ LOCK = Path("state") / "changewire.lock"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
 POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
-RUN_LEASE = timedelta(minutes=2)
-HEARTBEAT_S, REAPER_S, RETENTION_S = 5, 30, 3600
+HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 STALLED_AFTER = 3  # intervals
 
@@ -61,7 +61,9 @@ class Daemon:
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
         self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
-        self._engine = Engine(self.home, self.store, self._clients, clock, log)
+        self._mender = Mender(self.store, self._clients, clock, log)
+        self._short_way = ShortWay(self._dispatcher)
+        self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
@@ -82,6 +84,7 @@ class Daemon:
             self.store.open()
             self._started_at = self._clock.now()
             self._sync()
+            self._mender.begin(self.home.connections)
         except BaseException:
             self._lock.release()
             raise
@@ -110,6 +113,7 @@ class Daemon:
         runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
         for run in runs:
             self._dispatcher.submit_run(run)
+        self._short_way.open = len(runs) < free_runs
         self._hand_out_polls(now, free_polls)
         return self._nap(now)
 
@@ -155,11 +159,14 @@ class Daemon:
                 self._log("reload_failed", f"the files cannot be used, so nothing was taken over: {error}")
 
     def _reload(self) -> None:
+        before = self.home.connections
         home = load_home(self.path, previous=self.home)
         self._clients.replace(home.connections)
         self.home = self._engine.home = home
         self._runner = self._make_runner()
         self._sync()
+        self._mender.reconsider(before, home.connections)
+        self.mend()
         for problem in home.problems:
             self._log("problem", str(problem), **problem.as_dict())
         count = len(home.triggers)
@@ -247,6 +254,7 @@ class Daemon:
         """APScheduler is the clock of the chores. Its defaults would drop a chore that is a second late."""
         jobs: list[tuple[Callable[[], None], int]] = [
             (self._beat, HEARTBEAT_S),
+            (self.mend, MEND_S),
             (self._reap, REAPER_S),
             (self._prune, RETENTION_S),
         ]
@@ -258,9 +266,7 @@ class Daemon:
                 misfire_grace_time=None,
                 coalesce=True,
                 max_instances=1,
-                next_run_time=self._clock.now()
-                if job == self._beat
-                else None or self._clock.now() + timedelta(seconds=every),
+                next_run_time=self._clock.now() + timedelta(seconds=0 if job in (self._beat, self.mend) else every),
             )
         self._housekeeping.start()
 
@@ -277,6 +283,11 @@ class Daemon:
         info = {"pid": os.getpid(), "started_at": to_text(self._started_at or self._clock.now()), "polls": self.polls}
         self.store.heartbeat(info, self._clock.now())
 
+    def mend(self) -> None:
+        """Try paused connections whose time has come; a chore of its own thread, and safe beside it."""
+        if self._mender.look(self._clock.now()):
+            self._wake.set()
+
     def _reap(self) -> None:
         now = self._clock.now()
         triggers, runs = self.store.free_stale(now)
@@ -290,7 +301,9 @@ class Daemon:
         late = {
             record.id: record
             for record in self.store.triggers()
-            if record.next_due and now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
+            if record.next_due
+            and not record.paused
+            and now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
         }
         for trigger_id in late.keys() - self._stalled:
             shown = late[trigger_id].shown

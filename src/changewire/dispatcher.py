@@ -9,10 +9,13 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from changewire.clock import Clock
-from changewire.state.records import Claimed, RunRecord
+from changewire.state.records import Claimed, Handover, RunRecord
+
+RUN_LEASE = timedelta(minutes=2)  # of a run that was claimed; each step that does something makes it longer
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,37 @@ class Dispatcher(Protocol):
     def free(self) -> tuple[int, int]:
         """How many polls and runs can be taken now without waiting for a worker."""
 
+    def reserve_runs(self, most: int) -> int:
+        """Keep up to so many of the places for runs that are free; how many. Each is to be given back."""
+
+    def give_back(self, places: int) -> None:
+        """Places for runs that were reserved are free again."""
+
     def stop(self, timeout_s: float) -> bool:
         """Take nothing more and wait for what is under way; False where some of it did not end in time."""
+
+
+class ShortWay:
+    """The way of a run from the poll that starts it straight to a free worker: no second claim, nobody to be woken."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.open = False  # while older runs wait, new ones have to wait as well
+        self._dispatcher = dispatcher
+
+    def begin(self, runs: int, now: datetime) -> Handover | None:
+        """Room for some of so many ``runs``, kept until `end`; None: there is none."""
+        most = self._dispatcher.reserve_runs(runs) if self.open and runs else 0
+        return Handover(now, now + RUN_LEASE, most) if most else None
+
+    def end(self, handover: Handover | None, kept: bool) -> int:
+        """Hand out the runs that were taken, where what took them was ``kept``; how many."""
+        if handover is None:
+            return 0
+        self._dispatcher.give_back(handover.most)
+        taken = handover.taken if kept else []
+        for run in taken:
+            self._dispatcher.submit_run(run)
+        return len(taken)
 
 
 class LocalDispatcher:
@@ -67,6 +99,14 @@ class LocalDispatcher:
     def free(self) -> tuple[int, int]:
         """How many polls and runs can be taken now; each worker may have one more waiting for it."""
         return self._polls.free(), self._runs.free()
+
+    def reserve_runs(self, most: int) -> int:
+        """See `Dispatcher.reserve_runs`. Only idle workers count: what had to wait for one can as well be claimed."""
+        return self._runs.reserve(most)
+
+    def give_back(self, places: int) -> None:
+        """See `Dispatcher.give_back`."""
+        self._runs.give_back(places)
 
     def stop(self, timeout_s: float) -> bool:
         """Take nothing more and wait; work that is waiting in line is dropped, its claim ends with the process."""
@@ -102,6 +142,16 @@ class _Pool:
     def free(self) -> int:
         with self._lock:
             return 0 if self._closed else max(0, 2 * self._size - self._taken)
+
+    def reserve(self, most: int) -> int:
+        with self._lock:
+            places = 0 if self._closed else max(0, min(most, self._size - self._taken))
+            self._taken += places
+            return places
+
+    def give_back(self, places: int) -> None:
+        with self._lock:
+            self._taken -= places
 
     def close(self) -> None:
         self._closed = True

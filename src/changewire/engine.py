@@ -13,16 +13,27 @@ from typing import TypeVar
 
 from changewire.clock import Clock, from_text
 from changewire.connectors.client import Clients
-from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, PollError, StateError
+from changewire.dispatcher import ShortWay
+from changewire.errors import (
+    ApiError,
+    ChangewireError,
+    CredentialError,
+    DelayedError,
+    FailureClass,
+    PollError,
+    StateError,
+)
 from changewire.feeding import run_for, samples_of
 from changewire.home import Home, Trigger
 from changewire.log import Log
 from changewire.paths import MISSING, get, parse_path
 from changewire.secret import mask
+from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import (
     Claimed,
     EventRecord,
+    Paused,
     PollCommit,
     TriggerRecord,
     TriggerState,
@@ -51,6 +62,7 @@ class Outcome(StrEnum):
 
     UNCHANGED = "unchanged"
     STORED = "stored"
+    BEGUN = "begun"  # stored, and all of its runs have workers already
     FAILED = "failed"  # nothing was changed but the trigger's condition
     DELAYED = "delayed"  # the request budget says later; nothing was asked
     FENCED = "fenced"  # the trigger was changed meanwhile; nothing was stored
@@ -70,12 +82,15 @@ class Found:
 class Engine:
     """Polls triggers of one home. Thread-safe; a reload puts a new `home` in its place."""
 
-    def __init__(self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, home: Home, store: Store, clients: Clients, clock: Clock, log: Log, short_way: ShortWay | None = None
+    ) -> None:
         self.home = home
         self._store = store
         self._clients = clients
         self._clock = clock
         self._log = log
+        self._short_way = short_way
         self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
 
@@ -96,6 +111,8 @@ class Engine:
             return Outcome.DELAYED
         except StateError:
             raise
+        except CredentialError as error:
+            return self._refused(claimed, now, error)
         except Exception as error:
             return self._failed(trigger, record, claimed, now, error)
         return self._commit(trigger, record, claimed, now, found)
@@ -247,18 +264,38 @@ class Engine:
             runs=[run_for(event, trigger, done) for event in found.events],
             lag_ms=lag,
             lag_p99_ms=lag_p99,
+            mends=trigger.connection if _on_trial(record) else None,
         )
-        if not self._store.commit_poll(commit):
+        commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
+        kept = False
+        try:
+            kept = self._store.commit_poll(commit)
+            if kept:
+                self._tell(trigger, record, found)
+        finally:
+            under_way = self._short_way.end(commit.handover, kept) if self._short_way else 0
+        if not kept:
             self._log(
                 "poll_fenced",
                 f"{trigger.shown} was changed while it was polled; it is polled again",
                 trigger=trigger.shown,
             )
             return Outcome.FENCED
-        self._tell(trigger, record, found)
-        return Outcome.UNCHANGED if found.reading.unchanged else Outcome.STORED
+        if found.reading.unchanged:
+            return Outcome.UNCHANGED
+        return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
+
+    def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
+        """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
+        record = pauses.refusal(error, now)
+        paused = self._store.pause(record, now, by=(claimed.trigger_id, claimed.claim))
+        if paused is Paused.NEW:
+            self._log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
+        return Outcome.FENCED if paused is Paused.FENCED else Outcome.FAILED
 
     def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
+        if _on_trial(record):
+            self._tell_mended(_polled(trigger.connection))
         if record.failures >= self.home.settings.alert_after:
             self._log(
                 "trigger_recovered",
@@ -296,6 +333,7 @@ class Engine:
             next_due = max(next_due, error.retry_at)
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         waiting = failure.permanent
+        answered = _on_trial(record) and failure.answered
         kept = self._store.commit_poll(
             PollCommit(
                 trigger_id=trigger.id,
@@ -310,13 +348,22 @@ class Engine:
                 failures=failures,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
+                mends=trigger.connection if answered else None,
             )
         )
+        if answered and kept:
+            self._tell_mended(_polled(trigger.connection))
+        elif _on_trial(record):
+            self._store.put_off_pause(_polled(trigger.connection), None, done)
         if failures in (1, self.home.settings.alert_after):
             word = "poll_failed" if failures == 1 else "trigger_failing"
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
         return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _tell_mended(self, connection: str) -> None:
+        words = f"connection {connection!r} is accepted again: what waited for it goes on"
+        self._log("connection_mended", words, connection=connection)
 
     def _lag(self, trigger_id: str, now: datetime, due_at: datetime) -> tuple[float, float]:
         lag = max(0.0, (now - due_at).total_seconds() * 1000)
@@ -331,6 +378,11 @@ def _polled(value: T | None) -> T:
     """What a trigger that is polled always has."""
     assert value is not None
     return value
+
+
+def _on_trial(record: TriggerRecord) -> bool:
+    """Whether a trigger is polled although its credentials were refused the last time: to see if they are mended."""
+    return record.state is TriggerState.SUSPENDED and record.error_class == FailureClass.CREDENTIAL
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:

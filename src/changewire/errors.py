@@ -103,6 +103,11 @@ class FailureClass(StrEnum):
         """True where trying the same again cannot help before a person acts."""
         return self in {self.CREDENTIAL, self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT}
 
+    @property
+    def answered(self) -> bool:
+        """True where the API looked at the request, so that it accepted the credentials."""
+        return self in {self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT, self.NOT_YET}
+
 
 class ApiError(ChangewireError):
     """An API answered with an error, or not at all."""

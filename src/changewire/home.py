@@ -205,8 +205,8 @@ class _Check:
         for place, step, _ in self.workflow.placed_steps():
             if isinstance(step, ActionStep) and (action := self.home.catalog.actions.get(step.use)) is not None:
                 self._step_connection(step, action.connector, place)
-                for message in step_warnings(step, action):
-                    self._warn((*place, "retry"), "may_happen_twice", message)
+                for advice in step_warnings(step, action):
+                    self._warn((*place, advice.at), advice.code, advice.message)
         if self.workflow.when is not None:
             self._templates(self.workflow.when, ("when",))
         for unknown in unknown_names(self.workflow, self.home.known):

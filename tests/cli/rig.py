@@ -20,8 +20,8 @@ from changewire.log import silent
 
 PROGRAM = [sys.executable, "-m", "changewire"]
 COMMANDS = (
-    "init", "demo", "run", "connect", "validate", "test", "catalog", "status", "events", "runs", "resume", "cancel",
-    "replay", "reset", "prune", "call", "sandbox",
+    "init", "demo", "run", "connect", "validate", "test", "catalog", "status", "events", "runs", "pause", "resume",
+    "cancel", "replay", "reset", "prune", "call", "sandbox",
 )  # fmt: skip
 
 
@@ -48,11 +48,14 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def watch(home: Path, change: Callable[[], object] | None = None, *, until: Callable[[Daemon], bool]) -> None:
-    """Let a real daemon work on a home until ``until``; ``change`` happens once every trigger was polled."""
+    """Let a real daemon work on a home until ``until``; ``change`` happens once every trigger was polled.
+
+    A trigger that is paused counts as polled.
+    """
     daemon = Daemon(home, SystemClock(), silent)
     daemon.start(watch_files=False)
     with closing(daemon):
-        _turn(daemon, lambda: all(record.polls for record in daemon.store.triggers() if record.type))
+        _turn(daemon, lambda: all(record.polls or record.paused for record in daemon.store.triggers() if record.type))
         if change is not None:
             change()
         _turn(daemon, lambda: until(daemon))

@@ -29,7 +29,7 @@ def told(home: Path) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
     """Exit code, triggers by name, daemon."""
     result = changewire("status", "--home", home, "--json")
     (view,) = lines(result.stdout)
-    assert view.keys() == {"v", "triggers", "daemon"}
+    assert view.keys() == {"v", "triggers", "pauses", "daemon"}
     assert view["v"] == 1
     return result.exit_code, {trigger["name"]: trigger for trigger in view["triggers"]}, view["daemon"]
 

@@ -91,3 +91,43 @@ def test_nothing_is_made_in_a_home_that_is_only_looked_at(make_home: Make) -> No
     for command in ("validate", "status", "events", "runs"):
         changewire(command, "--home", home)
     assert sorted(home.rglob("*")) == before
+
+
+def test_operations_are_checked_like_actions(make_home: Make) -> None:
+    text = """
+trigger: {type: zoom.new_meeting_created}
+steps:
+  - {use: zoom.meetingUpdate, with: {meeting_id: 1, body: {topic: "{{ payload.meeting.topic }}"}}}
+  - {use: zoom.accountCallLogs}
+  - {use: zoom.meetingCreate, with: {userId: me}, retry: {attempts: 3}}
+"""
+    result = changewire("validate", "--home", make_home(a=text))
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[:2] == [
+        "warning: config/workflows/a.yaml:5:11: GET /phone/call_logs is deprecated and may go away: use "
+        "zoom.accountCallHistory",
+        "warning: config/workflows/a.yaml:6:58: zoom.meetingCreate cannot tell a repetition (idempotency: none), "
+        "so with 'retry' it may be done twice when an answer is lost: leave 'retry' out, or make sure that twice "
+        "does no harm",
+    ]
+
+
+def test_operations_that_are_gone_and_wrong_parameters_are_problems(make_home: Make) -> None:
+    text = """
+trigger: {type: zoom.new_meeting_created}
+steps:
+  - {use: zoom.imChatSessions}
+  - {use: zoom.webhooks}
+  - {use: zoom.users, with: {statu: active, page_size: 9999}}
+  - {use: zoom.userz}
+"""
+    result = changewire("validate", "--home", make_home(a=text))
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "config/workflows/a.yaml:4:11: GET /im/chat/sessions is not there any more: use zoom.reportChatSessions",
+        "config/workflows/a.yaml:5:11: GET /webhooks is not there any more: nothing took its place",
+        "config/workflows/a.yaml:6:30: there is no parameter 'statu' (did you mean 'status'?)",
+        "config/workflows/a.yaml:6:56: page_size must be at most 2000, not 9999",
+        "config/workflows/a.yaml:7:11: there is no action 'zoom.userz'; `changewire catalog` lists them "
+        "(did you mean 'zoom.user'?)",
+    ]

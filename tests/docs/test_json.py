@@ -139,6 +139,18 @@ def test_mending(reader: Reader) -> None:
     _fits("prune", pruned)
 
 
+def test_pausing(reader: Reader) -> None:
+    (paused,) = reader.read("pause New --reason 'for now'")
+    assert paused.pop("v") == 1
+    _fits("pauses", {**paused, "runs": 0})
+    (status,) = reader.read("status")
+    for pause in status["pauses"]:
+        _fits("pauses", pause)
+    assert [pause["reason"] for pause in status["pauses"]] == ["for now"]
+    (resumed,) = reader.read("resume New")
+    _fits("resumed", resumed)
+
+
 def test_sandbox(reader: Reader, tmp_path: Path) -> None:
     with Session(tmp_path) as session:
         running = session.start("changewire sandbox --port 0 --json", ['…"url"…'])

@@ -11,9 +11,9 @@ import pytest
 
 from changewire.errors import StateError
 from changewire.secret import Secret
-from changewire.state.records import ItemRecord, TriggerState
+from changewire.state.records import Handover, ItemRecord, Lane, RunState, TriggerState
 from changewire.state.store import Store
-from tests.state.samples import DAY, MINUTE, NOW, claim, event, item, poll, run, trigger
+from tests.state.samples import DAY, MINUTE, NOW, claim, event, item, poll, run, trigger, with_events
 
 
 def one(store: Store, trigger_id: str = "t1") -> Any:
@@ -158,6 +158,43 @@ def test_one_event_starts_one_run_for_each_workflow(store: Store) -> None:
     runs = [run("r1"), run("r2"), run("r3", workflow="other")]
     assert store.commit_poll(poll(claim(store), events=[event()], runs=runs))
     assert [h.run.id for h in store.runs()] == ["r1", "r3"]
+
+
+def test_a_poll_may_claim_the_runs_that_it_starts(store: Store) -> None:
+    store.sync_triggers([trigger()], NOW)
+    claimed = claim(store)
+    runs = [
+        run("r1", "e1"),
+        run("r2", "e2", lane=Lane.SINGLE, workflow="other"),
+        run("r3", "e3", state=RunState.PAUSED),
+        run("r4", "e4"),
+        run("r5", "e5"),
+        run("r6", "e6", due_at=NOW + MINUTE),
+    ]
+    room = Handover(NOW, NOW + MINUTE, most=2)
+    assert store.commit_poll(poll(claimed, events=[event(f"e{n}") for n in range(1, 7)], runs=runs, handover=room))
+    assert [(r.id, r.state, r.claim, r.started_at) for r in room.taken] == [
+        ("r1", RunState.RUNNING, claimed.claim, NOW),
+        ("r4", RunState.RUNNING, claimed.claim, NOW),
+    ]
+    assert {h.run.id: h.run.claim for h in store.runs(states=[RunState.RUNNING])} == dict.fromkeys(
+        ("r1", "r4"), claimed.claim
+    )
+    assert [r.id for r in store.claim_runs(NOW, 9, MINUTE)] == ["r2", "r5"]
+    assert store.finish_run("r1", claimed.claim, RunState.SUCCEEDED, finished_at=NOW)
+    assert store.free_stale(NOW + 2 * MINUTE) == (0, 3)
+    assert not store.finish_run("r4", claimed.claim, RunState.SUCCEEDED, finished_at=NOW), "its lease has passed"
+
+
+def test_a_run_of_an_event_that_was_known_is_not_claimed_with_the_poll(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    store.claim_runs(NOW, 1, MINUTE)
+    store.free_stale(NOW + DAY)
+    room = Handover(NOW + DAY, NOW + DAY, most=9)
+    claimed = claim(store, NOW + DAY)
+    events, runs = [event(), event("e2", at=NOW + DAY)], [run(), run("r2", "e2", NOW + DAY)]
+    assert store.commit_poll(poll(claimed, NOW + DAY, events=events, runs=runs, handover=room))
+    assert [r.id for r in room.taken] == ["r2"]
 
 
 def test_a_poll_that_cannot_be_stored_whole_is_not_stored_at_all(store: Store) -> None:

@@ -230,6 +230,7 @@ def test_counts_are_by_state(store: Store) -> None:
     assert store.counts() == {
         "triggers": {"ok": 1, "baseline_pending": 1},
         "runs": {"pending": 1, "running": 1},
+        "held": {},
         "events": {"stored": 2},
     }
 

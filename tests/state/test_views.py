@@ -48,6 +48,7 @@ def test_a_run_is_shown_in_the_first_form_and_a_step_stands_where_its_last_attem
             "replay": 0,
             "state": "succeeded",
             "reason": None,
+            "waits_for": None,
             "created_at": "2026-11-21T10:00:00.000000Z",
             "finished_at": "2026-11-21T10:01:00.000000Z",
             "steps": [

@@ -38,6 +38,13 @@ class InlineDispatcher:
         """There is always room."""
         return 1000, 1000
 
+    def reserve_runs(self, most: int) -> int:
+        """All of them."""
+        return most
+
+    def give_back(self, places: int) -> None:
+        """There is always room."""
+
     def stop(self, timeout_s: float) -> bool:
         """Nothing is ever under way."""
         return True

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import perform
 from changewire.actions.effects import must_look
-from changewire.actions.endings import Failed, Waits
+from changewire.actions.endings import Failed, Held, Waits
 from changewire.actions.progress import is_over
 from changewire.actions.retry import Decision, Failure, Verdict, decide, failure_of
 from changewire.actions.scope import step_key
-from changewire.errors import StateError, UsageError
+from changewire.errors import CredentialError, StateError, UsageError
 from changewire.secret import mask, mask_data
-from changewire.state.records import AttemptRecord, AttemptState
+from changewire.state.records import AttemptRecord, AttemptState, PauseCause, PauseKind
 from changewire.templates import condition
 from changewire.values import Json, dumps, loads
 
@@ -45,23 +45,21 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame, tail: bool) 
         if latest.state is AttemptState.RUNNING:
             decision = _lost(walk, latest, step, frame)
             if decision.verdict is not Verdict.RETRY:
-                return _settle(latest, decision, frame, tail)
+                return _settle(latest, decision, frame)
             frame.ledger.hold(latest)
         elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
             raise Waits(latest.retry_at, Failed(latest).reason)
     attempt, decision = _attempt(walk, step, address, frame)
-    return _settle(attempt, decision, frame, tail)
+    return _settle(attempt, decision, frame)
 
 
-def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame, tail: bool) -> Json:
-    """Note what came of an attempt, and store it unless the run is left with the very next write."""
+def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame) -> Json:
+    """Note what came of an attempt; it is stored with the next write, which comes soon."""
     frame.ledger.hold(attempt)
     if decision.verdict is Verdict.RETRY:
         raise Waits(decision.at or frame.ledger.clock.now(), f"{attempt.address} ({attempt.use}): {decision.reason}")
     if decision.verdict is Verdict.PAUSE and not frame.handling:
         raise Failed(attempt)
-    if attempt.state is not AttemptState.SKIPPED and not tail:
-        frame.ledger.flush()
     return attempt.output
 
 
@@ -96,9 +94,11 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
             return attempt, Decision(Verdict.SUCCEED)
         idempotency = walk.runner.action(step.use).spec.idempotency
         attempt.output = kept(_perform(walk, step, attempt, frame, scope))
-    except StateError:
+    except (StateError, Held):
         raise
     except Exception as error:
+        if isinstance(error, CredentialError) and not (step.continue_on_error or frame.handling):
+            raise _refused(walk, attempt, frame, error) from error
         failure = failure_of(error)
         attempt.error, attempt.error_class = mask(failure.message), failure.kind
     attempt.finished_at = now = walk.clock.now()
@@ -106,6 +106,27 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.retry_at = decision.at
     return attempt, decision
+
+
+def _refused(walk: Course, attempt: AttemptRecord, frame: Frame, error: CredentialError) -> Held:
+    """The step's connection is refused: that is not the step's fault, so the attempt does not count."""
+    attempt.state, attempt.error, attempt.error_class = AttemptState.FAILED, mask(str(error)), str(error.failure)
+    attempt.finished_at = attempt.retry_at = walk.clock.now()
+    frame.ledger.hold(attempt)
+    return Held(attempt, walk.runner.refused(error, attempt.run_id))
+
+
+def _on_trial(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, connection: str) -> bool:
+    """Whether the connection is paused and this run is let through to see if it is mended.
+
+    Raises Held where it is paused for the run, too, or UsageError where the run goes on without the step.
+    """
+    pause = walk.runner.pause_of(PauseKind.CONNECTION, connection)
+    if pause is None or pause.trial == attempt.run_id:
+        return pause is not None
+    if frame.handling or (step.continue_on_error and pause.cause is not PauseCause.PERSON):
+        raise UsageError(f"connection {connection!r} is paused: {pause.reason}")
+    raise Held(attempt, pause)
 
 
 def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
@@ -121,5 +142,11 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
         origin=frame.origin(attempt.address),
         look_first=must_look(earlier),
     )
-    frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
-    return perform(action, values, context)
+    connection = None if context.client is None else context.client.name
+    trial = connection is not None and _on_trial(walk, step, attempt, frame, connection)
+    if action.spec.idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
+        frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
+    output = perform(action, values, context)
+    if trial and connection is not None:
+        walk.runner.mended(connection)
+    return output

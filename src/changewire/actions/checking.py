@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from changewire.actions.definition import ActionType, check_parameters
+from changewire.actions.definition import check_parameters
+from changewire.actions.whole import Actions
 from changewire.config.environment import has_variable
 from changewire.config.steps import ActionStep, Place, SetNames, Step
 from changewire.config.workflows import Workflow
-from changewire.errors import nearest
+from changewire.connectors.operations import Operation
 from changewire.templates import expression_problems
 
 
@@ -25,7 +26,7 @@ class Wrong:
     at_key: bool = False  # the key is meant, not its value
 
 
-def wrong_steps(workflow: Workflow, actions: Mapping[str, ActionType]) -> Iterator[Wrong]:
+def wrong_steps(workflow: Workflow, actions: Actions) -> Iterator[Wrong]:
     """Everything that is wrong with the steps of a workflow, in the order of the file."""
     for at, step, _ in workflow.placed_steps():
         if isinstance(step, ActionStep):
@@ -33,16 +34,24 @@ def wrong_steps(workflow: Workflow, actions: Mapping[str, ActionType]) -> Iterat
         yield from _wrong_expressions(step, at)
 
 
-def _wrong_action(step: ActionStep, at: Place, actions: Mapping[str, ActionType]) -> Iterator[Wrong]:
+def _wrong_action(step: ActionStep, at: Place, actions: Actions) -> Iterator[Wrong]:
     action = actions.get(step.use)
     if action is None:
         message = f"there is no action {step.use!r}; `changewire catalog` lists them"
-        yield Wrong((*at, "use"), "unknown_action", message, nearest(step.use, actions))
+        yield Wrong((*at, "use"), "unknown_action", message, actions.near(step.use))
+        return
+    if action.operation is not None and action.operation.status == "retired":
+        yield Wrong((*at, "use"), "retired_operation", _retired(action.operation, action.connector))
         return
     for problem in check_parameters(action, step.parameters):
         where = (*at, "with", *problem.path) if problem.code != "missing_parameter" else (*at, "with")
         yield Wrong(where, problem.code, problem.message, problem.suggestion, problem.code == "unknown_parameter")
     yield from _bad(step.parameters, (*at, "with"))
+
+
+def _retired(operation: Operation, connector: str) -> str:
+    instead = f"use {connector}.{operation.successor}" if operation.successor else "nothing took its place"
+    return f"{operation.method} {operation.path} is not there any more: {instead}"
 
 
 def _wrong_expressions(step: Step, at: Place) -> Iterator[Wrong]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from changewire.actions.pages import WHOLE, Reach
 from changewire.clock import Clock
 from changewire.state.records import Raised
 from changewire.values import Json
@@ -61,6 +62,7 @@ class ActionContext:
     log: Log
     settings: Settings
     written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out
+    reach: Reach = WHOLE  # how far lists are read that come in pages
     origin: Origin | None = None  # None: it was done by hand
     feed: Feed | None = None  # None: nobody watches for what is raised
     look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try

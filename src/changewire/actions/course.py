@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from changewire.actions.frame import Frame
     from changewire.config.steps import ActionStep, Step
     from changewire.config.workflows import Workflow
+    from changewire.errors import CredentialError
     from changewire.state.protocol import Store
-    from changewire.state.records import AttemptRecord, EventRecord
+    from changewire.state.records import AttemptRecord, EventRecord, PauseKind, PauseRecord
 
 
 class Supplies(Protocol):
@@ -56,6 +57,15 @@ class Supplies(Protocol):
         ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time.
         ``look_first``: an earlier attempt may have done it.
         """
+
+    def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
+        """What is paused of that name; None: it is not."""
+
+    def refused(self, error: CredentialError, run_id: str) -> PauseRecord:
+        """Pause a connection that a step of the run found refused."""
+
+    def mended(self, connection: str) -> None:
+        """A paused connection answered the run that was let through as a trial: what waited for it goes on."""
 
 
 class Course(Protocol):

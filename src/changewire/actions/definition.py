@@ -18,12 +18,13 @@ from changewire.values import Json
 if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
 
-Idempotency = Literal["natural", "header", "probe", "none"]
+Idempotency = Literal["pure", "natural", "header", "probe", "none"]
 Where = Literal["path", "query", "body", "header", "none"]
 Code = Callable[["ActionContext", Mapping[str, Json]], Json]
 
 _CONNECTION = Parameter(description="name of the connection; may be left out where only one fits")
 _ALL_PAGES = Parameter(type="boolean", default=True, description="read all pages and join them")
+_MORE_PAGES = _ALL_PAGES.model_copy(update={"default": False})
 _ACCOUNT = Parameter(description="id of the sub account that is meant; for master accounts only")
 
 
@@ -126,6 +127,7 @@ class ActionType:
     file: str  # where it is written, as shown to people
     run: Code | None = None  # the code of a code action; None: `spec.request` is sent
     operation: Operation | None = None  # what of the API it does; None: it says everything itself
+    whole: bool = False  # it is an operation as it stands: one request, and all pages only where that is asked for
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -136,12 +138,14 @@ class ActionType:
         if self.connector != "core":
             known.setdefault("connection", _CONNECTION)
         if self.pages:
-            known.setdefault("all_pages", _ALL_PAGES)
+            known.setdefault("all_pages", _MORE_PAGES if self.whole else _ALL_PAGES)
         return known
 
     @property
     def pages(self) -> bool:
         """Whether its answer is a list that comes in pages."""
+        if self.spec.paging == "unknown":
+            return self.operation is not None and self.operation.method == "GET"
         return self.spec.items is not None and self.spec.paging != "none"
 
 

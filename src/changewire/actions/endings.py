@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from changewire.state.records import AttemptRecord, RunState
+from changewire.state.records import AttemptRecord, PauseRecord, RunState
 
 if TYPE_CHECKING:
     from changewire.actions.ledger import Ledger
@@ -35,6 +35,15 @@ class Failed(Ended):
         self.held: Ledger | None = None  # rows that are stored with the run's state: alone they would look resumed
         self.reason = f"{attempt.address} ({attempt.use}): {attempt.error_class}: {attempt.error}"
         super().__init__(self.reason)
+
+
+class Held(Failed):
+    """A step needs a connection that is paused. The run goes on from it by itself once that is mended."""
+
+    def __init__(self, attempt: AttemptRecord, pause: PauseRecord) -> None:
+        super().__init__(attempt)
+        self.pause = pause
+        self.reason = f"{attempt.address} ({attempt.use}): connection {pause.name!r} is paused: {pause.reason}"
 
 
 class Stopped(Ended):

@@ -2,6 +2,7 @@
 
 A decision costs no write of its own: until something is sent, nobody can tell whether it was made before or after
 a crash. So decisions wait here and are stored in the transaction that stores the next beginning or the run's state.
+So does the end of a step that did something, if that comes at once: a write of its own would not be on disk sooner.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from changewire.state.protocol import Store
 from changewire.state.records import AttemptRecord, AttemptState, RunState
 
 MOST_HELD = 256  # rows that wait for a write at most
+LONGEST_HELD_S = 0.02  # that the end of something done outside waits for the next write, looked at with each row
 _PAUSES = {"wait", "wait_until"}
 
 
@@ -39,7 +41,9 @@ class Ledger:
         self.run_id, self.clock = run_id, clock
         self.progress = Progress(attempts)
         self._store, self._claim = store, claim
-        self._held: list[AttemptRecord] = []
+        self._held: dict[int, AttemptRecord] = {}  # by identity: a row that is held again takes the last place
+        self._started: AttemptRecord | None = None  # the latest that was stored before something was done outside
+        self._done_at: float | None = None  # since when the end of such a one is held
         self._lease = _Lease()
 
     def fork(self) -> Ledger:
@@ -50,8 +54,8 @@ class Ledger:
 
     def join(self, fork: Ledger) -> None:
         """Take over what ``fork`` still holds."""
-        self._held += fork._held
-        fork._held = []
+        self._held |= fork._held
+        fork._held = {}
 
     def row(self, address: str, use: str) -> AttemptRecord:
         """A new attempt there, under way; it is not noted yet."""
@@ -62,9 +66,20 @@ class Ledger:
     def hold(self, row: AttemptRecord) -> None:
         """Note a row, and store it with the next write."""
         self.progress.add(row)
-        if len(self._held) >= MOST_HELD:
+        self._held.pop(id(row), None)
+        self._held[id(row)] = row
+        if row is self._started and self._done_at is None:
+            self._done_at = self.clock.monotonic()
+        if len(self._held) > MOST_HELD or self._is_late():
             self.flush()
-        self._held = [*(one for one in self._held if one is not row), row]
+
+    def _is_late(self) -> bool:
+        return self._done_at is not None and self.clock.monotonic() - self._done_at > LONGEST_HELD_S
+
+    def _take(self) -> list[AttemptRecord]:
+        """All that is held, for the write that stores it."""
+        held, self._held, self._done_at = list(self._held.values()), {}, None
+        return held
 
     def close(self, row: AttemptRecord) -> None:
         """Note that a step which was under way has come to its end."""
@@ -74,31 +89,43 @@ class Ledger:
 
     def start(self, row: AttemptRecord, lease_until: datetime) -> None:
         """Store that an attempt begins, and all that is held. Raises FencedError."""
-        held, self._held = self._held, []
-        lease = self._lease.cover(lease_until)
+        held = self._take()
+        lease, self._started = self._lease.cover(lease_until), row
         if not self._store.start_attempt(self._claim, row, lease_until=lease, before=held):
             raise FencedError
 
     def flush(self) -> None:
         """Store all that is held. Raises FencedError."""
-        held, self._held = self._held, []
+        held = self._take()
         if held and not self._store.commit_step(self._claim, held[-1], before=held[:-1]):
             raise FencedError
 
-    def leave(self, state: RunState, reason: str | None = None, due_at: datetime | None = None) -> RunState:
-        """Store all that is held and where the run stands, which ends the claim. Raises FencedError."""
+    def leave(
+        self, state: RunState, reason: str | None = None, due_at: datetime | None = None, held_by: str | None = None
+    ) -> RunState:
+        """Store all that is held and where the run stands, which ends the claim. Raises FencedError.
+
+        ``held_by``: the pause that it goes on after by itself.
+        """
         if state.finished:
             self._cut_off()
-        held, self._held = self._held, []
+        held = self._take()
         reason = mask(reason) if reason else None
         end = self.clock.now() if state.finished else None
         if held:
             kept = self._store.commit_step(
-                self._claim, held[-1], state=state, reason=reason, due_at=due_at, finished_at=end, before=held[:-1]
+                self._claim,
+                held[-1],
+                state=state,
+                reason=reason,
+                due_at=due_at,
+                finished_at=end,
+                before=held[:-1],
+                held_by=held_by,
             )
         else:
             kept = self._store.finish_run(
-                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end
+                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end, held_by=held_by
             )
         if not kept:
             raise FencedError

@@ -10,6 +10,7 @@ from typing import Any
 
 from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
 from changewire.actions.resolving import Amiss, resolve, unfilled
+from changewire.actions.whole import Actions
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ConfigError, Problem, nearest
@@ -17,7 +18,7 @@ from changewire.templates import expression_problems
 from changewire.values import digest
 
 
-def load_actions(folders: Sequence[Path]) -> tuple[dict[str, ActionType], list[Problem]]:
+def load_actions(folders: Sequence[Path]) -> tuple[Actions, list[Problem]]:
     """All action types below ``folders``, by name, and what is wrong with files that cannot be used.
 
     Where two folders have an action of one name, the earlier folder's counts; in one folder that is a problem.
@@ -37,7 +38,7 @@ def load_actions(folders: Sequence[Path]) -> tuple[dict[str, ActionType], list[P
             here |= types
             problems.extend(wrong)
         found = here | found
-    return found, problems
+    return Actions(found), problems
 
 
 def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, ActionType], list[Problem]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from changewire.actions.control import decided, decision
 from changewire.actions.endings import Ended, Failed, Interrupted, Stopped, Waits
 from changewire.config.steps import MOST_ITERATIONS
-from changewire.errors import UsageError
+from changewire.errors import StateError, UsageError
 from changewire.templates import condition, render
 from changewire.values import Json
 
@@ -158,7 +158,9 @@ class _Parallel:
         except Failed as end:
             end.held = frame.ledger
             raise
-        except Ended:
+        except StateError:
+            raise
+        except Exception:
             frame.ledger.flush()
             raise
         frame.ledger.flush()

@@ -16,17 +16,20 @@ from changewire.actions.walk import Walk
 from changewire.clock import Clock
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
-from changewire.state.records import EventRecord, RunState
+from changewire.state import pauses
+from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunState
 from changewire.values import Json
 
 if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
+    from changewire.actions.whole import Actions
     from changewire.config.connections import Connection
     from changewire.config.environment import Environment
     from changewire.config.settings import Settings
     from changewire.config.steps import ActionStep
     from changewire.config.workflows import Workflow, WorkflowFile
     from changewire.connectors.client import Clients
+    from changewire.errors import CredentialError
     from changewire.state.protocol import Store
 
 
@@ -41,7 +44,7 @@ class Runner:
         self,
         *,
         store: Store,
-        actions: Mapping[str, ActionType],
+        actions: Actions,
         clients: Clients,
         connections: Mapping[str, Connection],
         environment: Environment,
@@ -66,6 +69,8 @@ class Runner:
         """
         run, event, attempts = self.store.load_run(run_id)
         try:
+            if run.claim != claim:
+                raise FencedError
             try:
                 workflow = self.workflow(run.version, run.workflow)
             except (ConfigError, StateError) as error:
@@ -97,7 +102,7 @@ class Runner:
     def action(self, use: str) -> ActionType:
         """The action type of that name. Raises UsageError with the nearest one."""
         if use not in self._actions:
-            hint = f"; did you mean {near!r}?" if (near := nearest(use, self._actions)) else ""
+            hint = f"; did you mean {near!r}?" if (near := self._actions.near(use)) else ""
             raise UsageError(f"there is no action {use!r}{hint}")
         return self._actions[use]
 
@@ -147,6 +152,24 @@ class Runner:
             look_first=look_first,
         )
         return action, values, context
+
+    def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
+        """What is paused of that name; None: it is not."""
+        return next((one for one in self.store.pauses() if (one.kind, one.name) == (kind, name)), None)
+
+    def refused(self, error: CredentialError, run_id: str) -> PauseRecord:
+        """Pause a connection that a step of the run found refused."""
+        now = self.clock.now()
+        record = pauses.refusal(error, now, trial=run_id)
+        if self.store.pause(record, now) is Paused.NEW:
+            self.log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
+        return record
+
+    def mended(self, connection: str) -> None:
+        """A paused connection answered the run that was let through as a trial: what waited for it goes on."""
+        self.store.lift(PauseKind.CONNECTION, connection, self.clock.now(), cause=PauseCause.CREDENTIAL)
+        words = f"connection {connection!r} is accepted again: what waited for it goes on"
+        self.log("connection_mended", words, connection=connection)
 
     def timeout(self, step: ActionStep) -> timedelta:
         """How long one attempt of a step may take: what it says, else what its action says."""

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from changewire.actions.inputs import revealed
-from changewire.actions.sending import ask, fill_request, read_all_pages
+from changewire.actions.pages import listing, read_all_pages
+from changewire.actions.sending import ask, fill_request
 from changewire.actions.whole import operation_action
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.parameters import check_values
@@ -73,7 +74,8 @@ def _answer(
         user, key = client.connection.user, context.idempotency_key
         request = fill_request(action, spec.request, values, user=user, idempotency_key=key)
         if spec.items is not None:
-            return read_all_pages(action, request, spec.items, client, context.deadline)
+            which = listing(action.name, spec.items, None, client)
+            return read_all_pages(which, request, client, context.deadline)
         return client.send(request, deadline=context.deadline).data
     except ApiError as error:
         if error.failure in _NOT_THERE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from changewire.actions.retry import DELAYED
+from changewire.errors import FailureClass
 from changewire.state.records import AttemptRecord, AttemptState
 
 
@@ -14,6 +15,12 @@ def is_over(attempt: AttemptRecord, continue_on_error: bool) -> bool:
         return True
     ended = attempt.state in {AttemptState.FAILED, AttemptState.UNKNOWN} and attempt.retry_at is None
     return ended and continue_on_error
+
+
+def put_off(attempt: AttemptRecord) -> bool:
+    """Whether an attempt does not count: the budget was used up, or its connection is refused and was paused."""
+    refused = attempt.error_class == FailureClass.CREDENTIAL and attempt.retry_at is not None
+    return attempt.error_class == DELAYED or refused
 
 
 class Progress:
@@ -49,13 +56,13 @@ class Progress:
         for attempt in reversed(self._attempts.get(address, [])):
             if attempt.state is not AttemptState.RUNNING and attempt.retry_at is None:
                 break
-            count += attempt.error_class != DELAYED
+            count += not put_off(attempt)
         return count
 
     def next(self, address: str) -> tuple[int, int]:
         """Number of the next attempt, and which try it is. An attempt that was only put off keeps its number."""
         latest = self.latest(address)
-        number = 1 if latest is None else latest.attempt + (latest.error_class != DELAYED)
+        number = 1 if latest is None else latest.attempt + (not put_off(latest))
         return number, self.tries(address) + 1
 
     def all(self, address: str) -> list[AttemptRecord]:

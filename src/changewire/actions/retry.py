@@ -101,4 +101,5 @@ def _pause(retry: Retry | None, attempt: int) -> timedelta:
     backoff = retry.backoff if retry is not None else "exponential"
     longest = (retry.max_delay if retry is not None else None) or _LONGEST
     factor = {"constant": 1, "linear": attempt}.get(backoff, 2 ** min(attempt - 1, 30))
-    return min(delay * factor, max(longest, delay)) if delay < timedelta(days=1) else delay
+    seconds = min(delay.total_seconds() * factor, max(longest, delay).total_seconds())  # a product of days overflows
+    return timedelta(seconds=seconds) if delay < timedelta(days=1) else delay

@@ -1,17 +1,20 @@
-"""The requests of actions: built from parameters, sent, and all pages of a list answer read."""
+"""The requests of actions: built from parameters, and sent."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from changewire.actions.forms import encode_form
 from changewire.actions.inputs import revealed
+from changewire.actions.pages import listing, read_all_pages
 from changewire.connectors.messages import Request
 from changewire.connectors.operations import squash
 from changewire.connectors.paths import encode_segment
-from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.errors import UsageError
 from changewire.templates import render, text_of
 from changewire.values import Json, dumps, loads
 
@@ -20,15 +23,22 @@ if TYPE_CHECKING:
     from changewire.actions.definition import ActionType, RequestSpec
     from changewire.connectors.client import Client
 
-MOST_PAGES = 200
 SPREAD = "*"  # as: "*" sends the fields of an object, not the object
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
 def build_request(
-    action: ActionType, values: Mapping[str, Json], *, user: str | None = None, idempotency_key: str | None = None
+    action: ActionType,
+    values: Mapping[str, Json],
+    *,
+    user: str | None = None,
+    idempotency_key: str | None = None,
+    home: Path | None = None,
 ) -> Request:
-    """The first request of a request action. ``user`` stands in for ``me`` in the path; None: it stays ``me``."""
+    """The first request of a request action. ``user`` stands in for ``me`` in the path; None: it stays ``me``.
+
+    ``home`` is where the files of a form are; None: only their names are sent, for showing the request.
+    """
     spec = action.spec.request
     assert spec is not None
     request = fill_request(action, spec, values, user=user, idempotency_key=idempotency_key)
@@ -47,7 +57,25 @@ def build_request(
     if action.spec.idempotency == "header" and idempotency_key is not None:
         headers += (("Idempotency-Key", idempotency_key),)
     query = (*_query(action, values, {name for name, _ in request.query}), *request.query)
+    if action.operation is not None and action.operation.body == "form":
+        kind, form = _form(action, written, values, home, idempotency_key or "form")
+        return replace(request, query=query, headers=(("Content-Type", kind), *headers), body=form)
     return replace(request, query=query, headers=(*_json_headers(written), *headers), body=_json(written))
+
+
+def _form(
+    action: ActionType, fields: Json, values: Mapping[str, Json], home: Path | None, key: str
+) -> tuple[str, bytes]:
+    """Content type and body of a form. Raises UsageError where a field that it must have is missing."""
+    files = revealed(values.get("files") or {})
+    form = revealed(fields or {})
+    assert action.operation is not None
+    lacking = [name for name in action.operation.required_body if name not in {**form, **files}]
+    if lacking:
+        raise UsageError(f"{action.name}: body and files lack {', '.join(lacking)}")
+    if home is None:
+        return "multipart/form-data", dumps({**form, **files})
+    return encode_form(home, form, files, key)
 
 
 def fill_request(
@@ -152,43 +180,19 @@ def _without_none(value: Json) -> Json:
 
 def ask(action: ActionType, values: Mapping[str, Json], client: Client, context: ActionContext) -> Json:
     """Send the request of an action and give the answer, all pages of it where that is asked for. Raises ApiError."""
-    request = build_request(action, values, user=client.connection.user, idempotency_key=context.idempotency_key)
-    if action.spec.items is None or not action.pages or not values.get("all_pages"):
+    many = action.pages and bool(values.get("all_pages"))
+    user, key = client.connection.user, context.idempotency_key
+    given = _widest(action, values) if many else values
+    request = build_request(action, given, user=user, idempotency_key=key, home=context.home)
+    if not many:
         return client.send(request, deadline=context.deadline).data
-    return read_all_pages(action, request, action.spec.items, client, context.deadline)
+    which = listing(action.name, action.spec.items, action.spec.paging, client)
+    return read_all_pages(which, request, client, context.deadline, context.reach)
 
 
-def read_all_pages(action: ActionType, request: Request, field: str, client: Client, deadline: float) -> Json:
-    """The first page with the list of all pages in ``field``. An entry that slid onto the next page is there once."""
-    try:
-        return _all_pages(action, request, field, client, deadline)
-    except ApiError as error:
-        if error.reason != "dead_page_token":
-            raise
-    return _all_pages(action, request, field, client, deadline)
-
-
-def _all_pages(action: ActionType, request: Request, field: str, client: Client, deadline: float) -> dict[str, Json]:
-    paging = client.connector.paging
-    entries: dict[bytes, Json] = {}
-    first: dict[str, Json] | None = None
-    used: set[str] = set()
-    token = ""
-    for _ in range(MOST_PAGES):
-        query = (*request.query, (paging.token_query, token)) if token else request.query
-        page = _page(action, client.send(replace(request, query=query), deadline=deadline).data, field)
-        first = first if first is not None else page
-        entries.update((dumps(entry), entry) for entry in page[field])
-        token = str(page.get(paging.token_field) or "")
-        if not token:
-            return {**first, field: list(entries.values()), paging.token_field: ""}
-        if token in used:
-            raise ApiError(f"{action.name}: the same page comes again and again", FailureClass.BROKEN)
-        used.add(token)
-    raise UsageError(f"{action.name}: more than {MOST_PAGES} pages; ask for less or set all_pages: false")
-
-
-def _page(action: ActionType, data: Any, field: str) -> dict[str, Json]:
-    if not isinstance(data, dict) or not isinstance(data.get(field), list):
-        raise ApiError(f"{action.name}: the answer has no list {field!r}", FailureClass.BROKEN)
-    return data
+def _widest(action: ActionType, values: Mapping[str, Json]) -> Mapping[str, Json]:
+    """``values`` with the largest pages that there are, where nobody said how large: fewer requests for the same."""
+    size = action.spec.parameters.get("page_size")
+    if "page_size" in values or size is None or size.max is None or size.place != "query":
+        return values
+    return {**values, "page_size": int(size.max)}

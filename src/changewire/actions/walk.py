@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions import control, loops
 from changewire.actions.acting import act
-from changewire.actions.endings import Failed, Interrupted, Stopped, Waits
+from changewire.actions.endings import Failed, Held, Interrupted, Stopped, Waits
 from changewire.actions.frame import Frame
 from changewire.actions.ledger import Ledger
 from changewire.actions.progress import is_over
@@ -21,8 +21,16 @@ from changewire.actions.scope import build_scope, explain_when
 from changewire.clock import from_text, to_text
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
 from changewire.durations import format_duration
-from changewire.errors import ChangewireError
-from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunRecord, RunState
+from changewire.errors import ChangewireError, StateError
+from changewire.state.records import (
+    AttemptRecord,
+    AttemptState,
+    EventRecord,
+    PauseKind,
+    PauseRecord,
+    RunRecord,
+    RunState,
+)
 from changewire.templates import condition
 from changewire.values import Json
 
@@ -73,6 +81,18 @@ class Walk:
     def go(self, stopping: Callable[[], bool]) -> RunState:
         """Carry the run on; the state it was left in. Raises FencedError where the claim no longer stood."""
         self._stopping = stopping
+        pause = self.runner.pause_of(PauseKind.WORKFLOW, self._top.run.workflow)
+        if pause is not None:
+            return self._hold(pause, f"the workflow is paused: {pause.reason}")
+        try:
+            return self._go()
+        except StateError:
+            raise
+        except Exception:  # a fault in the engine itself: what was done stays done
+            self._ledger.flush()
+            raise
+
+    def _go(self) -> RunState:
         left = self._filter()
         if left is not None:
             return left
@@ -83,11 +103,21 @@ class Walk:
             return self._ledger.leave(RunState.WAITING, end.reason, until)
         except Interrupted:
             return self._ledger.leave(RunState.PENDING, None, self.clock.now())
+        except Held as end:
+            return self._hold(end.pause, end.reason)
         except Failed as end:
             return self._handle(end.attempt, end.reason, RunState.PAUSED)
         except Stopped as end:
             return self._stop(end)
         return self._ledger.leave(RunState.SUCCEEDED)
+
+    def _hold(self, pause: PauseRecord, reason: str) -> RunState:
+        """Leave the run until a pause ends. The time until then is none of the run's own."""
+        if self._deadline is not None:
+            row = self._ledger.row(TIMEOUT, TIMEOUT)
+            row.output = {"left_s": max(0.0, (self._deadline - self.clock.now()).total_seconds())}
+            self._ledger.close(row)
+        return self._ledger.leave(RunState.PAUSED, reason, held_by=pause.held_by)
 
     def _filter(self) -> RunState | None:
         when = self._workflow.when
@@ -139,6 +169,8 @@ class Walk:
             return None
         if latest is None:
             return (self._top.run.started_at or self._top.run.created_at) + timeout
+        if latest.state is not AttemptState.FAILED and "left_s" in latest.output:
+            return self._grant(timedelta(seconds=latest.output["left_s"]))
         if latest.state is not AttemptState.FAILED:
             return from_text(latest.output["until"])
         if self.stands(latest):

@@ -157,8 +157,8 @@ def runs(
 ) -> int:
     """Show what was done, oldest first; with RUN (an id or its beginning) one run in detail.
 
-    With --json each line has id, workflow, event, replay, state, reason, created_at, finished_at and steps (address,
-    use, state, attempts, output).
+    With --json each line has id, workflow, event, replay, state, reason, waits_for, created_at, finished_at and steps
+    (address, use, state, attempts, output).
     """
     from changewire.state.records import RunState
     from changewire.state.views import run_view
@@ -226,7 +226,9 @@ def _show_run(store: SqliteStore, history: RunHistory) -> None:
         print_text(f"  replay {run.replay} of its event")
     if run.reason:
         print_text(f"  {run.reason}")
-    if run.state == "paused":
+    if run.state == "paused" and run.held_by is not None:
+        print_text(f"  it goes on by itself after the pause of {run.held_by}; `changewire status` tells the next step")
+    elif run.state == "paused":
         print_text(f"  mend what is wrong, then `changewire resume {run.id}` goes on from there")
     event = store.event(run.event_id)
     if event is not None:

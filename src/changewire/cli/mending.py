@@ -11,41 +11,52 @@ import click
 from changewire.cli.base import FAILED, Command, Options, open_store, say
 from changewire.cli.history import Since, named_run, opened, tell_none
 from changewire.cli.output import print_json, print_text
+from changewire.cli.pausing import resume_paused
 from changewire.cli.status import daemon_view
 from changewire.errors import UsageError
 
 if TYPE_CHECKING:
     from changewire.config.workflows import WorkflowFile
     from changewire.home import Home
-    from changewire.state.records import EventRecord, RunRecord, TriggerRecord
+    from changewire.state.records import EventRecord, PauseRecord, RunRecord, TriggerRecord
     from changewire.state.store import SqliteStore
 
 
 @click.command(
     cls=Command,
-    short_help="Let a paused run go on from the step that failed.",
+    short_help="Let a paused run, workflow, trigger or connection go on.",
     examples=[
         ("changewire runs --state paused", "those that wait for a person, and why"),
         ("changewire resume run_3f0c…", "one goes on from the step that failed"),
         ("changewire resume --all --workflow NAME", "all paused runs of one workflow"),
+        ("changewire resume --connection work", "its credentials are mended: all that waits for it goes on"),
+        ("changewire resume 'Recording ready'", "what `changewire pause` paused"),
     ],
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, metavar="[RUN|NAME]")
 @click.option("--all", "every", is_flag=True, help="All paused runs.")
 @click.option("--workflow", metavar="NAME", help="With --all: only of this workflow.")
+@click.option("--connection", metavar="NAME", help="A paused connection, with all that waits for it.")
 @click.pass_obj
-def resume(options: Options, run: str | None, every: bool, workflow: str | None) -> int:
+def resume(options: Options, run: str | None, every: bool, workflow: str | None, connection: str | None) -> int:
     """Let a paused run go on from the step that failed, with new attempts; RUN is an id or its beginning.
 
-    Steps that are finished stay finished. With --json the lines are those of runs.
+    Steps that are finished stay finished. With --json the lines are those of runs. NAME is a workflow or a trigger that
+    was paused by hand: it is polled at once, and its runs go on. With --json that is one line: kind, name, triggers
+    (how many go on), runs (ids).
     """
-    _either(run, every, "RUN", "--all")
+    if connection is None:
+        _either(run, every, "RUN", "--all")
+    elif run is not None or every or workflow is not None:
+        raise UsageError("--connection stands alone")
     if workflow is not None and not every:
         raise UsageError("--workflow goes with --all")
     store = opened(options)
     if store is None:
         return 0
     with store:
+        if (paused := _paused(store, run, connection)) is not None:
+            return resume_paused(options, store, paused)
         if run is not None:
             found = named_run(store, run).run
             if not store.resume(_now(), run_id=found.id):
@@ -123,6 +134,18 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
         stored = store.replay(wanted)
         _show(options, store, [run.id for run in stored], "is to run")
     return 0
+
+
+def _paused(store: SqliteStore, name: str | None, connection: str | None) -> PauseRecord | None:
+    """The pause of that name; None where it may be a run. Raises UsageError for a connection that is not paused."""
+    pauses = store.pauses()
+    if connection is not None:
+        found = next((one for one in pauses if one.kind == "connection" and one.name == connection), None)
+        if found is None:
+            known = ", ".join(one.name for one in pauses if one.kind == "connection") or "none"
+            raise UsageError(f"connection {connection!r} is not paused; paused are: {known}")
+        return found
+    return next((one for one in pauses if one.kind != "connection" and one.name == name), None)
 
 
 def _either(name: str | None, flag: bool, argument: str, option: str) -> None:

@@ -13,10 +13,11 @@ import click
 
 from changewire.cli.base import NEEDS_PERSON, Command, Options, open_store, say
 from changewire.cli.output import local, print_json, print_table, print_text
+from changewire.cli.pausing import pause_view
 
 if TYPE_CHECKING:
     from changewire.home import Home
-    from changewire.state.records import TriggerRecord
+    from changewire.state.records import PauseRecord, TriggerRecord
     from changewire.state.store import SqliteStore
 
 ALIVE_S = 20.0  # seconds since the last heartbeat; a daemon writes one every five
@@ -42,10 +43,14 @@ def status(options: Options) -> int:
       ok                the last poll was good
       failing           the last poll was not; it is tried again by itself
       suspended         cannot mend itself: credentials, scope, plan, or what it watches is gone
+      paused            by hand, until `changewire resume`
       stalled           late by more than three intervals, as when no daemon is running
       unavailable       the workflow cannot be used as it is written
 
-    Exit code 3 where something needs a person: a trigger is suspended, stalled or unavailable, or a run is paused.
+    Connections that are refused are paused and told first, with the next step; all goes on once they are mended.
+
+    Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
+    or a run is paused. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
     from changewire.home import load_home
@@ -55,16 +60,21 @@ def status(options: Options) -> int:
         records = list(_records(home, store, now))
         daemon = daemon_view(store, now)
         counts = store.counts() if store else {}
+        pauses = store.pauses() if store else []
+    held = counts.get("held", {})
     if options.json:
-        print_json({"v": 1, "triggers": [_view(record) for record in records], "daemon": daemon})
+        paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
+        triggers = [_view(record) for record in records]
+        print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "daemon": daemon})
     else:
-        _show(records, daemon, now)
+        _show(records, pauses, daemon, now)
         _show_counts(counts)
-    paused = counts.get("runs", {}).get("paused", 0)
+    paused = counts.get("runs", {}).get("paused", 0) - sum(held.values())
     if paused:
         say(f"{paused} run{'s' * (paused != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
-    return NEEDS_PERSON if paused or any(record.state in PEOPLE for record in records) else 0
+    refused = any(pause.cause == "credential" for pause in pauses)
+    return NEEDS_PERSON if paused or refused or any(record.state in PEOPLE for record in records) else 0
 
 
 def _records(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
@@ -89,7 +99,7 @@ def _stalled(record: TriggerRecord, now: datetime) -> bool:
     """Late by three intervals. One that is suspended is looked at rarely, and that is said already."""
     from changewire.daemon import STALLED_AFTER
 
-    if record.state == "suspended" or record.next_due is None:
+    if record.state == "suspended" or record.paused or record.next_due is None:
         return False
     return now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
 
@@ -138,7 +148,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _show(records: list[TriggerRecord], daemon: dict[str, Any], now: datetime) -> None:
+def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[str, Any], now: datetime) -> None:
     columns = ("trigger", "type", "state", "last ok", "next", "last event", "lag p99")
     rows = []
     for record in records:
@@ -147,13 +157,24 @@ def _show(records: list[TriggerRecord], daemon: dict[str, Any], now: datetime) -
         rows.append((record.shown, record.type, str(record.state), *moments, lag))
     if rows:
         print_table(columns, rows, whole=[column for column in columns if column != "type"])
+    for pause in pauses:
+        _show_pause(pause, [record for record in records if record.error and pause.reason in record.error], now)
     for record in records:
-        if record.error:
+        if record.error and not record.paused:
             print_text(f"\n{record.shown} ({record.state}): {record.error}")
     if daemon["alive"]:
         say(f"\na daemon is at work (process {daemon['pid']}, {daemon['polls']} polls)")
     else:
         say("\nno daemon is at work here: start one with `changewire run`")
+
+
+def _show_pause(pause: PauseRecord, waiting: list[TriggerRecord], now: datetime) -> None:
+    print_text(f"\n{pause.kind} {pause.name} is paused since {local(pause.since, now)}: {pause.reason}")
+    if waiting and pause.kind == "connection":
+        print_text(f"    waiting for it: {', '.join(record.shown for record in waiting)}")
+    print_text(f"    next: {pause_view(pause)['next']}")
+    if pause.try_at is not None:
+        print_text(f"    tried again by itself at {local(pause.try_at, now)}")
 
 
 def _show_counts(counts: dict[str, dict[str, int]]) -> None:

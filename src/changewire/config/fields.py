@@ -96,7 +96,7 @@ def _moment(value: Any) -> Any:
 
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]i?B|B|)", re.IGNORECASE)
-_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
+_TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)+")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION_SCHEMA = {"type": ["string", "number"], "description": "30s, 5m, 1h30m, 2d or seconds"}
 

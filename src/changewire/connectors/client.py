@@ -218,7 +218,8 @@ class Client:
 
     def _outgoing(self, request: Request, base: _Base) -> Outgoing:
         if request.path.startswith("/") and base.origin:
-            origin, target, ours = base.origin, base.path + request.path, True
+            before = base.path if request.prefixed else base.path.removesuffix(self.connector.api_prefix)
+            origin, target, ours = base.origin, before + request.path, True
         else:
             origin, target = self._absolute(request.path)
             ours = origin == base.origin or self._trusted(origin)

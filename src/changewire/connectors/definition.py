@@ -58,7 +58,7 @@ class UserCap(_Model):
 class Paging(_Model):
     """How a long list is handed out in pages."""
 
-    kind: Literal["none", "token", "page_number", "token_or_page", "link"] = "none"
+    kind: Literal["none", "token", "page_number", "token_or_page", "link", "start_index"] = "none"
     token_field: str = "next_page_token"  # where the answer holds the token; "" or missing: the last page
     token_query: str = "next_page_token"  # where the next request sends it
     page_query: str = "page_number"  # where the next request sends the page's number, the first being 1

@@ -31,6 +31,7 @@ class Request:
     label: str | None = None  # rate label such as "MEDIUM"; None: not counted
     ok_statuses: tuple[int, ...] = ()  # exactly these are no error; empty: 200 to 299
     guard: bool = False  # True: the address comes from data, so local and private hosts are refused
+    prefixed: bool = True  # False: the path is below the host itself, not below the connector's API prefix
     user: str | None = None  # whom it is done for, where daily limits per user exist; None: read from the path
 
     @property

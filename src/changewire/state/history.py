@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from changewire.state import rows
+from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunHistory, RunState, TriggerRecord
 from changewire.values import dumps_text
 
@@ -108,5 +109,6 @@ def counts(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
     return {
         "triggers": dict(rows.read_all(connection, states)),
         "runs": dict(rows.read_all(connection, "SELECT state, count(*) FROM runs GROUP BY state")),
+        "held": dict(rows.read_all(connection, sql("count_held"))),
         "events": {"stored": rows.read_all(connection, "SELECT count(*) FROM events")[0][0]},
     }

@@ -9,12 +9,15 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import rows
+from changewire.state import pauses, rows
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
     EventRecord,
+    Handover,
     ItemRecord,
+    PauseCause,
+    PauseKind,
     PollCommit,
     RunRecord,
     TriggerRecord,
@@ -31,6 +34,7 @@ def next_claim(transaction: Transaction) -> int:
     return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
 
 
+_HAND_OVER = f"{sql('hand_over_runs')}, {rows.RUN_COLUMNS}"
 _CLAIM = f"{sql('claim_triggers')}, {rows.TRIGGER_COLUMNS}"
 
 
@@ -73,6 +77,11 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     changes = _item_rows(commit)
     events = [rows.event_row(event) for event in commit.events]
     runs = [rows.run_row(run) for run in commit.runs]
+    mended = (
+        None
+        if commit.mends is None
+        else pauses.lift(PauseKind.CONNECTION, commit.mends, commit.now, PauseCause.CREDENTIAL)
+    )
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("commit_poll.trigger", sql("commit_trigger"), row).rowcount != 1:
@@ -81,6 +90,10 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, runs, "commit_poll")
+        if mended is not None:
+            mended(transaction)
+        if commit.handover is not None and runs:
+            commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, runs)
         return True
 
     return unit
@@ -129,6 +142,16 @@ def _put_events(
     return list(new)
 
 
+def _hand_over(
+    transaction: Transaction, claim: int, handover: Handover, runs: list[tuple[Any, ...]]
+) -> list[RunRecord]:
+    """Claim runs that were stored just now; one of an event that was known before is not among them."""
+    given = {"claim": claim, "now": to_text(handover.now), "lease_until": to_text(handover.lease_until)}
+    wanted = {**given, "ids": dumps_text([run[0] for run in runs]), "limit": handover.most}
+    found = transaction.execute("commit_poll.hand_over", _HAND_OVER, wanted).fetchall()
+    return [rows.run_of(row[1:]) for row in sorted(found)]
+
+
 def load_poll_state(
     connection: sqlite3.Connection, trigger_id: str, keys: Collection[str] | None
 ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
@@ -159,6 +182,7 @@ def sync(records: Sequence[TriggerRecord], now: datetime) -> Callable[[Transacti
                 transaction.execute("sync.change", sql("change_trigger"), _change(known, record, now))
         given = {"now": to_text(now), "ids": dumps_text([record.id for record in records])}
         transaction.execute("sync.leave", sql("leave_triggers"), given)
+        pauses.apply(transaction, now)
 
     return unit
 

@@ -15,6 +15,11 @@ from changewire.state.records import (
     Claimed,
     EventRecord,
     ItemRecord,
+    Lifted,
+    PauseCause,
+    Paused,
+    PauseKind,
+    PauseRecord,
     PollCommit,
     RunHistory,
     RunRecord,
@@ -85,6 +90,8 @@ class Store(Protocol):
     def commit_poll(self, commit: PollCommit) -> bool:
         """Store a poll as a whole and end its claim. An event already stored is left out with its runs.
 
+        With a ``handover``, as many of its runs as there is room for are claimed as well, those with a lane excepted.
+
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
 
@@ -140,12 +147,13 @@ class Store(Protocol):
         finished_at: datetime | None = None,
         lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
+        held_by: str | None = None,
     ) -> bool:
         """Store an attempt's end and where its run stands after it, in one transaction. False where fenced.
 
         Any ``state`` but ``running`` ends the claim. ``due_at`` belongs to ``pending`` and ``waiting``,
         ``finished_at`` to the states that are finished: ValueError where they are missing or too many. ``before``:
-        as for `start_attempt`.
+        as for `start_attempt`. ``held_by``: the pause that a run which is paused goes on after by itself.
         """
 
     def finish_run(
@@ -157,6 +165,7 @@ class Store(Protocol):
         reason: str | None = None,
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
+        held_by: str | None = None,
     ) -> bool:
         """End the claim on a run without a step; arguments as for `commit_step`. False where fenced."""
 
@@ -177,6 +186,37 @@ class Store(Protocol):
         """Store further runs of events, all or none. Each gets the next number of its event as ``replay`` and an id
         that follows from it; those of events that are not there are left out. The runs as they were stored.
         """
+
+    # pauses
+
+    def pauses(self) -> list[PauseRecord]:
+        """Everything that is paused, since the longest first."""
+
+    def pause(self, record: PauseRecord, now: datetime, *, by: tuple[str, int] | None = None) -> Paused:
+        """Pause something: its triggers are not claimed from now on, and polls under way are fenced.
+
+        ``by`` are trigger and claim of the poll that was refused; one that is fenced already pauses nothing. With a
+        ``trial`` in the record it is the run that was refused. A refusal of what was let through as a trial puts the
+        next one off. A pause by a person takes the place of one for refused credentials, never the other way round.
+        """
+
+    def lift(self, kind: PauseKind, name: str, now: datetime, *, cause: PauseCause | None = None) -> Lifted | None:
+        """End a pause: its triggers are due at once, and the runs that it held go on from the step that needed it.
+
+        None, and nothing done, where there is no such pause, or it has another ``cause`` (None: any).
+        """
+
+    def put_off_pause(self, name: str, reason: str | None, now: datetime) -> None:
+        """A try whether a connection is mended failed: the next one comes later, up to an hour.
+
+        ``reason`` None: what was told before stays.
+        """
+
+    def try_pauses(self, now: datetime, names: Collection[str] | None = None) -> None:
+        """Have it tried at once whether connections are mended; ``names`` None: all that are paused for a refusal."""
+
+    def begin_trial(self, name: str, now: datetime) -> str | None:
+        """Let one trigger, or else one run, through although its connection is paused; its id. None: none waits."""
 
     # workflow texts
 
@@ -231,7 +271,7 @@ class Store(Protocol):
         """The ids of events or runs that begin so."""
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """``{"triggers": {state: n}, "runs": {state: n}, "events": {"stored": n}}``, active triggers."""
+        """Active ``triggers`` by state, ``runs`` by state, those ``held`` by pause, ``{"stored": n}`` of ``events``."""
 
     def stats(self) -> dict[str, float]:
         """Figures about the store itself, by name."""

@@ -17,18 +17,18 @@ UPDATE runs SET claim = 0, lease_until = NULL WHERE claim <> 0 AND lease_until <
 
 -- name: due_triggers
 SELECT id, next_due FROM triggers
-WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
+WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due <= :now
 ORDER BY next_due, seq LIMIT :limit
 
 -- name: next_trigger_due
 SELECT min(next_due) FROM triggers
-WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due > :now
+WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due > :now
 
 -- name: claim_triggers
 UPDATE triggers SET claim = :claim, lease_until = :lease_until
 WHERE seq IN (
     SELECT seq FROM triggers
-    WHERE active = 1 AND claim = 0 AND state <> 'unavailable' AND next_due <= :now
+    WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due <= :now
     ORDER BY next_due, seq LIMIT :limit
 )
 RETURNING next_due, seq, claim
@@ -118,9 +118,35 @@ ON CONFLICT (event_id, workflow, replay) DO NOTHING
 UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
 
 -- name: resume_runs
-UPDATE runs SET state = 'pending', reason = NULL, due_at = :now
+UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
 RETURNING id
+
+-- name: resume_held_runs
+UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
+WHERE state = 'paused' AND held_by = :held_by AND (:run_id IS NULL OR id = :run_id)
+RETURNING id
+
+-- name: count_held
+SELECT held_by, count(*) FROM runs WHERE held_by IS NOT NULL AND state = 'paused' GROUP BY held_by
+
+-- name: pauses
+SELECT kind, name, cause, since, reason, advice, by_request, tries, try_at, trial FROM pauses ORDER BY since, kind, name
+
+-- name: put_pause
+INSERT OR REPLACE INTO pauses (kind, name, cause, since, reason, advice, by_request, tries, try_at, trial)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: triggers_and_pauses
+SELECT id, workflow, name, connection, paused, state, error, baseline_at, active FROM triggers
+WHERE active = 1 OR paused = 1 ORDER BY seq
+
+-- name: pause_trigger
+UPDATE triggers SET
+    paused = :paused, state = :state, error = :error, error_class = :error_class,
+    next_due = iif(:due AND next_due IS NOT NULL, :now, next_due),
+    generation = generation + 1, claim = 0, lease_until = NULL
+WHERE id = :id
 
 -- name: cancel_run
 UPDATE runs SET
@@ -192,7 +218,17 @@ UPDATE runs SET
     claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1
 WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim, replay, lane, lane_max, order_value
+    due_at, claim, replay, lane, lane_max, order_value, held_by
+
+-- name: hand_over_runs
+UPDATE runs SET claim = :claim, lease_until = :lease_until, state = 'running', started_at = :now, slot = 1
+WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE id IN (SELECT value FROM json_each(:ids)) AND claim = 0 AND lane IS NULL AND state = 'pending'
+        AND started_at IS NULL AND due_at <= :now
+    ORDER BY seq LIMIT :limit
+)
+RETURNING seq
 
 -- name: hold_run
 UPDATE runs SET lease_until = coalesce(:lease_until, lease_until)
@@ -201,7 +237,7 @@ WHERE id = :run_id AND claim = :claim AND claim <> 0
 -- name: leave_run
 UPDATE runs SET
     state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL,
-    slot = iif(:state IN ('pending', 'waiting'), slot, 0)
+    slot = iif(:state IN ('pending', 'waiting'), slot, 0), held_by = :held_by
 WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt

@@ -20,6 +20,7 @@ class TriggerState(StrEnum):
     OK = "ok"  # the last poll was good
     FAILING = "failing"  # the last poll was not; it is tried again by itself
     SUSPENDED = "suspended"  # trying again cannot help before a person acts; looked at rarely
+    PAUSED = "paused"  # by a person; not polled before `resume`
     STALLED = "stalled"  # late by several intervals
     UNAVAILABLE = "unavailable"  # its workflow cannot be used as written; never claimed
 
@@ -91,6 +92,7 @@ class TriggerRecord:
     active: bool = True  # False: no longer in the config, its memory is kept
     generation: int = 1  # goes up whenever the config of the trigger changes
     schedule: str = ""  # the schedule as written; lets `sync_triggers` see that it changed
+    paused: bool = False  # a pause concerns it: it is not polled
 
     @property
     def shown(self) -> str:
@@ -166,6 +168,7 @@ class RunRecord:
     lane: Lane | None = None  # None: it need not mind other runs of its workflow
     lane_max: int | None = None  # with PARALLEL: how many at once; None: any number
     order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
+    held_by: str | None = None  # of a paused run: the pause that it goes on after; None: it waits for a person
 
 
 @dataclass(slots=True)
@@ -185,6 +188,58 @@ class AttemptRecord:
     retry_at: datetime | None = None  # None: not tried again by itself
 
 
+class PauseKind(StrEnum):
+    """What a pause concerns."""
+
+    CONNECTION = "connection"  # its triggers are not polled, and steps that need it are not tried
+    WORKFLOW = "workflow"  # its triggers are not polled, and no run of it begins or goes on
+    TRIGGER = "trigger"  # it is not polled
+
+
+class PauseCause(StrEnum):
+    """Why something is paused."""
+
+    CREDENTIAL = "credential"  # sign-in is refused; it is tried again by itself
+    PERSON = "person"  # by hand; only a person ends it
+
+
+@dataclass(slots=True)
+class PauseRecord:
+    """Something that is paused, and how it comes to its end."""
+
+    kind: PauseKind
+    name: str  # of the connection or workflow, or "workflow/trigger"
+    cause: PauseCause
+    since: datetime
+    reason: str
+    advice: str | None = None  # the next step of the person who mends it
+    by_request: bool = False  # there is no sign-in to try: a trigger or run is let through as a trial
+    tries: int = 0  # that failed, after the first refusal
+    try_at: datetime | None = None  # when it is tried whether it is mended; None: not by itself
+    trial: str | None = None  # id of the trigger or run that is let through now
+
+    @property
+    def held_by(self) -> str:
+        """How runs that wait for its end name it."""
+        return f"{self.kind}/{self.name}"
+
+
+class Paused(StrEnum):
+    """What came of a wish to pause something."""
+
+    NEW = "new"  # it is paused from now on
+    KNOWN = "known"  # it was already
+    FENCED = "fenced"  # who asked for it works with what is over
+
+
+@dataclass(slots=True)
+class Lifted:
+    """What went on when a pause ended."""
+
+    triggers: int
+    runs: list[str]  # ids
+
+
 @dataclass(slots=True)
 class Claimed:
     """A trigger that is ours to poll until the lease ends."""
@@ -194,6 +249,16 @@ class Claimed:
     claim: int
     generation: int
     record: TriggerRecord  # as it was claimed; whatever changes it afterwards fences the claim
+
+
+@dataclass(slots=True)
+class Handover:
+    """Room for runs that a poll starts: they are claimed with it, under its claim, instead of waiting to be claimed."""
+
+    now: datetime
+    lease_until: datetime
+    most: int
+    taken: list[RunRecord] = field(default_factory=list)  # filled in by `Store.commit_poll`
 
 
 @dataclass(slots=True)
@@ -221,8 +286,10 @@ class PollCommit:
     deletes: Sequence[str] = ()  # keys
     events: Sequence[EventRecord] = ()
     runs: Sequence[RunRecord] = ()  # stored only where their event is new
+    handover: Handover | None = None  # for those of the runs that need not mind others; None: all wait to be claimed
     lag_ms: float | None = None
     lag_p99_ms: float | None = None
+    mends: str | None = None  # a connection whose pause this poll ends, with all that waits for it
 
 
 @dataclass(slots=True)

@@ -15,6 +15,9 @@ from changewire.state.records import (
     AttemptState,
     EventRecord,
     Lane,
+    PauseCause,
+    PauseKind,
+    PauseRecord,
     PollCommit,
     RunRecord,
     RunState,
@@ -26,7 +29,7 @@ from changewire.values import Json, dumps_text, loads
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
     "last_event, failures, error, error_class, baseline_at, rules, body_hash, cursor, polls, events, lag_ms, "
-    "lag_p99_ms, active, generation, schedule"
+    "lag_p99_ms, active, generation, schedule, paused"
 )
 EVENT_COLUMNS = (
     'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill, '
@@ -34,7 +37,7 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
-    "lane, lane_max, order_value"
+    "lane, lane_max, order_value, held_by"
 )
 ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
 
@@ -73,7 +76,7 @@ def trigger_of(row: Row) -> TriggerRecord:
         if value is not None:
             setattr(record, name, from_text(value))
     record.cursor = loads(record.cursor)
-    record.active = bool(record.active)
+    record.active, record.paused = bool(record.active), bool(record.paused)
     return record
 
 
@@ -127,6 +130,21 @@ def run_row(record: RunRecord) -> tuple[Any, ...]:
     times = (text(record.started_at), text(record.finished_at), text(due))
     lane = (None if record.lane is None else str(record.lane), record.lane_max, record.order_value)
     return (*head, str(record.state), shown(record.reason), *times, record.replay, *lane)
+
+
+def pause_of(row: Row) -> PauseRecord:
+    """A pause from ``pauses``."""
+    record = PauseRecord(*row)
+    record.kind, record.cause = PauseKind(record.kind), PauseCause(record.cause)
+    record.since, record.by_request = from_text(str(record.since)), bool(record.by_request)
+    record.try_at = moment(record.try_at)  # type: ignore[arg-type]
+    return record
+
+
+def pause_row(record: PauseRecord) -> tuple[Any, ...]:
+    """A pause for ``put_pause``."""
+    head = (str(record.kind), record.name, str(record.cause), to_text(record.since), shown(record.reason))
+    return (*head, shown(record.advice), int(record.by_request), record.tries, text(record.try_at), record.trial)
 
 
 def attempt_of(row: Row) -> AttemptRecord:

@@ -70,6 +70,7 @@ def leave_run(
     reason: str | None,
     due_at: datetime | None,
     finished_at: datetime | None,
+    held_by: str | None = None,
 ) -> Callable[[Transaction], bool]:
     """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none."""
     if (state in {RunState.PENDING, RunState.WAITING}) != (due_at is not None):
@@ -82,7 +83,7 @@ def leave_run(
         "state": str(state),
         "reason": rows.shown(reason),
     }
-    given |= {"due_at": rows.text(due_at), "finished_at": rows.text(finished_at)}
+    given |= {"due_at": rows.text(due_at), "finished_at": rows.text(finished_at), "held_by": held_by}
 
     def unit(transaction: Transaction) -> bool:
         return transaction.execute("leave_run", sql("leave_run"), given).rowcount == 1

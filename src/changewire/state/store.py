@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import history, lanes, polls, pruning, rows, runs
+from changewire.state import history, lanes, pauses, polls, pruning, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -19,6 +19,11 @@ from changewire.state.records import (
     Claimed,
     EventRecord,
     ItemRecord,
+    Lifted,
+    PauseCause,
+    Paused,
+    PauseKind,
+    PauseRecord,
     PollCommit,
     RunHistory,
     RunRecord,
@@ -217,11 +222,12 @@ class SqliteStore:
         finished_at: datetime | None = None,
         lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
+        held_by: str | None = None,
     ) -> bool:
         """See `Store.commit_step`."""
         if state is RunState.RUNNING:
             return self._write(runs.start_attempt(claim, attempt, lease_until, before))
-        leave = runs.leave_run(attempt.run_id, claim, state, reason, due_at, finished_at)
+        leave = runs.leave_run(attempt.run_id, claim, state, reason, due_at, finished_at, held_by)
         return self._write(runs.commit_step(attempt, leave, before))
 
     def finish_run(
@@ -233,9 +239,10 @@ class SqliteStore:
         reason: str | None = None,
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
+        held_by: str | None = None,
     ) -> bool:
         """See `Store.finish_run`."""
-        return self._write(runs.leave_run(run_id, claim, state, reason, due_at, finished_at))
+        return self._write(runs.leave_run(run_id, claim, state, reason, due_at, finished_at, held_by))
 
     def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
         """See `Store.resume`."""
@@ -248,6 +255,32 @@ class SqliteStore:
     def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
         """See `Store.replay`."""
         return self._write(runs.replay(wanted))
+
+    # pauses
+
+    def pauses(self) -> list[PauseRecord]:
+        """See `Store.pauses`."""
+        return self._read(pauses.pauses)
+
+    def pause(self, record: PauseRecord, now: datetime, *, by: tuple[str, int] | None = None) -> Paused:
+        """See `Store.pause`."""
+        return self._write(pauses.pause(record, now, by))
+
+    def lift(self, kind: PauseKind, name: str, now: datetime, *, cause: PauseCause | None = None) -> Lifted | None:
+        """See `Store.lift`."""
+        return self._write(pauses.lift(kind, name, now, cause))
+
+    def put_off_pause(self, name: str, reason: str | None, now: datetime) -> None:
+        """See `Store.put_off_pause`."""
+        self._write(pauses.put_off(name, reason, now))
+
+    def try_pauses(self, now: datetime, names: Collection[str] | None = None) -> None:
+        """See `Store.try_pauses`."""
+        self._write(pauses.try_now(names, now))
+
+    def begin_trial(self, name: str, now: datetime) -> str | None:
+        """See `Store.begin_trial`."""
+        return self._write(pauses.begin_trial(name, now))
 
     # workflow texts
 

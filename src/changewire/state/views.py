@@ -56,6 +56,7 @@ def run_view(history: RunHistory) -> dict[str, Json]:
         "replay": run.replay,
         "state": str(run.state),
         "reason": run.reason,
+        "waits_for": run.held_by,
         "created_at": to_text(run.created_at),
         "finished_at": None if run.finished_at is None else to_text(run.finished_at),
         "steps": [step_view(list(attempts)) for _, attempts in steps],

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from changewire.connectors.client import Request
+from changewire.connectors.paging import merge_query
 from changewire.connectors.paths import encode_segment
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
@@ -14,7 +15,6 @@ from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import RequestSpec
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.paging import merge_query
 from changewire.values import Json, dumps_text
 
 _MOVING = re.compile(r"\b(now|lookup|outer)\b")

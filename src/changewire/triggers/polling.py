@@ -13,6 +13,7 @@ from typing import Protocol
 
 from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
+from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
 from changewire.errors import ApiError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
 from changewire.triggers.asking import build_request, main_request
@@ -20,7 +21,6 @@ from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import FailureMatch, RequestSpec
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.paging import Pages, merge_query, next_link, resolve_link
 from changewire.triggers.windows import spans
 from changewire.values import Json, digest, dumps
 

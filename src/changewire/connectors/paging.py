@@ -48,6 +48,8 @@ class Pages:
                 return ((self.paging.token_query, self._once(token)),)
             if kind == "token" or self.by_token:
                 return None
+        if kind == "start_index":
+            return self._next_start(data, count)
         return self._next_number(data, count) if kind in ("page_number", "token_or_page") else None
 
     def _token(self, data: Json) -> str:
@@ -63,6 +65,14 @@ class Pages:
             return None
         self._once(digest(dumps(data)))  # a server that does not know the parameter gives its first page for ever
         return ((self.paging.page_query, str(self.page + 1)),)
+
+    def _next_start(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
+        """https://www.rfc-editor.org/rfc/rfc7644#section-3.4.2.4: the number of the first entry, from 1."""
+        start, total = (get(data, parse_path(name)) for name in ("startIndex", "totalResults"))
+        after = (start if isinstance(start, int) else 1) + count
+        if count == 0 or not isinstance(total, int) or after > total:
+            return None
+        return (("startIndex", self._once(str(after))),)
 
     def _once(self, token: str) -> str:
         if token in self.seen:

@@ -1,0 +1,134 @@
+"""A list answer read to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from changewire.connectors.definition import Paging
+from changewire.connectors.paging import Pages, merge_query, resolve_link
+from changewire.errors import ApiError, FailureClass, PollError, UsageError
+from changewire.values import Json, dumps
+
+if TYPE_CHECKING:
+    from changewire.connectors.client import Client
+    from changewire.connectors.messages import Answer, Request
+
+MOST_PAGES = 200
+MOST_BYTES = 64 << 20  # of entries held at once
+_TOKEN = Paging(kind="token")
+_KINDS: Mapping[str, Paging] = {  # as the table of operations names them
+    "token": _TOKEN,
+    "unknown": _TOKEN,
+    "page": Paging(kind="page_number"),
+    "token_or_page": Paging(kind="token_or_page"),
+    "camel": Paging(kind="token", token_field="nextPageToken", token_query="pageToken"),
+    "start_index": Paging(kind="start_index"),
+}
+Progress: TypeAlias = Callable[[int, int | None], None]  # entries so far, and how many there are; None: nobody said
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a list is read."""
+
+    pages: int = MOST_PAGES
+    limit: int | None = None  # entries after which it ends; None: all
+    progress: Progress | None = None  # told after each page
+
+
+WHOLE = Reach()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Where the list stands in an answer, and how it goes on."""
+
+    name: str  # of the action, for messages
+    field: str | None  # None: the only list in the answer
+    paging: Paging
+
+
+def listing(name: str, field: str | None, kind: str | None, client: Client) -> Listing:
+    """``kind`` is the paging of the table of operations; None: the connector's own."""
+    return Listing(name, field, _KINDS.get(kind or "", client.connector.paging))
+
+
+def read_all_pages(which: Listing, request: Request, client: Client, deadline: float, reach: Reach = WHOLE) -> Json:
+    """The first page with the list of all pages in it. An entry that slid onto the next page is there once.
+
+    Raises ApiError, and UsageError where there is more than is read.
+    """
+    try:
+        return _joined(which, request, client, deadline, reach)
+    except ApiError as error:
+        if error.reason != "dead_page_token":
+            raise
+    return _joined(which, request, client, deadline, reach)
+
+
+def _joined(which: Listing, request: Request, client: Client, deadline: float, reach: Reach) -> Json:
+    entries: dict[bytes, Json] = {}
+    first: dict[str, Json] | None = None
+    field, size = which.field, 0
+    for answer, name in _answers(which, request, client, deadline, reach.pages):
+        if name is None:
+            return answer.data
+        page = answer.data
+        first = page if first is None else first
+        for entry in page[name]:
+            size += len(key := dumps(entry))
+            entries[key] = entry
+        field = name
+        if reach.progress is not None:
+            total = page.get("total_records", page.get("totalResults"))
+            reach.progress(len(entries), total if isinstance(total, int) else None)
+        if reach.limit is not None and len(entries) >= reach.limit:
+            break
+        if size > MOST_BYTES:
+            raise UsageError(f"{which.name}: the list is longer than {MOST_BYTES >> 20} MiB; ask for less")
+    assert first is not None
+    assert field is not None
+    token = which.paging.token_field
+    ended = {token: ""} if token in first else {}
+    return {**first, field: list(entries.values())[: reach.limit], **ended}
+
+
+def _answers(
+    which: Listing, request: Request, client: Client, deadline: float, most: int
+) -> Iterator[tuple[Answer, str | None]]:
+    """Page after page, with the field that holds its list; None where the answer is no list that comes in pages."""
+    pages = Pages(which.paging)
+    for _ in range(most):
+        answer = client.send(request, deadline=deadline)
+        name = which.field or _only_list(answer.data)
+        if name is None:
+            yield answer, None
+            return
+        entries = _entries(which, answer.data, name)
+        yield answer, name
+        try:
+            more = pages.next_query(answer.data, answer.headers, len(entries))
+            if more is None:
+                return
+            if isinstance(more, str):
+                request = replace(request, path=resolve_link(answer.url, more), query=())
+            else:
+                request = replace(request, query=merge_query(request.query, more))
+        except PollError:
+            message = f"{which.name}: the same page comes again and again"
+            raise ApiError(message, FailureClass.BROKEN) from None
+    raise UsageError(f"{which.name}: more than {most} pages; ask for less or set all_pages: false")
+
+
+def _entries(which: Listing, data: Any, field: str) -> list[Json]:
+    if not isinstance(data, dict) or not isinstance(data.get(field), list):
+        raise ApiError(f"{which.name}: the answer has no list {field!r}", FailureClass.BROKEN)
+    entries: list[Json] = data[field]
+    return entries
+
+
+def _only_list(data: Any) -> str | None:
+    lists = [name for name, value in data.items() if isinstance(value, list)] if isinstance(data, dict) else []
+    return lists[0] if len(lists) == 1 else None

@@ -1,0 +1,154 @@
+"""What a person pauses by hand, and what of it goes on again."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from changewire.cli.base import FAILED, Command, Options, database_of, open_store, say
+from changewire.cli.output import print_json, print_text
+from changewire.errors import ApiError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from changewire.home import Home
+    from changewire.state.records import Lifted, PauseKind, PauseRecord
+    from changewire.state.store import SqliteStore
+
+
+@click.command(
+    cls=Command,
+    short_help="Stop watching a workflow, trigger or connection for now.",
+    examples=[
+        ("changewire pause 'Recording ready'", "its triggers are not polled, its runs do not begin or go on"),
+        ("changewire pause 'Recording ready/trigger'", "one of several triggers"),
+        ("changewire pause --connection work", "everything that needs this account"),
+        ("changewire resume 'Recording ready'", "it goes on where it was, nothing is lost"),
+    ],
+)
+@click.argument("name", required=False)
+@click.option("--connection", metavar="NAME", help="A connection: its triggers, and the steps that need it.")
+@click.option("--reason", metavar="TEXT", help="Why, for those who look at `status`.")
+@click.pass_obj
+def pause(options: Options, name: str | None, connection: str | None, reason: str | None) -> int:
+    """Stop watching NAME (a workflow, or workflow/trigger) or a connection for now, until `changewire resume`.
+
+    It lasts over restarts and changed files. What was seen stays, so that whatever changes meanwhile is noticed
+    afterwards. A step that is under way comes to its end. With --json one line: kind, name, cause, since, reason.
+    """
+    from changewire.clock import SystemClock
+    from changewire.home import load_home
+    from changewire.state.records import PauseCause, PauseRecord
+
+    if (name is None) == (connection is None):
+        raise UsageError("say either NAME or --connection" + (", not both" if name else ""))
+    home, now = load_home(options.find_home()), SystemClock().now()
+    kind, known = _meant(home, name, connection)
+    record = PauseRecord(kind, known, PauseCause.PERSON, now, reason or "by a person")
+    with _store(home) as store:
+        if store.pause(record, now) == "known":
+            say(f"{kind} {known!r} is paused already; `{resume_command(kind, known)}` ends that")
+            return FAILED
+        if options.json:
+            print_json({"v": 1, **pause_view(record)})
+        else:
+            print_text(f"{kind} {known!r} is paused; `{resume_command(kind, known)}` lets it go on")
+    return 0
+
+
+def _store(home: Home) -> SqliteStore:
+    """The store of a home, which is made where there is none: a pause may come before the first poll."""
+    from changewire.clock import SystemClock
+    from changewire.state.store import SqliteStore
+
+    found = open_store(home.path)
+    if found is None:
+        found = SqliteStore(database_of(home.path), clock=SystemClock())
+        found.open(take_over=False)
+    return found
+
+
+def _meant(home: Home, name: str | None, connection: str | None) -> tuple[PauseKind, str]:
+    """What is to be paused. Raises UsageError with the nearest name."""
+    from changewire.state.records import PauseKind
+
+    if connection is not None:
+        if connection not in home.connections:
+            raise UsageError(f"there is no connection {connection!r}{_hint(connection, list(home.connections))}")
+        return PauseKind.CONNECTION, connection
+    assert name is not None
+    shown = [trigger.shown for trigger in home.triggers.values()]
+    if name in shown:
+        return PauseKind.TRIGGER, name
+    if name in home.workflows or "/" not in name:
+        return PauseKind.WORKFLOW, home.workflow(name).name
+    raise UsageError(f"there is no trigger {name!r}{_hint(name, shown)}")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}" if known else ""
+
+
+def resume_command(kind: str, name: str) -> str:
+    """What to type so that it goes on."""
+    import shlex
+
+    return f"changewire resume {'--connection ' if kind == 'connection' else ''}{shlex.quote(name)}"
+
+
+def pause_view(pause: PauseRecord) -> dict[str, Any]:
+    """A pause as programs read it; ``next`` is what to do about it."""
+    from changewire.clock import to_text
+
+    command = f"`{resume_command(pause.kind, pause.name)}`"
+    return {
+        "kind": str(pause.kind),
+        "name": pause.name,
+        "cause": str(pause.cause),
+        "since": to_text(pause.since),
+        "reason": pause.reason,
+        "next": command if pause.advice is None else f"{pause.advice}, then {command}",
+        "try_at": None if pause.try_at is None else to_text(pause.try_at),
+    }
+
+
+def resume_paused(options: Options, store: SqliteStore, pause: PauseRecord) -> int:
+    """End a pause, after a sign-in where its connection has one."""
+    from changewire.clock import SystemClock
+
+    if pause.cause == "credential" and not pause.by_request and (refused := _refused(options, pause.name)) is not None:
+        store.put_off_pause(pause.name, refused, SystemClock().now())
+        say(refused)
+        say(f"connection {pause.name!r} stays paused")
+        return FAILED
+    lifted = store.lift(pause.kind, pause.name, SystemClock().now())
+    if lifted is not None:
+        _tell(options, pause, lifted)
+    return 0
+
+
+def _refused(options: Options, name: str) -> str | None:
+    """Why a connection cannot sign in; None: it can."""
+    from changewire.clock import SystemClock
+    from changewire.connectors.client import Clients
+    from changewire.home import load_home
+
+    home = load_home(options.find_home())
+    with closing(Clients(home.connections, SystemClock(), home.settings)) as clients:
+        try:
+            clients.get(name).sign_in()
+        except ApiError as error:
+            return str(error)
+    return None
+
+
+def _tell(options: Options, pause: PauseRecord, lifted: Lifted) -> None:
+    from changewire.mending import went_on
+
+    if options.json:
+        view = {"kind": str(pause.kind), "name": pause.name, "triggers": lifted.triggers, "runs": lifted.runs}
+        print_json({"v": 1, **view})
+    else:
+        print_text(f"{pause.kind} {pause.name!r} goes on: {went_on(lifted)}")

@@ -1,0 +1,232 @@
+"""Every operation of the API is an action."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from changewire.actions.calling import check_inputs, perform
+from changewire.actions.definition import ActionType, check_parameters
+from changewire.actions.loading import load_actions
+from changewire.actions.sending import build_request
+from changewire.actions.whole import operation_action
+from changewire.connectors.operations import operations
+from changewire.errors import ApiError, UsageError
+from changewire.values import Json, loads
+from tests.actions.rig import BUILT_IN, Rig
+from tests.connectors.server import Reply, Server
+
+ZOOM = operations("zoom")
+ACTIONS, _ = load_actions([BUILT_IN])
+SAMPLES: dict[str, Json] = {
+    "integer": 1, "number": 1.5, "boolean": True, "list": ["a", "b"], "object": {"a": 1},
+    "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z", "string": "a+b@x.org",
+}  # fmt: skip
+
+
+def whole(name: str) -> ActionType:
+    found = operation_action("zoom", name)
+    assert found is not None
+    return found
+
+
+def sample(action: ActionType) -> dict[str, Json]:
+    """Something for each parameter."""
+    made: dict[str, Json] = {}
+    for name, one in action.spec.parameters.items():
+        made[name] = one.enum[0] if one.enum else SAMPLES[one.type]
+    if "body" in action.spec.parameters and action.operation is not None:
+        made["body"] = body_with(action.operation.required_body)
+    return made
+
+
+def body_with(needs: tuple[str, ...]) -> dict[str, Json]:
+    body: dict[str, Json] = {}
+    for need in needs:
+        inner = body
+        *heads, last = need.split(".")
+        for head in heads:
+            inner = inner.setdefault(head, {})
+        inner.setdefault(last, {})
+    return body
+
+
+def test_each_operation_is_an_action_whose_request_can_be_built() -> None:
+    for name in ZOOM:
+        operation, action = ZOOM[name], whole(name)
+        values = check_inputs(action, sample(action))
+        request = build_request(action, values)
+        assert request.method == operation.method, name
+        assert request.path.count("/") == operation.path.count("/"), name
+        assert "{" not in request.path, name
+        assert request.label == operation.label, name
+        sent = {key for key, _ in request.query}
+        assert {one.name for one in operation.query_parameters} <= sent | {"query"}, name
+        assert (request.body is not None) >= (operation.body in ("json", "form")), name
+        assert action.spec.idempotency == ("none" if operation.method == "POST" else "natural"), name
+        assert set(action.spec.scopes.granular) == set(operation.granular), name
+
+
+def test_what_must_be_given_is_asked_for_by_each_operation() -> None:
+    for name in ZOOM:
+        operation, action = ZOOM[name], whole(name)
+        wanted = {one.name for one in (*operation.path_parameters, *operation.query_parameters) if one.required}
+        wanted |= {"body"} if operation.required_body and operation.body != "form" else set()
+        missing = {problem.path[0] for problem in check_parameters(action, {})}
+        assert missing == wanted, name
+
+
+@given(st.text(min_size=1).filter(lambda text: text not in {".", ".."}))
+def test_whatever_an_id_holds_it_stays_one_segment_of_the_path(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return
+    request = build_request(whole("user"), {"userId": value})
+    assert request.path.count("/") == 2
+    assert unquote(request.path.rpartition("/")[2]) == value
+
+
+@given(st.text("/+=aZ9", min_size=1, max_size=30))
+def test_a_uuid_is_encoded_twice_where_it_begins_with_a_slash_or_holds_two(value: str) -> None:
+    request = build_request(whole("recordingGet"), {"meetingId": value})
+    segment = request.path.split("/")[2]
+    twice = value.startswith("/") or "//" in value
+    assert (unquote(unquote(segment)) if twice else unquote(segment)) == value
+    assert ("%25" in segment) is (twice and set(value) != {"a", "Z", "9"})
+
+
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [
+        ("zoom.recordingGet", "zoom.recordingGet"),
+        ("zoom.recording_get", "zoom.recordingGet"),
+        ("zoom.RECORDINGGET", "zoom.recordingGet"),
+        ("zoom.get_meeting", "zoom.get_meeting"),
+        ("zoom.getMeeting", "zoom.get_meeting"),
+        ("zoom.meeting", "zoom.meeting"),
+    ],
+)
+def test_look_up_finds_actions_and_operations_and_forgives_spelling(use: str, name: str) -> None:
+    assert use in ACTIONS
+    assert ACTIONS[use].name == name
+
+
+@pytest.mark.parametrize(
+    ("use", "near"),
+    [
+        ("zoom.recordngGet", "zoom.recordingGet"),
+        ("zoom.get_meting", "zoom.get_meeting"),
+        ("zom.get_meeting", "zoom.get_meeting"),
+        ("core.logg", "core.log"),
+        ("zoom.qqqqqqqqqq", None),
+    ],
+)
+def test_a_misspelt_action_has_a_nearest_one(use: str, near: str | None) -> None:
+    assert use not in ACTIONS
+    assert ACTIONS.near(use) == near
+    with pytest.raises(KeyError):
+        ACTIONS[use]
+
+
+def test_iterating_gives_the_actions_of_files() -> None:
+    assert len(ACTIONS) == len(list(ACTIONS)) < 500
+    assert "zoom.recordingGet" not in list(ACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("users", {"statos": "x"}, "there is no parameter 'statos' (did you mean 'status'?)"),
+        ("users", {"page_size": 5000}, "page_size must be at most 2000, not 5000"),
+        ("meetings", {"userId": "me", "type": "liv"},
+            "type must be one of scheduled, live, upcoming, upcoming_meetings, previous_meetings, not 'liv'"
+            " (did you mean 'live'?)"),
+        ("meeting", {}, "meetingId is missing: number or UUID of the meeting"),
+        ("userCreate", {}, "body is missing: the body, with action, user_info"),
+        ("userCreate", {"body": {"action": "create"}}, "body lacks user_info"),
+    ],
+)  # fmt: skip
+def test_wrong_parameters_are_told_before_anything_is_sent(name: str, given: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_inputs(whole(name), given)
+    assert str(caught.value).startswith(f"zoom.{name}: {message}")
+
+
+def do(rig: Rig, name: str, given: dict[str, Json]) -> Any:
+    action = rig.action(name)
+    return perform(action, check_inputs(action, given), rig.context("work"))
+
+
+def test_one_request_is_sent_unless_all_pages_are_asked_for(rig: Rig, server: Server) -> None:
+    server.on("/v2/users", Reply(body={"users": [{"id": "a"}], "next_page_token": "t"}))
+    assert do(rig, "zoom.users", {"page_size": 1}) == {"users": [{"id": "a"}], "next_page_token": "t"}
+    assert server.paths() == ["/v2/users?page_size=1"]
+
+
+def test_all_pages_are_the_largest_that_there_are(rig: Rig, server: Server) -> None:
+    pages = [Reply(body={"users": [{"id": n}], "next_page_token": "t" if n == "a" else ""}) for n in ("a", "b")]
+    server.on("/v2/users", *pages)
+    assert do(rig, "zoom.users", {"all_pages": True})["users"] == [{"id": "a"}, {"id": "b"}]
+    assert server.paths() == ["/v2/users?page_size=2000", "/v2/users?page_size=2000&next_page_token=t"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "field", "first", "query"),
+    [
+        ("userSCIM2List", "/v2/scim2/Users", "Resources", {"startIndex": 1, "totalResults": 2}, "startIndex=2"),
+        ("getAllAccounts", "/v2/commerce/accounts", "account_list", {"page_count": 2}, "page_number=2"),
+        ("list_emails", "/v2/emails/mailboxes/me/messages", "messages", {"nextPageToken": "n"}, "pageToken=n"),
+        ("groupMembers", "/v2/groups/g/members", "members", {"next_page_token": "n"}, "next_page_token=n"),
+        ("groupMembers", "/v2/groups/g/members", "members", {"page_count": 2}, "page_number=2"),
+    ],
+)
+def test_each_way_of_paging_is_followed(
+    rig: Rig, server: Server, name: str, path: str, field: str, first: Any, query: str
+) -> None:
+    rest = {"startIndex": 2, "totalResults": 2} if "startIndex" in first else {"page_count": first.get("page_count")}
+    server.on(path, Reply(body={field: [{"id": 1}], **first}), Reply(body={field: [{"id": 2}], **rest}))
+    given = {one.name: {"groupId": "g", "email": "me"}[one.name] for one in ZOOM[name].path_parameters}
+    found = do(rig, f"zoom.{name}", {**given, "all_pages": True})
+    assert [entry["id"] for entry in found[field]] == [1, 2]
+    assert server.paths()[-1].endswith(query)
+    assert len(server.paths()) == 2
+
+
+def test_a_list_of_unknown_shape_is_found_in_the_answer(rig: Rig, server: Server) -> None:
+    assert ZOOM["listBatchJobs"].paging == "unknown"
+    bodies = [{"jobs": [{"id": 1}], "next_page_token": "t"}, {"jobs": [{"id": 2}], "next_page_token": ""}]
+    server.on("/v2/aiservices/scribe/jobs", *(Reply(body=body) for body in bodies))
+    found = do(rig, "zoom.listBatchJobs", {"all_pages": True, "query": {"state": "DONE"}})
+    assert found["jobs"] == [{"id": 1}, {"id": 2}]
+    assert server.paths()[0].endswith("?state=DONE")
+
+
+def test_a_circle_of_pages_is_an_error(rig: Rig, server: Server) -> None:
+    server.on("/v2/users", *[Reply(body={"users": [{"id": n}], "next_page_token": "t"}) for n in range(3)])
+    with pytest.raises(ApiError, match="the same page comes again and again"):
+        do(rig, "zoom.users", {"all_pages": True})
+
+
+def test_a_body_is_sent_as_it_is(rig: Rig, server: Server) -> None:
+    server.on("/v2/users/me/meetings", Reply(201, {"id": 1}))
+    body = {"topic": "T", "settings": {"host_video": True}, "schedule_for": None}
+    assert do(rig, "zoom.meetingCreate", {"userId": "me", "body": body}) == {"id": 1}
+    assert loads(server.seen[-1].body) == {"topic": "T", "settings": {"host_video": True}}
+
+
+def test_a_file_is_sent_as_a_part_of_a_form(rig: Rig, server: Server) -> None:
+    picture = rig.home / "state" / "files" / "face.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"PNG")
+    server.on("/v2/users/me/picture", Reply(201, {}))
+    do(rig, "zoom.userPicture", {"userId": "me", "files": {"pic_file": "face.png"}})
+    sent = server.seen[-1]
+    assert sent.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b'name="pic_file"; filename="face.png"' in sent.body
+    with pytest.raises(UsageError, match="body and files lack pic_file"):
+        do(rig, "zoom.userPicture", {"userId": "me"})

@@ -1,0 +1,89 @@
+"""How many writes to disk a run costs, and what may wait for the next one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from changewire.actions.ledger import LONGEST_HELD_S
+from changewire.actions.scope import build_scope
+from changewire.state.records import AttemptState, RunState
+from tests.actions.rig import Rig
+from tests.actions.test_pipeline import lines, note
+
+LOG = '{use: core.log, with: {message: "x"}}'
+OK = AttemptState.SUCCEEDED
+
+
+def writes(rig: Rig) -> float:
+    """Units that were written so far."""
+    return rig.store.stats()["units"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (f"[{LOG}, {LOG}, {LOG}]", 1),
+        (f"[{note('a')}]", 2),
+        (f"[{note('a')}, {note('b')}, {note('c')}]", 4),
+        (f"[{LOG}, {note('a')}, {LOG}, {{set: {{x: 1}}}}, {note('b')}, {LOG}]", 3),
+    ],
+    ids=["only thinks", "one thing done", "three things done", "both"],
+)
+def test_a_step_is_stored_before_something_is_done_and_with_what_comes_next(
+    rig: Rig, steps: str, expected: int
+) -> None:
+    rig.start(f"steps: {steps}")
+    before = writes(rig)
+    assert rig.go() is RunState.SUCCEEDED
+    assert writes(rig) - before == expected + 1, "and one in which the run was claimed"
+    assert {state for _, _, state in rig.attempts} == {OK}
+
+
+def test_what_was_done_does_not_wait_for_long(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.start(f"steps: [{note('a')}, {LOG}, {{set: {{x: 1}}}}, {note('b')}]")
+    log = rig.log
+
+    def slow(event: str, message: str, /, **facts: object) -> None:
+        rig.clock.advance(LONGEST_HELD_S * 1.5)  # type: ignore[attr-defined]
+        log(event, message, **facts)
+
+    monkeypatch.setattr(rig, "log", slow)
+    before = writes(rig)
+    assert rig.go() is RunState.SUCCEEDED
+    assert writes(rig) - before == 5, "the claim, two beginnings, the end of the first once it was late, and the run"
+
+
+def test_a_fault_of_the_engine_itself_takes_nothing_of_what_was_done(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.start(f"steps: [{note('a')}, {{set: {{x: 1}}}}, {note('b')}]")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("changewire.actions.frame.build_scope", _from_call(2, broken))
+        with pytest.raises(RuntimeError, match="a fault"):
+            rig.go()
+    assert rig.attempts == [("steps/0", 1, OK)]
+    rig.store.close()
+    rig.store.open()
+    assert rig.go() is RunState.SUCCEEDED
+    assert lines(rig) == ["a", "b"]
+
+
+def test_a_message_that_comes_twice_does_nothing(rig: Rig) -> None:
+    rig.start(f"steps: [{LOG}]")
+    claimed = rig.store.claim_runs(rig.clock.now(), 1, rig.settings.retention.runs)[0]
+    assert rig.runner().advance(claimed.id, claimed.claim) is RunState.SUCCEEDED
+    said = len(rig.told)
+    assert rig.runner().advance(claimed.id, claimed.claim) is None
+    assert [event for event, _, _ in rig.told[said:]] == ["run_fenced"]
+
+
+def _from_call(number: int, then: Callable[..., Any]) -> Callable[..., Any]:
+    """`build_scope` as it is, and ``then`` from its call of this number on."""
+    calls = itertools.count(1)
+    return lambda *given, **named: then() if next(calls) >= number else build_scope(*given, **named)
