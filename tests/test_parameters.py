@@ -108,6 +108,24 @@ def test_names_may_be_spelled_as_apis_spell_them() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "value", "meant"),
+    [
+        ("settings__host_video", True, {"host_video": True}),
+        ("settings__host__video", True, {"host_video": True}),
+        ("settings.hostVideo", True, {"host_video": True}),
+        ("settings__breakout__room__enable", True, {"breakout_room": {"enable": True}}),
+        ("settings__breakout__room__rooms", [], {"breakout_room": {"rooms": []}}),
+        ("settings__brand__new", 1, {"brand": {"new": 1}}),
+    ],
+)
+def test_fields_of_an_object_may_be_written_flat(written: str, value: Any, meant: dict[str, Any]) -> None:
+    room = Parameter(type="object", fields={"enable": Parameter(type="boolean"), "rooms": Parameter(type="list")})
+    fields = {"host_video": Parameter(type="boolean"), "host": Parameter(), "breakout_room": room}
+    declared = {"settings": Parameter(type="object", fields=fields)}
+    assert check_values(declared, {written: value}) == ({"settings": meant}, [])
+
+
 @pytest.mark.parametrize("text", ["{{ payload.n }}", "{% if x %}1{% endif %}", "${SIZE}"])
 def test_what_is_worked_out_later_passes_only_where_it_may(text: str) -> None:
     assert one(text, type="integer", allow_templates=True) == (text, [])

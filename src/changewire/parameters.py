@@ -84,10 +84,10 @@ def check_values(
 ) -> tuple[dict[str, Json], list[ParameterProblem]]:
     """The values with defaults filled in and brought to their types (``"3"`` becomes 3), and what is wrong.
 
-    None counts as not given. Spellings do not count: ``meeting_id`` is ``meetingId``, and ``settings__host_video`` or
-    ``settings.host_video`` is ``host_video`` in ``settings``. With ``allow_templates`` a text with ``{{ }}`` or
-    ``${ }`` in it may become anything and passes as it is. What is wrong, or has neither value nor default, is left
-    out.
+    None counts as not given. Spellings do not count: ``meeting_id`` is ``meetingId``, and ``settings__host_video``,
+    ``settings__host__video`` or ``settings.host_video`` is ``host_video`` in ``settings``. With ``allow_templates`` a
+    text with ``{{ }}`` or ``${ }`` in it may become anything and passes as it is. What is wrong, or has neither value
+    nor default, is left out.
     """
     return _check_fields(parameters, given, (), templates=allow_templates)
 
@@ -151,7 +151,8 @@ def _sorted_out(
             written[meant] = (*at, name)
         elif tail:
             outer = values.get(head)
-            values[head] = _put(outer if isinstance(outer, dict) else {}, _NESTED.split(tail), value)
+            way = _spelt(_squashed(tail.replace(".", "")), parameters[head].fields) or _NESTED.split(tail)
+            values[head] = _put(outer if isinstance(outer, dict) else {}, way, value)
             written.setdefault(head, (*at, name))
         else:
             problems.append(_unknown(name, parameters, at))
@@ -166,6 +167,17 @@ def _nested(name: str, parameters: Mapping[str, Parameter]) -> tuple[str, str, s
     head = canonical(name[: found.start()], parameters)
     is_object = head in parameters and parameters[head].type in ("object", "any")
     return head, found[0], name[found.end() :] if is_object else ""
+
+
+def _spelt(plain: str, fields: Mapping[str, Parameter] | None) -> list[str] | None:
+    """The fields that lead to what is spelt ``plain``: ``settings__host__video`` parts words as it parts objects."""
+    for name, field in (fields or {}).items():
+        head = _squashed(name)
+        if plain == head:
+            return [name]
+        if plain.startswith(head) and (inner := _spelt(plain.removeprefix(head), field.fields)):
+            return [name, *inner]
+    return None
 
 
 def _put(outer: Mapping[str, Json], path: Sequence[str], value: Json) -> dict[str, Json]:

@@ -47,7 +47,7 @@ def canonical(call: Call) -> str:
 def listing(call: Call, rows: list[JSON], kind: Collection | None = None) -> Reply:
     """Answer rows under the operation's list key, in pages of the operation's kind."""
     operation = call.operation
-    key = operation.items or operation.path.rpartition("/")[2]
+    key = (kind.items if kind else "") or operation.items or operation.path.rpartition("/")[2]
     name = "id" if kind is None else kind.key
     if operation.paging == "camel":
         return 200, {key: rows, "nextPageToken": "", "nextSyncToken": call.world.ids.nonce(16)}

@@ -18,17 +18,18 @@ class Collection:
     """What is special about the records of one list.
 
     ``path`` is the list's, with ``{}`` for variable parts; ``noun`` names changes in the history,
-    ``key`` the field that identifies a record. ``defaults`` returns the fields of a new record.
-    ``missing`` and ``taken`` are the refusals (status, code, text) of an unknown record and of a
-    second one with the same ``unique`` field. ``created`` names the fields of the answer to a
-    creation and ``hidden`` those a list leaves out; ``created`` None means all. ``when`` is the
-    field that a list's ``from`` and ``to`` are about, ``paid`` refuses the free plan. ``strict``
-    refuses ids that nobody made.
+    ``key`` the field that identifies a record, ``items`` the list's key where the table errs.
+    ``defaults`` returns the fields of a new record. ``missing`` and ``taken`` are the refusals
+    (status, code, text) of an unknown record and of a second one with the same ``unique`` field.
+    ``created`` names the fields of the answer to a creation and ``hidden`` those a list leaves out;
+    ``created`` None means all. ``when`` is the field that a list's ``from`` and ``to`` are about,
+    ``paid`` refuses the free plan. ``strict`` refuses ids that nobody made.
     """
 
     path: str
     noun: str = "record"
     key: str = "id"
+    items: str = ""
     defaults: Callable[[WorldBase], JSON] | None = None
     missing: tuple[int, int, str] = (404, 404, "Resource does not exist: {id}.")
     unique: str = ""
@@ -70,8 +71,8 @@ class RecordActions(WorldBase):
         return self.drop(place, record_id)
 
     def shelf(self, path: str) -> dict[str, JSON]:
-        """Return the records of a list by their ids, oldest first."""
-        return self.records.setdefault(path, {})
+        """Return the records of a list by their ids, oldest first, to be read."""
+        return self.records.get(path, {})
 
     def collection(self, path: str) -> Collection:
         """Return what is known of the list at a path."""
@@ -98,7 +99,7 @@ class RecordActions(WorldBase):
         record: JSON = {} if kind.defaults is None else kind.defaults(self)
         merge(record, fields)
         record = {kind.key: record.get(kind.key) or self.ids.word(), **record}
-        self.shelf(path)[str(record[kind.key])] = record
+        self.records.setdefault(path, {})[str(record[kind.key])] = record
         self.gone.discard(f"{path}/{record[kind.key]}")
         self.record(f"{kind.noun}_created", path=path, id=record[kind.key])
         return record
@@ -114,7 +115,7 @@ class RecordActions(WorldBase):
     def found(self, path: str, record_id: str) -> JSON | None:
         """Return a record as :meth:`find` does, and keep it from now on."""
         record = self.find(path, record_id)
-        return None if record is None else self.shelf(path).setdefault(record_id, record)
+        return None if record is None else self.records.setdefault(path, {}).setdefault(record_id, record)
 
     def drop(self, path: str, record_id: str) -> JSON:
         """Remove a record; an unknown one raises ControlError (404)."""

@@ -9,11 +9,14 @@ from typing import Any
 
 from changewire.sandbox import (
     api_archive,
+    api_channels,
     api_directory,
     api_events,
     api_live,
+    api_messages,
     api_past,
     api_people,
+    api_phone,
     api_recorded,
     api_recordings,
     api_registration,
@@ -29,8 +32,8 @@ Handler = Callable[[Call], Reply]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _VARIABLE = "{}"
 _MODULES = (
-    api_archive, api_directory, api_events, api_live, api_past, api_people, api_recorded, api_recordings,
-    api_registration, api_reports, api_users, api_webinars,
+    api_archive, api_channels, api_directory, api_events, api_live, api_messages, api_past, api_people, api_phone,
+    api_recorded, api_recordings, api_registration, api_reports, api_users, api_webinars,
 )  # fmt: skip
 # A window is asked for in the documents, but running sessions are listed without one.
 _ASK_THEMSELVES = ("GET /metrics/meetings", "GET /metrics/webinars")

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from changewire.sandbox.base import action
+from changewire.sandbox.chat import ChatActions
 from changewire.sandbox.clock import iso, parse_iso
 from changewire.sandbox.directory import DirectoryActions
 from changewire.sandbox.errors import JSON, ControlError
 from changewire.sandbox.kinds import COLLECTIONS
 from changewire.sandbox.model import Instance
+from changewire.sandbox.phone import PhoneActions
 from changewire.sandbox.recordings import RecordingActions
 from changewire.sandbox.registration import RegistrationActions
 from changewire.sandbox.schedule import ScheduleActions
@@ -24,7 +26,7 @@ _TIMES = {
 }  # fmt: skip
 
 
-class World(RecordingActions, ScheduleActions, RegistrationActions, DirectoryActions):
+class World(RecordingActions, ScheduleActions, RegistrationActions, DirectoryActions, ChatActions, PhoneActions):
     """All that can happen in the account; every public action is thread-safe."""
 
     collections = COLLECTIONS
