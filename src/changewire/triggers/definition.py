@@ -40,8 +40,12 @@ def shaped(data: dict[str, Any], shape: dict[str, Any], parameters: dict[str, Js
     return {**data, **found}
 
 
+_OF_A_POLL = re.compile(r"\b(item|entry|lookup|outer|now)\b")
+
+
 def _is_template(value: object) -> bool:
-    return isinstance(value, str) and "{{" in value and "parameters." in value
+    """Whether a value follows from the parameters alone."""
+    return isinstance(value, str) and "{{" in value and "parameters." in value and not _OF_A_POLL.search(value)
 
 
 def _defaults(data: dict[str, Any]) -> dict[str, Json]:
