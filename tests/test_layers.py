@@ -23,7 +23,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"home"},
     {"feeding"},
     {"dispatcher", "mending"},
-    {"engine"},
+    {"engine", "planning"},
     {"daemon"},
     {"cli", "demo"},
     {"__main__"},

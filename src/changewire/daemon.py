@@ -35,6 +35,7 @@ SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claime
 POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
+WATCH_AGAIN_S = 1.0
 STALLED_AFTER = 3  # intervals
 
 
@@ -82,6 +83,7 @@ class Daemon:
         self._lock.acquire()
         try:
             self.store.open()
+            self._clients.restore((self.store.daemon_info() or {}).get("spent") or {})
             self._started_at = self._clock.now()
             self._sync()
             self._mender.begin(self.home.connections)
@@ -140,6 +142,8 @@ class Daemon:
         finished = self._dispatcher.stop(STOP_WITHIN_S)
         if self._watcher is not None:
             self._watcher.join(1.0)
+        if self._started_at is not None:
+            self._guarded(self._beat)()  # what was taken of daily limits since the last one
         self._clients.close()
         self.store.close()
         self._lock.release()
@@ -172,6 +176,7 @@ class Daemon:
         count = len(home.triggers)
         words = f"took over the changed files: {count} trigger{'s' * (count != 1)}"
         self._log("reloaded", words, problems=len(home.problems))
+        self._beat()
         self._wake.set()
 
     def _sync(self) -> None:
@@ -219,6 +224,15 @@ class Daemon:
         )
 
     def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._watch_files()
+            except Exception as error:  # whatever it is: files that are no longer noticed would be a silent loss
+                words = f"changed files may go unnoticed: {type(error).__name__}: {error}; looking again"
+                self._log("watch_failed", words)
+                self._stopping.wait(WATCH_AGAIN_S)
+
+    def _watch_files(self) -> None:
         folders = [self.path / name for name in ("config", "triggers", "actions") if (self.path / name).is_dir()]
         for changes in watch(*folders, stop_event=self._stopping, debounce=300, raise_interrupt=False):
             if any(
@@ -276,11 +290,19 @@ class Daemon:
                 job()
             except ChangewireError as error:
                 self._log("chore_failed", str(error))
+            except Exception as error:
+                self._log("chore_failed", f"{type(error).__name__}: {error}")
 
         return chore
 
     def _beat(self) -> None:
-        info = {"pid": os.getpid(), "started_at": to_text(self._started_at or self._clock.now()), "polls": self.polls}
+        info = {
+            "pid": os.getpid(),
+            "started_at": to_text(self._started_at or self._clock.now()),
+            "polls": self.polls,
+            "kept": dict(self.home.kept),
+            "spent": self._clients.spent(),
+        }
         self.store.heartbeat(info, self._clock.now())
 
     def mend(self) -> None:

@@ -454,7 +454,7 @@ def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> 
             id=make_id("trg", broken.file),
             workflow=broken.name,
             name="trigger",
-            type="",
+            type=broken.type,
             connection=None,
             fingerprint="",
             interval_s=0.0,
@@ -462,6 +462,6 @@ def trigger_records(home: Home, now: datetime, due: Iterable[datetime] = ()) -> 
             error=str(broken.problems[0]) if broken.problems else "it cannot be read",
         )
         for broken in home.broken
-        if broken.name not in working
+        if broken.name not in working and broken.file not in home.kept
     ]
     return records

@@ -10,7 +10,7 @@ ChangewireError                 every error that is ours; its text is written fo
 ├── PollError                   a poll that did not come to a good end; the stored state stays
 └── ApiError                    an answer that is an error, or no answer; carries its `FailureClass`
     ├── CredentialError         a connection as a whole is refused: it is paused until somebody mends it
-    └── DelayedError            the budget says: not before `until`; nothing went wrong
+    └── DelayedError            the budget or the API says: not before `until`; nothing went wrong
 """
 
 from __future__ import annotations
@@ -155,11 +155,18 @@ class CredentialError(ApiError):
 
 
 class DelayedError(ApiError):
-    """The request budget is used up for now."""
+    """The request budget is used up for now, by our own count or by the API's. Nothing was done."""
 
     def __init__(self, message: str, until: datetime) -> None:
         super().__init__(message, FailureClass.RATE, retry_at=until, sent=False)
         self.until = until
+
+    @classmethod
+    def of(cls, error: ApiError, until: datetime) -> DelayedError:
+        """``error`` as something that is waited out: the API said that it was too much for this moment."""
+        made = cls(str(error), until)
+        made.status, made.code, made.reason, made.body = error.status, error.code, error.reason, error.body
+        return made
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -5,11 +5,13 @@ Reading never talks to an API and never opens the database, so `validate` and a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from changewire.actions.advice import step_warnings
 from changewire.actions.checking import wrong_steps
@@ -70,6 +72,7 @@ class Broken:
     name: str
     file: str
     problems: tuple[Problem, ...]
+    type: str = ""  # of its first trigger, as far as that can be read
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Home:
     workflows: dict[str, WorkflowFile] = field(default_factory=dict)  # by name; the usable ones
     triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
     broken: list[Broken] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)  # of broken files whose last good version goes on: its workflow
     problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
     warnings: list[Problem] = field(default_factory=list)  # what should be known but stops nothing
     bindings: Bindings = field(default_factory=Bindings, repr=False)
@@ -157,10 +161,28 @@ def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str
         problems = check.problems
     home.problems += [p for p in problems if p not in home.problems]
     if problems or file.workflow is None:
-        home.broken.append(Broken(file.name, file.shown, tuple(problems)))
+        home.broken.append(_broken(file, problems))
     else:
         home.workflows[file.workflow.name] = file
         home.triggers |= {trigger.id: trigger for trigger in triggers}
+
+
+def _broken(file: WorkflowFile, problems: Sequence[Problem]) -> Broken:
+    return Broken(_written(file, "name") or file.name, file.shown, tuple(problems), _written(file, "type"))
+
+
+def _written(file: WorkflowFile, key: Literal["name", "type"]) -> str:
+    """What a broken file says of itself, also where it cannot be read as a whole; "" where that is not to be seen."""
+    data = file.document.data if file.document is not None else None
+    if isinstance(data, dict):
+        triggers = data.get("trigger")
+        first = triggers[0] if isinstance(triggers, list) and triggers else triggers
+        place = data if key == "name" else first
+        value = place.get(key) if isinstance(place, dict) else None
+        return value if isinstance(value, str) else ""
+    pattern = r"^name:[ \t]*(.+?)[ \t]*$" if key == "name" else r"\btype:[ \t]*([\w.]+)"
+    found = re.search(pattern, file.text, re.MULTILINE)
+    return found[1].strip("'\"") if found else ""
 
 
 def _refuse_wrong_calls(home: Home) -> None:
@@ -168,7 +190,7 @@ def _refuse_wrong_calls(home: Home) -> None:
     wrong = wrong_calls(home.workflows, [broken.name for broken in home.broken])
     for name, problems in wrong.items():
         home.problems += problems
-        home.broken.append(Broken(name, home.workflows.pop(name).shown, tuple(problems)))
+        home.broken.append(_broken(home.workflows.pop(name), problems))
     if wrong:
         home.triggers = {i: each for i, each in home.triggers.items() if each.workflow.name not in wrong}
 
@@ -178,6 +200,7 @@ def _keep_last_good(home: Home, previous: Home) -> None:
     for name, file in previous.workflows.items():
         if file.path.name in broken and name not in home.workflows:
             home.workflows[name] = file
+            home.kept[file.shown] = name
             kept = {t.id: t for t in previous.triggers.values() if t.workflow.name == name}
             home.triggers |= {i: t for i, t in kept.items() if t.connection in (None, *home.connections)}
 

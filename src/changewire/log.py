@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Protocol, TextIO
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, TextIO, TypeAlias
 
 from changewire.clock import Clock, to_text
 from changewire.secret import mask, mask_data
@@ -18,17 +19,45 @@ class Log(Protocol):
         """``event`` is the stable word, ``message`` the sentence, ``facts`` plain data."""
 
 
-class ConsoleLog:
-    """One line for each thing that happened. Secrets are masked here, whoever let them slip in."""
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
+_WORDS: dict[str, Level] = {
+    **dict.fromkeys(("poll_fenced", "run_fenced"), "debug"),
+    **dict.fromkeys(("problem", "poll_failed", "trigger_failing", "trigger_stalled", "workflow_failing"), "warning"),
+    **dict.fromkeys(("connection_paused", "reload_failed", "claims_freed"), "warning"),
+    **dict.fromkeys(("state_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
+}
 
-    def __init__(self, clock: Clock, *, as_json: bool = False, stream: TextIO | None = None) -> None:
-        self._clock = clock
+
+def level_of(event: str, facts: Mapping[str, Json]) -> Level:
+    """How much a thing matters; a step that writes to the log says it itself."""
+    own = facts.get("level")
+    return own if own in LEVELS else _WORDS.get(event, "info")
+
+
+class ConsoleLog:
+    """One line for each thing that happened. Secrets are masked here, whoever let them slip in.
+
+    ``level`` gives the least level that is written, asked for each time, so that a changed setting counts at once.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        as_json: bool = False,
+        stream: TextIO | None = None,
+        level: Callable[[], Level] = lambda: "info",
+    ) -> None:
+        self._clock, self._level = clock, level
         self._json = as_json
         self._stream = stream
         self._lock = threading.Lock()
 
     def __call__(self, event: str, message: str, /, **facts: Json) -> None:
         """Write one line; a stream that is gone is no reason to stop working."""
+        if LEVELS.index(level_of(event, facts)) < LEVELS.index(self._level()):
+            return
         now = self._clock.now()
         if self._json:
             told = {"v": 1, "at": to_text(now), "action": event, "message": mask(message)}

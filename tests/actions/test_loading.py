@@ -9,6 +9,7 @@ from changewire.actions.definition import check_parameters
 from changewire.actions.loading import load_actions
 from changewire.actions.sending import build_request
 from changewire.connectors.definition import load_connector
+from changewire.parameters import Parameter
 from changewire.values import Json
 from tests.actions.rig import BUILT_IN
 
@@ -47,13 +48,21 @@ def test_each_action_is_documented_and_has_a_known_label(name: str) -> None:
 
 
 MOMENT = "2026-11-21T10:00:00Z"
-PLAIN: dict[str, Json] = {"list": [], "object": {}, "boolean": True, "date": MOMENT[:10], "date-time": MOMENT}
+PLAIN: dict[str, Json] = {"object": {}, "boolean": True, "date": MOMENT[:10], "date-time": MOMENT}
+
+
+def plain(parameter: Parameter) -> Json:
+    """Some value that fits."""
+    if parameter.type == "list":
+        fields = parameter.entries.fields or {} if parameter.entries else {}
+        return [{name: plain(field) for name, field in fields.items() if field.required}]
+    return parameter.enum[0] if parameter.enum else PLAIN.get(parameter.type, "1")
 
 
 @pytest.mark.parametrize("name", sorted(name for name, action in ACTIONS.items() if action.spec.request))
 def test_each_request_can_be_built_from_what_is_required(name: str) -> None:
     action = ACTIONS[name]
-    given = {key: PLAIN.get(parameter.type, "1") for key, parameter in action.parameters.items() if parameter.required}
+    given = {name: plain(parameter) for name, parameter in action.parameters.items() if parameter.required}
     request = build_request(action, check_inputs(action, given))
     assert "{" not in request.path
     assert all(value for _, value in request.query)

@@ -20,8 +20,8 @@ from changewire.log import silent
 
 PROGRAM = [sys.executable, "-m", "changewire"]
 COMMANDS = (
-    "init", "demo", "run", "connect", "validate", "test", "catalog", "status", "events", "runs", "pause", "resume",
-    "cancel", "replay", "reset", "prune", "call", "sandbox",
+    "init", "demo", "run", "connect", "check", "plan", "validate", "test", "catalog", "status", "events", "runs",
+    "pause", "resume", "cancel", "replay", "reset", "prune", "call", "sandbox",
 )  # fmt: skip
 
 
@@ -55,7 +55,10 @@ def watch(home: Path, change: Callable[[], object] | None = None, *, until: Call
     daemon = Daemon(home, SystemClock(), silent)
     daemon.start(watch_files=False)
     with closing(daemon):
-        _turn(daemon, lambda: all(record.polls or record.paused for record in daemon.store.triggers() if record.type))
+        _turn(
+            daemon,
+            lambda: all(record.polls or record.paused for record in daemon.store.triggers() if record.fingerprint),
+        )
         if change is not None:
             change()
         _turn(daemon, lambda: until(daemon))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import re
@@ -9,13 +10,15 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
+from changewire.clock import SystemClock
 from changewire.sandbox import PUBLIC_CLIENT_ID, USER_CLIENT_ID, USER_CLIENT_SECRET, Sandbox
-from tests.cli.rig import PROGRAM, changewire, lines, program
+from tests.cli.rig import PROGRAM, changewire, lines, program, workflow
 from tests.support.browser import CHROMIUM, DRIVER, MISSING, Browser
 
 WITHIN_S = 30
@@ -200,6 +203,7 @@ def test_the_address_is_shown_where_no_browser_opens(home: Path, connect: Connec
     code, out, said = connecting.end()
     assert code == 0
     (told,) = lines(out)
+    assert sorted(told) == ["connection", "expires_at", "key", "scopes", "v"]
     assert told["connection"] == "me"
     assert told["key"] == "file"
     assert "meeting:read:list_meetings:admin" in told["scopes"]
@@ -364,3 +368,39 @@ def test_a_port_in_use_is_told(home: Path) -> None:
     assert result.stderr == (
         f"port {port} of this machine is in use, and the browser is to come back there: end what uses it\n"
     )
+
+
+def test_a_daemon_that_waits_for_a_sign_in_goes_on_by_itself_when_somebody_signed_in(
+    sandbox: Sandbox, home: Path, connect: Connect, tmp_path: Path
+) -> None:
+    text = workflow("New", "zoom.new_meeting_created", "{user_id: me}")
+    (home / "config" / "workflows" / "new.yaml").write_text(text.replace("every: 1s", "connection: me, every: 1s"))
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        daemon = subprocess.Popen([*PROGRAM, "run", "--home", str(home), "--json"], stdout=stream, stderr=stream)
+    try:
+        paused = _awaited(log, "connection_paused")
+        assert paused["next"] == "run: changewire connect me"
+        connecting = connect("me")
+        agree(connecting.page())
+        assert connecting.end()[0] == 0
+        assert _awaited(log, "connection_mended")["connection"] == "me"
+        _awaited(log, "baseline_taken")
+    finally:
+        daemon.terminate()
+        daemon.wait(WITHIN_S)
+    assert "eyJ" not in log.read_text()
+    assert b"eyJ" not in (home / "state" / "changewire.db").read_bytes()
+
+
+def _awaited(log: Path, action: str) -> dict[str, Any]:
+    """The first line of the log about ``action``."""
+    clock = SystemClock()
+    end = clock.monotonic() + WITHIN_S
+    while clock.monotonic() < end:
+        whole = [line for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+        told: list[dict[str, Any]] = [json.loads(line) for line in whole]
+        if found := [line for line in told if line["action"] == action]:
+            return found[0]
+        clock.wait(0.1)
+    pytest.fail(f"no {action} in\n{log.read_text()}")

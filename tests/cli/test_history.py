@@ -11,8 +11,13 @@ from tests.cli.conftest import MEETING, MEETINGS
 from tests.cli.rig import changewire, lines
 
 Make = Callable[..., Path]
-EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill"}
-RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "created_at", "finished_at", "steps"}
+EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill"} | {
+    "hops",
+    "cause",
+}
+RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
+RUN |= {"events"}
+STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"}
 
 
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:
@@ -42,7 +47,7 @@ def test_runs_have_exactly_the_documented_form(watched: Path) -> None:
     assert (meetings["v"], meetings["state"], meetings["reason"]) == (1, "succeeded", None)
     assert meetings["created_at"] <= meetings["finished_at"]
     (step,) = meetings["steps"]
-    assert step.keys() == {"address", "use", "state", "attempts", "output"}
+    assert step.keys() == STEP
     assert (step["use"], step["state"], step["attempts"]) == ("core.log", "succeeded", 1)
 
 

@@ -11,10 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import Result
+
 from changewire.cli.base import database_of
 from changewire.cli.status import PEOPLE
 from changewire.clock import SystemClock, to_text
-from changewire.daemon import DATABASE
+from changewire.daemon import DATABASE, Daemon
 from changewire.sandbox import OWNER_EMAIL
 from changewire.state.records import TriggerState
 from changewire.state.store import SqliteStore
@@ -94,6 +97,44 @@ def test_a_workflow_that_broke_keeps_what_is_known_of_its_triggers(make_home: Ma
     assert (trigger["state"], trigger["next_due"]) == ("unavailable", None)
     assert trigger["last_ok"] is not None
     assert "stepps" in trigger["error"]
+
+
+@pytest.mark.parametrize(
+    "broken", [SLOW + "stepps: []\n", "name: Meetings\ntrigger: {type: zoom.new_meeting_created\n", ": ["]
+)
+def test_a_workflow_that_breaks_while_it_is_polled_stands_there_once_and_is_still_polled(
+    make_home: Make, broken: str
+) -> None:
+    home = make_home(a=SLOW)
+
+    def spoil(daemon: Daemon) -> bool:
+        (home / "config" / "workflows" / "a.yaml").write_text(broken)
+        daemon.reload()
+        seen.append(changewire("status", "--home", home, "--json"))
+        return True
+
+    seen: list[Result] = []
+    watch(home, until=spoil)
+    (view,) = lines(seen[0].stdout)
+    (trigger,) = view["triggers"]
+    assert seen[0].exit_code == 3
+    assert (trigger["name"], trigger["type"]) == ("Meetings/trigger", "zoom.new_meeting_created")
+    assert (trigger["state"], trigger["next_due"] is not None) == ("unavailable", True)
+    assert trigger["error"].startswith("config/workflows/a.yaml:")
+    assert trigger["error"].endswith("; the last good version is still polled")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kind"),
+    [
+        ("name: 'Mine'\ntrigger: {type: zoom.new_item\n", "Mine/trigger", "zoom.new_item"),
+        ("trigger: [{type: zoom.x}]\n", "a/trigger", "zoom.x"),
+        ("[", "a/trigger", ""),
+    ],
+)
+def test_what_can_be_read_of_a_broken_workflow_is_told(make_home: Make, text: str, name: str, kind: str) -> None:
+    _, triggers, _ = told(make_home(a=text))
+    assert [(each["name"], each["type"], each["state"]) for each in triggers.values()] == [(name, kind, "unavailable")]
 
 
 def test_wrong_credentials_call_a_person(make_home: Make) -> None:

@@ -99,7 +99,8 @@ BROKEN = [
     ("a b: {connector: zoom}", "1:1: 'a b' cannot name a connection: use letters, digits, '_', '-' and '.'"),
     (
         "a: {connector: zoom, name: b}",
-        "1:22: unknown key 'name': possible are connector, plan, share, base_url, user, auth, timeout, allow_private",
+        "1:22: unknown key 'name': possible are connector, plan, share, base_url, user, auth, timeout, allow_private, "
+        "error_when",
     ),
     ("a: {conector: zoom, connector: zoom}", "1:5: unknown key 'conector' (did you mean 'connector'?)"),
     ("a: {connector: zoom, share: 0}", "1:29: 'share' must be more than 0, not 0"),
@@ -169,3 +170,22 @@ def test_a_file_that_is_no_yaml_is_told(tmp_path: Path) -> None:
     good, broken, [problem] = load(tmp_path, "work: 'x")
     assert (good, broken) == ({}, {})
     assert str(problem) == "config/connections.yaml:1:7: the quotation that begins here is never closed"
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("true", "'error_when'"),
+        ("status != 'ok'", "an expression on `answer` is wanted: write \"{{ answer.status != 'ok' }}\""),
+        ('"{{ answer. }}"', "4:15: "),
+        ('[{when: "{{ answer.a }}", failure: gon}]', "did you mean 'gone'?"),
+        ('[{wen: "{{ answer.a }}"}]', "unknown key 'wen' (did you mean 'when'?)"),
+    ],
+)
+def test_rules_for_errors_are_checked_where_they_are_written(tmp_path: Path, written: str, problem: str) -> None:
+    (tmp_path / "config").mkdir()
+    text = f"api:\n  connector: http\n  base_url: https://example.com\n  error_when: {written}\n"
+    (tmp_path / "config" / "connections.yaml").write_text(text)
+    _, broken, problems = load_connections(tmp_path, Environment({}, tmp_path))
+    assert list(broken) == ["api"]
+    assert problem in str(problems[0])

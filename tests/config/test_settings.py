@@ -17,6 +17,7 @@ retention: {events: 2w, runs: 30d}
 timezone: "${ZONE}"
 http: {allow_private: "${PRIVATE}", timeout: 10}
 allow: {run_command: true}
+log: {level: warning}
 alert_after: 5
 """
 
@@ -55,6 +56,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         "retention": {"events": timedelta(weeks=2), "runs": timedelta(days=30)},
         "http": {"allow_private": True, "timeout": timedelta(seconds=10)},
         "allow": {"run_command": True},
+        "log": {"level": "warning"},
         "alert_after": 5,
     }
 

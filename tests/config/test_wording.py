@@ -22,7 +22,6 @@ class Dog(Strict):
 
 
 class Owner(Strict):
-    not_available = ("robots",)
     model_config = ConfigDict(ignored_types=(tuple,))
 
     name: Text
@@ -52,7 +51,6 @@ WRONG = [
         "2:1: unknown_key: unknown key 'zzz': possible are name, "
         "mode, age, weight, awake, nap, sleep, with, pet, friends",
     ),
-    ("name: y\nrobots: 1", "2:1: not_available: 'robots' is not available yet: leave it out"),
     ("name: 5", "1:7: wrong_type: 'name' must be text: write it in quotes"),
     ("name: [a]", "1:7: wrong_type: 'name' must be text, not a list"),
     ("name:", "1:6: wrong_type: 'name' must be text, not empty"),

@@ -144,7 +144,9 @@ BAD = [
         T + S + "mode: single\norder_by: x",
         "4:1: 'order_by' keeps every run, and mode: single does not: take parallel or queued",
     ),
-    (T + S + "batch: {}", "3:1: 'batch' is not available yet: leave it out"),
+    (T + S + "batch: {}", "3:8: 'every' is missing"),
+    (T + S + "batch: {every: 1h, max: 0}", "3:25: 'max' must be at least 1, not 0"),
+    (T + S + "batch: {every: 1h, max: 1001}", "3:25: 'max' must be at most 1000, not 1001"),
     ("trigger: {tpye: x, type: a.b}\n" + S, "1:11: unknown key 'tpye' (did you mean 'type'?)"),
     ("trigger: {type: zoom}\n" + S, "1:17: 'zoom' is not a type: write connector.name, such as zoom.get_meeting"),
     ("trigger: {type: a.b, every: 100ms}\n" + S, "1:29: '100ms' is too short: at least 1s"),
@@ -258,7 +260,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(environment: Env
         (2, "out_of_range"),
         (4, "wrong_value"),
         (5, "unset"),
-        (6, "not_available"),
+        (6, "wrong_type"),
     ]
 
 

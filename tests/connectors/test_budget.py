@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from changewire.connectors.budget import Budget, next_midnight
 from changewire.connectors.definition import load_connector
 from changewire.errors import DelayedError, FailureClass
 from changewire.testing import START, ManualClock
+from changewire.values import dumps, loads
 
 
 def budget(clock: ManualClock, plan: str = "free", share: float = 1.0, connector: str = "zoom") -> Budget:
@@ -180,3 +182,64 @@ def test_a_request_counts_from_its_answer_for_it_may_have_been_slow_on_its_way(c
     clock.advance(3)
     one.landed("MEDIUM", taken[1])  # forgotten already, and on its way all the same
     assert [one.take("MEDIUM", clock.now()) for _ in range(2)] == [0.0, 1.0]
+
+
+def test_many_refusals_at_once_are_one_and_each_later_one_in_a_row_counts_twice_as_long(clock: ManualClock) -> None:
+    one = budget(clock)
+
+    def refused() -> float:
+        return (one.refused("MEDIUM", clock.now() + timedelta(seconds=1), clock.now()) - clock.now()).total_seconds()
+
+    assert [refused() for _ in range(20)] == [1.0] * 20
+    waits = []
+    for _ in range(8):
+        clock.advance(100)
+        waits.append(refused())
+    assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0]
+    one.accepted("LIGHT")
+    clock.advance(100)
+    assert refused() == 64.0
+    one.accepted("MEDIUM")
+    clock.advance(100)
+    assert refused() == 1.0
+
+
+def test_what_was_taken_today_is_known_to_the_next_process(clock: ManualClock) -> None:
+    first = budget(clock)
+    for _ in range(600):
+        assert first.take("HEAVY", clock.now()) == 0.0
+        clock.advance(1)
+    for _ in range(60):
+        assert first.take("LIGHT", clock.now(), call=("POST", "/users/jane%40example.com/meetings")) == 0.0
+        clock.advance(1)
+
+    second = budget(clock)
+    second.restore(loads(dumps(first.spent(clock.now()))), clock.now())
+    assert second.spent(clock.now()) == first.spent(clock.now())
+    for _ in range(400):
+        assert second.take("HEAVY", clock.now()) == 0.0
+        clock.advance(1)
+    with pytest.raises(DelayedError, match="today's 1000 HEAVY requests"):
+        second.take("HEAVY", clock.now())
+    for _ in range(40):
+        assert second.take("LIGHT", clock.now(), user="jane@example.com", call=("PATCH", "/meetings/1")) == 0.0
+        clock.advance(1)
+    with pytest.raises(DelayedError, match="today's 100 meeting create and update requests"):
+        second.take("LIGHT", clock.now(), user="jane@example.com", call=("PATCH", "/meetings/1"))
+
+
+def test_another_day_and_nonsense_are_passed_over(clock: ManualClock) -> None:
+    first = budget(clock)
+    assert first.take("HEAVY", clock.now()) == 0.0
+    told = first.spent(clock.now())
+    clock.advance(86400)
+    second = budget(clock)
+    nonsense: list[list[Any]] = [
+        ["label HEAVY", "x"],
+        ["who", "knows", "what", 3],
+        [5],
+        ["label HEAVY", "2026-11-22", -4],
+    ]
+    second.restore([*told, *nonsense], clock.now())
+    assert second.spent(clock.now()) == []
+    assert first.spent(clock.now()) == []

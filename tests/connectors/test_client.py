@@ -92,18 +92,52 @@ class TestBudget:
             client.send(MEETINGS, deadline=clock.monotonic() + 0.5)
         assert clock.waits == []
 
-    def test_a_rate_limit_without_a_moment_holds_for_a_second(
+    def test_a_rate_limit_without_a_moment_is_waited_out_for_a_second(
         self, server: Server, clock: ManualClock, make_client: MakeClient
     ) -> None:
         server.on("/v2/users/me/meetings", Reply(429, QPS), Reply())
+
+        assert make_client().send(MEETINGS).status == 200
+        assert clock.waits == [1.0]
+
+    def test_a_rate_limit_again_and_again_is_a_delay_that_grows_until_an_answer_comes(
+        self, server: Server, clock: ManualClock, make_client: MakeClient
+    ) -> None:
+        server.on("/v2/users/me/meetings", *[Reply(429, QPS)] * 4, Reply(), Reply(429, QPS), Reply())
         client = make_client()
 
-        with pytest.raises(ApiError) as caught:
+        with pytest.raises(DelayedError) as caught:
             client.send(MEETINGS)
-        assert (caught.value.failure, caught.value.reason) == (FailureClass.RATE, "per_second")
-        assert caught.value.retry_at == START + timedelta(seconds=1)
+        assert clock.waits == [1.0, 2.0]
+        assert caught.value.until == START + timedelta(seconds=3 + 4)
+        assert (caught.value.status, caught.value.reason) == (429, "per_second")
+        assert str(caught.value).startswith("Zoom (work) answered 429, code 429 to /users/me/meetings: You have")
+        with pytest.raises(DelayedError) as caught:
+            client.send(MEETINGS)
+        assert caught.value.until == START + timedelta(seconds=7 + 8)
+        clock.advance(8)
         assert client.send(MEETINGS).status == 200
-        assert clock.waits == [1.0]
+        assert client.send(MEETINGS).status == 200
+        assert clock.waits == [1.0, 2.0, 4.0, 1.0]
+
+    def test_a_rate_limit_that_holds_for_long_is_a_delay_at_once(
+        self, server: Server, clock: ManualClock, make_client: MakeClient
+    ) -> None:
+        server.on("/v2/users/me/meetings", Reply(429, QPS, {"Retry-After": "30"}))
+
+        with pytest.raises(DelayedError) as caught:
+            make_client().send(MEETINGS)
+        assert caught.value.until == START + timedelta(seconds=30)
+        assert (clock.waits, len(server.seen)) == ([], 1)
+
+    def test_a_rate_limit_is_not_waited_out_beyond_the_time_there_is(
+        self, server: Server, clock: ManualClock, make_client: MakeClient
+    ) -> None:
+        server.on("/v2/users/me/meetings", Reply(429, QPS))
+
+        with pytest.raises(DelayedError):
+            make_client().send(MEETINGS, deadline=clock.monotonic() + 0.5)
+        assert (clock.waits, len(server.seen)) == ([], 1)
 
     def test_a_daily_limit_holds_until_the_moment_that_was_told(
         self, server: Server, clock: ManualClock, make_client: MakeClient

@@ -89,7 +89,7 @@ def test_a_meeting_that_did_not_end_is_not_there_yet(client: Client) -> None:
         ({"kind": "error_200"}, FailureClass.PLAN, None),
         ({"kind": "html_200"}, FailureClass.BROKEN, None),
         ({"kind": "bad_json"}, FailureClass.BROKEN, None),
-        ({"kind": "rate_second"}, FailureClass.RATE, "per_second"),
+        ({"kind": "rate_second", "times": 9}, FailureClass.RATE, "per_second"),
         ({"kind": "rate_day"}, FailureClass.RATE, "daily"),
     ],
 )

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import requests
 
 from changewire.actions.definition import ActionType
 from changewire.catalog import Catalog, load_catalog
 from changewire.connectors.definition import load_connector
 from changewire.parameters import Parameter
+from changewire.sandbox import Sandbox
 from changewire.triggers.definition import TriggerType
 from tests.docs.pages import DOCS, PAGES
 
@@ -92,6 +97,32 @@ def action_types() -> Iterator[str]:
         yield ""
 
 
+def happenings() -> Iterator[str]:
+    """The control calls of the sandbox."""
+    yield "| name | arguments | what happens |"
+    yield "| --- | --- | --- |"
+    for name, takes in _sandbox()["actions"].items():
+        cells = [f"[`{one}`]" if default else f"`{one}`" for one, default in _ARGUMENT.findall(takes)]
+        cells += ["`...`"] if "**" in takes else []
+        about = re.sub(r":meth:`(\w+)`", r"`\1`", _sandbox()["about"][name].replace("``", "`").replace("\n", " "))
+        yield f"| `{name}` | {', '.join(cells) or '–'} | {_cell(about)} |"
+
+
+def switches() -> Iterator[str]:
+    """The switches of the sandbox and how they stand at first."""
+    yield "| switch | at first |"
+    yield "| --- | --- |"
+    for name, value in _sandbox()["switches"].items():
+        yield f"| `{name}` | `{_yaml(value) if value is not None else 'null'}` |"
+
+
+@cache
+def _sandbox() -> dict[str, dict[str, Any]]:
+    with Sandbox(populate=False) as sandbox:
+        told: dict[str, dict[str, Any]] = requests.get(f"{sandbox.url}/sandbox", timeout=5).json()
+    return told
+
+
 def _zoom() -> list[TriggerType]:
     return [kind for _, kind in sorted(catalog().triggers.items()) if kind.connector == "zoom"]
 
@@ -129,7 +160,9 @@ def _outputs(action: ActionType) -> str:
 
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "scopes": scopes, "labels": labels, "limits": limits, "trigger types": trigger_types, "actions": action_types,
+    "happenings": happenings, "switches": switches,
 }  # fmt: skip
+_ARGUMENT = re.compile(r"(?<!\*)\b(\w+): '[^']*'( = )?")
 PLACE = re.compile(r"<!-- generated: ([a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
 
 

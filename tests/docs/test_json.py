@@ -151,6 +151,25 @@ def test_pausing(reader: Reader) -> None:
     _fits("resumed", resumed)
 
 
+def test_check_and_plan(reader: Reader) -> None:
+    (found,) = reader.read("check")
+    _fits("check", found)
+    for finding in found["findings"]:
+        _fits("findings", finding)
+    planned = reader.read("plan")
+    assert len(planned) > 2
+    for line in planned:
+        _fits("planned" if "trigger" in line else "load", line)
+
+
+def test_connect(reader: Reader, tmp_path: Path) -> None:
+    """What a program is told by `connect` itself is held where it is played, in tests/cli/test_connecting.py."""
+    with Session(tmp_path / "home") as session:
+        make_home(tmp_path / "home", "me: {connector: zoom, auth: {type: oauth, client_id: app}}", {})
+        (found,) = Reader(session, []).read("connect --forget me")
+    _fits("forget", found)
+
+
 def test_sandbox(reader: Reader, tmp_path: Path) -> None:
     with Session(tmp_path) as session:
         running = session.start("changewire sandbox --port 0 --json", ['…"url"…'])

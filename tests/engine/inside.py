@@ -1,6 +1,7 @@
-"""A home whose workflows are set off from inside, turned by hand. Run as a program, it is killed at each write.
+"""A home whose workflows are set off from inside, turned by hand. Run as a program, it is killed at its writes.
 
-Arguments: a home to start from, a folder for the outcomes. Prints one line for each point: its number and name.
+Arguments: a home to start from, a folder for the outcomes, how many points to go on each time. Prints one line for each
+point: its number and name.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from changewire.values import dumps_text
 from tests.support.turning import Turned
 
 ROOT = Path(__file__).parents[2]
-HOURS = 3
+HOURS = 1
 
 
 def write_home(path: Path, **workflows: dict[str, Any]) -> Path:
@@ -83,16 +84,16 @@ def work(home: Path, on_write: Callable[[str], None] | None = None) -> None:
         turned.close()
 
 
-def killed(template: Path, folder: Path) -> dict[str, Path]:
-    """The homes in which a daemon was killed at one write point, by the point's name and number."""
-    command = [sys.executable, "-m", "tests.engine.inside", str(template), str(folder)]
+def killed(template: Path, folder: Path, step: int) -> dict[str, Path]:
+    """The homes in which a daemon was killed at each ``step``-th write point, by the point's name and number."""
+    command = [sys.executable, "-m", "tests.engine.inside", str(template), str(folder), str(step)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
     return {line: folder / line.split()[0] for line in done.stdout.splitlines()}
 
 
-def main(template: Path, folder: Path) -> None:
+def main(template: Path, folder: Path, step: int) -> None:
     """Fork a process for each point of what a daemon does once it has begun, until one comes to its end."""
-    for last in count():
+    for last in count(0, step):
         home = folder / str(last)
         shutil.copytree(template, home)
         child = os.fork()
@@ -116,4 +117,4 @@ def _dies_at(last: int) -> Callable[[str], None]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

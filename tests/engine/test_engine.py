@@ -44,6 +44,21 @@ def test_an_equal_answer_is_not_even_compared(sandbox: Sandbox, rig: Make) -> No
     assert new.trigger.polls == 3
 
 
+def test_a_rate_limit_of_the_moment_is_waited_out_and_no_failure(sandbox: Sandbox, rig: Make) -> None:
+    new = rig(new=MEETINGS)
+    new.poll()
+    sandbox.control("create_meeting", user_id=USER, topic="Meanwhile")
+    sandbox.control("faults", match="GET /v2/users", kind="rate_second", times=1)
+    assert new.poll() == [Outcome.STORED]
+    sandbox.control("faults", match="GET /v2/users", kind="rate_second", times=7)
+    before = new.clock.now()
+    assert new.poll(5) == [Outcome.DELAYED] * 5
+    assert (new.trigger.state, new.trigger.failures, new.trigger.error) == (TriggerState.OK, 0, None)
+    assert new.poll() == [Outcome.UNCHANGED]
+    assert (new.clock.now() - before).total_seconds() > 60 + 1 + 2 + 4 + 8 + 16 + 32 + 64
+    assert len(new.events) == 1
+
+
 def test_a_failed_poll_leaves_the_memory_and_says_why(sandbox: Sandbox, rig: Make) -> None:
     new = rig(new=MEETINGS)
     new.poll()

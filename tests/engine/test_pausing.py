@@ -36,6 +36,12 @@ class Broken:
         self.sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
         self.sandbox.control("expire_tokens")
 
+    def refuse_steps(self) -> None:
+        """Polls still work with the token that they have; the first step finds out that it is refused."""
+        self.sandbox.control("faults", match="/v2/meetings/", kind="status", status=401, code=124)
+        body = '{"reason": "Invalid client_id or client_secret", "error": "invalid_client"}'
+        self.sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
+
     def accept(self) -> None:
         self.sandbox.control("clear_faults")
 
@@ -131,10 +137,8 @@ def test_runs_that_need_it_are_held_at_their_step_and_go_on(sandbox: Sandbox, ma
     for number in range(3):
         sandbox.control("create_meeting", user_id=USER, topic=f"Number {number}")
     broken = Broken(sandbox)
-    daemon.clock.advance(70)
-    daemon.daemon._hand_out_polls(daemon.clock.now(), 10)
-    broken.refuse()
-    daemon.turn()
+    broken.refuse_steps()
+    on(daemon)
     by_workflow: dict[str, list[RunHistory]] = {}
     for each in daemon.store.runs():
         by_workflow.setdefault(each.run.workflow, []).append(each)
@@ -192,10 +196,8 @@ def test_a_time_out_does_not_run_while_a_run_is_held(sandbox: Sandbox, make: Mak
     daemon.turn()
     sandbox.control("create_meeting", user_id=USER, topic="One")
     broken = Broken(sandbox)
-    daemon.clock.advance(70)
-    daemon.daemon._hand_out_polls(daemon.clock.now(), 10)
-    broken.refuse()
-    daemon.turn()
+    broken.refuse_steps()
+    on(daemon)
     broken.accept()
     on(daemon, 24 * 3600)
     ((run,),) = [[each.run for each in daemon.store.runs()]]

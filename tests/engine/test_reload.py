@@ -76,3 +76,28 @@ def test_a_database_that_fails_at_a_reload_is_told_and_the_daemon_goes_on(
         )
         daemon.reload()
         assert logged[-1] == ("reloaded", "took over the changed files: 1 trigger")
+
+
+def test_the_watcher_outlives_what_nobody_foresaw(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, logged: list[tuple[str, str]]
+) -> None:
+    real, failed = Daemon.reload, threading.Event()
+
+    def reload(self: Daemon) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("out of the blue")
+        real(self)
+
+    monkeypatch.setattr(Daemon, "reload", reload)
+    monkeypatch.setattr(module, "WATCH_AGAIN_S", 0.01)
+    two = daemon.path / "config" / "workflows" / "two.yaml"
+    clock = SystemClock()
+    with closing(daemon):
+        daemon.start()
+        end = clock.monotonic() + 20
+        while "Two" not in daemon.home.workflows and clock.monotonic() < end:
+            two.write_text(ONE.replace("One", "Two") + f"# {clock.now()}\n")
+            clock.wait(0.5)
+        assert "Two" in daemon.home.workflows
+    assert ("watch_failed", "changed files may go unnoticed: RuntimeError: out of the blue; looking again") in logged

@@ -63,6 +63,8 @@ def test_state_stats_requests_and_history_can_be_read(api: Api) -> None:
 def test_the_control_api_explains_itself(sandbox: Sandbox) -> None:
     about = requests.get(f"{sandbox.url}/sandbox", timeout=5).json()
     assert about["actions"]["start_meeting"].startswith("(meeting_id: 'int | str')")
+    assert about["about"]["start_meeting"] == "Start a session; the meeting's status turns to ``started``."
+    assert "" not in about["about"].values()
     assert about["switches"]["plan"] == "business"
     assert about["faults"]["delay"] == {"delay_s": 1.0}
 
@@ -124,6 +126,21 @@ def test_many_clients_at_once_are_served(api: Api) -> None:
         assert set().union(*pool.map(work, range(12))) == {200}
     assert api.get("/users/me/meetings")["total_records"] == 3 + 12 * 8
     assert api.control("stats")["most_in_flight"] >= 1
+
+
+def test_records_are_listed_while_others_make_and_remove_them(api: Api) -> None:
+    def work(number: int) -> set[int]:
+        mine, statuses = Api(api.sandbox), set()
+        for turn in range(8):
+            made = mine.call("POST", "/groups", json={"name": f"{number}.{turn}"})
+            statuses |= {made.status_code, mine.call("GET", "/groups").status_code}
+            statuses.add(mine.call("DELETE", f"/groups/{made.json()['id']}").status_code)
+        mine.session.close()
+        return statuses
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set().union(*pool.map(work, range(8))) == {200, 201, 204}
+    assert [row["name"] for row in api.get("/groups")["groups"]] == ["Sales"]
 
 
 def test_closing_hangs_up(sandbox: Sandbox) -> None:

@@ -105,6 +105,9 @@ def test_account_settings_are_full_and_keep_changes(api: Api) -> None:
     assert api.get("/accounts/me/settings")["in_meeting"]["chat"] is False
     assert api.call("PATCH", "/accounts/me/lock_settings", json={"recording": {"x": True}}).status_code == 200
     assert api.get("/accounts/me/lock_settings")["recording"]["x"] is True
+    assert api.get("/accounts/me/settings", option="meeting_security").keys() == {"meeting_security"}
+    api.control("add_record", path="/accounts", id="sub-1")
+    assert api.get("/accounts/sub-1/settings")["in_meeting"]["chat"] is True
     assert api.get("/accounts/me/trusted_domains")["trusted_domains"] == ["example.com"]
 
 
@@ -152,6 +155,10 @@ def test_archived_files_are_listed_read_and_deleted(api: Api) -> None:
     assert [(row["uuid"], row["recording_count"]) for row in rows] == [(made["uuid"], 2)]
     path = f"/past_meetings/{double(made['uuid'])}/archive_files"
     assert [file["file_type"] for file in api.get(path)["archive_files"]] == ["MP4", "TXT"]
+    link = api.get(path)["archive_files"][0]["download_url"]
+    assert len(api.call("GET", link).content) == 1024
+    assert api.call("GET", link, headers={"Authorization": "Bearer x"}).status_code == 401
+    assert api.call("GET", f"{link}x").status_code == 404
     assert api.call("PATCH", f"/archive_files/{made['file_id']}", json={"auto_delete": False}).status_code == 204
     assert api.get(path)["archive_files"][0]["auto_delete"] is False
     assert api.get("/archive_files/statistics")["statistic_by_file_extension"]["mp4_file_count"] == 1

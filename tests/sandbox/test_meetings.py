@@ -84,6 +84,17 @@ def test_upcoming_lists_one_row_per_occurrence_and_scheduled_one_per_meeting(api
     assert len(mine("upcoming")) == len(set(mine("upcoming_meetings"))) == 12
 
 
+def test_the_meetings_of_the_next_day_include_invitations(api: Api) -> None:
+    ari = "ari.member+zoom@example.com"
+    invited = {"meeting_invitees": [{"email": ari}]}
+    start = api.sandbox.clock.now().replace(microsecond=0).isoformat()
+    api.control("create_meeting", user_id=OWNER, topic="Soon", start_time=start, settings=invited)
+    for user in ("me", "ari.member%2Bzoom@example.com"):
+        rows = api.get(f"/users/{user}/upcoming_meetings")["meetings"]
+        assert [row["topic"] for row in rows if row["topic"] == "Soon"] == ["Soon"]
+    assert "Quarterly planning" not in [row["topic"] for row in rows]
+
+
 def test_upcoming_ends_after_six_months(api: Api) -> None:
     recurrence = {"type": 3, "monthly_day": 1, "end_times": 24}
     made = api.control("create_meeting", user_id=OWNER, type=8, recurrence=recurrence)

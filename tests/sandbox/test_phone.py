@@ -49,6 +49,7 @@ def test_voicemails_arrive_are_read_and_deleted(api: Api) -> None:
         "Bo"
     ]
     assert api.get(path)["transcription"]["content"] == "Call me"
+    assert api.call("GET", api.get(path)["download_url"]).content.startswith(b"ID3")
     assert api.call("PATCH", path, params={"read_status": "Read"}).status_code == 204
     assert api.get("/phone/voice_mails", status="unread")["voice_mails"] == []
     assert api.get("/phone/voice_mails", status="read")["total_records"] == 1
@@ -61,6 +62,8 @@ def test_a_recorded_call_has_a_recording(api: Api) -> None:
     row = api.get("/phone/recordings")["recordings"][0]
     assert (row["call_log_id"], row["owner"]["id"]) == (made["id"], OWNER_ID)
     assert api.get(f"/phone/call_logs/{made['id']}/recordings")["id"] == row["id"]
+    sound = api.call("GET", row["download_url"])
+    assert (sound.headers["Content-Type"], sound.content[:3]) == ("audio/mpeg", b"ID3")
     assert api.get("/phone/users/ari.member%2Bzoom@example.com/recordings")["recordings"] == []
     assert api.call("DELETE", f"/phone/recordings/{row['id']}").status_code == 204
     assert api.get("/phone/recordings")["recordings"] == []

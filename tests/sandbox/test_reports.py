@@ -45,6 +45,24 @@ def test_telephone_use_and_storage_are_reported_by_day(api: Api) -> None:
     assert len(api.get("/report/cloud_recording", **window(api))["cloud_recording_storage"]) == 4
 
 
+def test_signing_in_moves_the_user_and_is_reported(api: Api) -> None:
+    api.control("clock", advance_s=60)
+    before = api.get("/users/me")["last_login_time"]
+    api.control("sign_in", user_id="me", client_type="win")
+    assert api.get("/users/me")["last_login_time"] > before
+    row = api.get("/report/activities", **window(api, 0))["activity_logs"][0]
+    assert (row["email"], row["type"], row["client_type"]) == ("dana.host@example.com", "Sign in", "win")
+
+
+def test_what_is_to_come_is_reported_once_for_each_occurrence(api: Api) -> None:
+    today = api.sandbox.clock.now().date()
+    ahead = {"from": today.isoformat(), "to": (today + timedelta(days=20)).isoformat()}
+    rows = api.get("/report/upcoming_events", **ahead)["upcoming_events"]
+    assert [row["topic"] for row in rows].count("Weekly standup") == 3
+    only = api.get("/report/upcoming_events", type="webinar", **ahead)["upcoming_events"]
+    assert {row["topic"] for row in only} == {"Product launch", "Product preview"}
+
+
 @pytest.mark.parametrize(
     ("path", "query", "status", "code"),
     [

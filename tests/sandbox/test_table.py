@@ -127,7 +127,7 @@ def test_what_is_kept_is_made_read_changed_and_removed_by_the_table_alone(api: A
     assert api.get(f"/rooms/locations/{number}")["name"] == "Bremen"
     api.control("remove_record", path=f"/rooms/locations/{number}")
     assert api.get("/rooms/locations")["locations"] == []
-    api.error(f"/rooms/locations/{number}", 404, 404)
+    api.error(f"/rooms/locations/{number}", 404, 4801)
 
 
 def test_settings_keep_what_is_set(api: Api) -> None:
@@ -140,3 +140,33 @@ def test_a_master_account_asks_below_the_id_of_a_sub_account(api: Api) -> None:
     api.control("add_record", path="/accounts", id="sub-1", account_name="Branch")
     assert api.get("/accounts/sub-1/archive_files")["meetings"] == []
     assert api.error("/accounts/sub-2/archive_files", 404, 2001) == "Account does not exist: sub-2."
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "text"),
+    [
+        ("/phone/sites", 400, 400, "Site does not exist: x1."),
+        ("/contact_center/queues", 404, 1201, "Queue does not exist: x1."),
+        ("/rooms/locations", 404, 4801, "Location does not exist: x1."),
+        ("/divisions", 404, 404, "Resource does not exist: x1."),
+    ],
+)
+def test_a_removed_record_is_missed_with_the_code_of_its_list(
+    api: Api, path: str, status: int, code: int, text: str
+) -> None:
+    transfer = {"transfer_site_id": "x2"}
+    assert api.call("DELETE", f"{path}/x1", params=transfer).status_code < 300
+    assert api.error(f"{path}/x1", status, code) == text
+
+
+@pytest.mark.parametrize(("path", "served"), [("/phone/call_queues", 10), ("/contact_center/queues", 10)])
+def test_phone_and_contact_center_have_limits_of_their_own(path: str, served: int) -> None:
+    with Sandbox(plan="pro") as sandbox:
+        api = Api(sandbox)
+        for _ in range(25):
+            api.get("/users/me")  # has another bucket
+        answers = [api.call("GET", path) for _ in range(served + 10)]
+        api.session.close()
+    assert 429 in {answer.status_code for answer in answers}
+    assert answers[-1].headers["X-RateLimit-Category"] == "Medium"
+    assert answers[-1].headers["X-RateLimit-Limit"] == str(served)

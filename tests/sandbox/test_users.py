@@ -79,6 +79,7 @@ def test_settings_of_a_user_are_full_and_keep_changes(api: Api) -> None:
     assert api.get("/users/me/settings")["in_meeting"]["chat"] is True
     assert api.call("PATCH", "/users/me/settings", json={"in_meeting": {"chat": False}}).status_code == 204
     settings = api.get(f"/users/{OWNER_ID}/settings")
+    assert "userId" not in settings
     assert (settings["in_meeting"]["chat"], settings["in_meeting"]["polling"]) == (False, True)
     assert api.get(f"/users/{ARI}/settings")["in_meeting"]["chat"] is True
 

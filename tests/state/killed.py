@@ -44,7 +44,13 @@ def begin(store: SqliteStore) -> None:
     assert [one.id for one in store.claim_runs(NOW, 9, DAY)] == ["r2", "r3"]
 
 
-WORK = {"work": work, "mend": mend, "begin": begin}
+def gather(store: SqliteStore) -> None:
+    """Three events that gather two by two, and one that does not join them."""
+    runs = [run(f"r{n}", f"e{n}", batch_max=2, due_at=NOW + DAY) for n in (1, 2, 3)]
+    assert len(store.feed([event(f"e{n}") for n in (1, 2, 3, 4)], [*runs, run("r4", "e4")])) == 4
+
+
+WORK = {"gather": gather, "work": work, "mend": mend, "begin": begin}
 
 
 def work_until(path: Path, last: int, name: str) -> None:

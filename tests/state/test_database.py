@@ -76,8 +76,8 @@ def test_a_damaged_page_is_told_when_it_is_read(path: Path) -> None:
         file.write(b"\xff" * half)
     with store_at(path) as store, pytest.raises(StateError) as caught:
         store.events()
-    words = "is damaged: move it away and put a backup in its place (Could not decode to UTF-8 column 'payload')."
-    assert str(caught.value) == f"The database {path} {words}"
+    words = "is damaged: move it away and put a backup in its place ("  # and what SQLite finds first
+    assert str(caught.value).startswith(f"The database {path} {words}")
 
 
 def test_a_folder_in_its_place_is_told(path: Path) -> None:

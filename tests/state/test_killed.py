@@ -133,3 +133,16 @@ def test_killed_while_runs_begin_that_mind_each_other(tmp_path: Path) -> None:
         store.close()
     after = ["cancelled", "running", "running", "filtered"]
     assert [state for n, state in enumerate(seen_states) if state not in seen_states[:n]] == [["pending"] * 4, after]
+
+
+def test_killed_while_events_gather(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "template.db", clock=SystemClock()) as store:
+        store.sync_triggers([trigger()], NOW)
+    points = killed_points(tmp_path, "gather")
+    assert {"feed.run:after", "feed.join_batch:before", "feed.batch:after", "feed.runs:before"} <= set(points)
+    seen_states = []
+    for number in range(len(points)):
+        with SqliteStore(tmp_path / f"{number}.db", clock=SystemClock()) as store:
+            seen_states.append([(h.run.id, h.event_ids, len(store.events())) for h in store.runs()])
+    after = [("r4", [], 4), ("r1", ["e1", "e2"], 4), ("r3", ["e3"], 4)]
+    assert [state for n, state in enumerate(seen_states) if state not in seen_states[:n]] == [[], after]

@@ -9,6 +9,8 @@ from changewire.state.store import Store
 from changewire.state.views import event_views, run_views
 from tests.state.samples import MINUTE, NOW, attempt, event, run, with_events
 
+FINE = dict.fromkeys(("class", "error", "effect", "input", "response", "next"))
+
 
 def test_an_event_is_shown_in_the_first_form(store: Store) -> None:
     berlin = NOW.astimezone(timezone(timedelta(hours=1)))
@@ -45,6 +47,7 @@ def test_a_run_is_shown_in_the_first_form_and_a_step_stands_where_its_last_attem
             "id": "r1",
             "workflow": "w",
             "event": "e1",
+            "events": ["e1"],
             "replay": 0,
             "state": "succeeded",
             "reason": None,
@@ -52,8 +55,16 @@ def test_a_run_is_shown_in_the_first_form_and_a_step_stands_where_its_last_attem
             "created_at": "2026-11-21T10:00:00.000000Z",
             "finished_at": "2026-11-21T10:01:00.000000Z",
             "steps": [
-                {"address": "0", "use": "core.log", "state": "succeeded", "attempts": 2, "output": {"id": 7}},
-                {"address": "1", "use": "http.request", "state": "skipped", "attempts": 1, "output": None},
+                {
+                    "address": "0",
+                    "use": "core.log",
+                    "state": "succeeded",
+                    "attempts": 2,
+                    "output": {"id": 7},
+                    **FINE,
+                    "effect": "acknowledged",
+                },
+                {"address": "1", "use": "http.request", "state": "skipped", "attempts": 1, "output": None, **FINE},
             ],
         }
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from changewire.actions.calling import perform
 from changewire.actions.effects import must_look
 from changewire.actions.endings import Failed, Held, Waits
+from changewire.actions.evidence import came_of, given
 from changewire.actions.progress import is_over
 from changewire.actions.retry import Decision, Failure, Verdict, decide, failure_of
 from changewire.actions.scope import step_key
@@ -76,6 +77,7 @@ def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) 
     now = walk.clock.now()
     decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, message, failure.kind
+    attempt.evidence = came_of(attempt, None)
     attempt.finished_at = now
     attempt.retry_at = now if decision.verdict is Verdict.RETRY else None
     return decision
@@ -94,6 +96,7 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
             return attempt, Decision(Verdict.SUCCEED)
         idempotency = walk.runner.action(step.use).spec.idempotency
         attempt.output = kept(_perform(walk, step, attempt, frame, scope))
+        attempt.evidence = None
     except (StateError, Held):
         raise
     except Exception as error:
@@ -101,6 +104,8 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
             raise _refused(walk, attempt, frame, error) from error
         failure = failure_of(error)
         attempt.error, attempt.error_class = mask(failure.message), failure.kind
+        attempt.state = AttemptState.FAILED
+        attempt.evidence = came_of(attempt, failure, error)
     attempt.finished_at = now = walk.clock.now()
     attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
@@ -112,6 +117,7 @@ def _refused(walk: Course, attempt: AttemptRecord, frame: Frame, error: Credenti
     """The step's connection is refused: that is not the step's fault, so the attempt does not count."""
     attempt.state, attempt.error, attempt.error_class = AttemptState.FAILED, mask(str(error)), str(error.failure)
     attempt.finished_at = attempt.retry_at = walk.clock.now()
+    attempt.evidence = came_of(attempt, failure_of(error), error)
     frame.ledger.hold(attempt)
     return Held(attempt, walk.runner.refused(error, attempt.run_id))
 
@@ -144,6 +150,7 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
     )
     connection = None if context.client is None else context.client.name
     trial = connection is not None and _on_trial(walk, step, attempt, frame, connection)
+    attempt.evidence = given(values)
     if action.spec.idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
         frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
     output = perform(action, values, context)

@@ -30,6 +30,7 @@ class Frame:
     outputs: Outputs = field(default_factory=Outputs)
     failed: AttemptRecord | None = None  # in ``on_failure``: what it is about
     called: tuple[str, ...] = ()  # names of the workflows around, the run's own first
+    events: tuple[EventRecord, ...] = ()  # of a batch, oldest first; none: ``event`` alone
     halts: tuple[threading.Event, ...] = ()  # set where a parallel iteration ended the run
 
     @property
@@ -53,13 +54,20 @@ class Frame:
         """What the expressions of a step see."""
         failure = failure_facts(self.failed) if self.failed is not None else None
         scope = build_scope(
-            self.run, self.event, connection=self.connection, steps=self.outputs, address=address, failure=failure
+            self.run,
+            self.event,
+            connection=self.connection,
+            steps=self.outputs,
+            address=address,
+            failure=failure,
+            events=self.events,
         )
         return {**self.variables, **self.names, **scope, "payload": self.payload}
 
     def origin(self, address: str) -> Origin:
         """Where a step stands, for what it does to be told from the same of others."""
-        return Origin(self.run.id, self.run.workflow, address, (*self.event.chain, self.run.workflow))
+        longest = max((event.chain for event in (*self.events, self.event)), key=len)
+        return Origin(self.run.id, self.run.workflow, address, (*longest, self.run.workflow))
 
     def note(self, place: str, number: int, step_id: str | None, output: Json) -> None:
         """Keep the output of a step for those after it."""

@@ -76,9 +76,12 @@ class Runner:
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, ()).leave(RunState.PAUSED, reason)
-            state = Walk(self, run, event, attempts, workflow, claim).go(stopping)
+            events = self.store.run_events(run_id) if run.batch_max is not None else ()
+            state = Walk(self, run, event, attempts, workflow, claim, events).go(stopping)
         except FencedError:
-            self.log("run_fenced", f"run {run_id} was taken over in the meantime", run=run_id)
+            cancelled = self.store.load_run(run_id)[0].state is RunState.CANCELLED
+            what = "was cancelled; what it did stays done" if cancelled else "was taken over in the meantime"
+            self.log("run_fenced", f"run {run_id} {what}", run=run_id)
             return None
         self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
         return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from changewire.clock import to_text
@@ -39,20 +39,16 @@ def build_scope(
     steps: Outputs | None = None,
     address: str | None = None,
     failure: Mapping[str, Json] | None = None,
+    events: Sequence[EventRecord] = (),
 ) -> dict[str, Any]:
-    """The scope of a workflow's ``when`` (without ``address``), of a step, or of an on_failure step."""
+    """The scope of a workflow's ``when`` (without ``address``), of a step, or of an on_failure step.
+
+    ``events`` are those of a batch, oldest first; none: ``event`` alone.
+    """
     scope: dict[str, Any] = {
         "payload": event.payload,
-        "event": {
-            "id": event.id,
-            "type": event.type,
-            "event_type": event.event_type,
-            "key": event.key,
-            "detected_at": to_text(event.detected_at),
-            "changes": event.changes,
-            "backfill": event.backfill,
-            "hops": event.hops,
-        },
+        "event": _facts(event),
+        "events": [{**_facts(one), "payload": one.payload} for one in events or (event,)],
         "steps": steps if steps is not None else Outputs(),
         "run": {"id": run.id, "workflow": run.workflow},
         "connection": {"name": connection},
@@ -62,6 +58,19 @@ def build_scope(
     if failure is not None:
         scope["failure"] = dict(failure)
     return scope
+
+
+def _facts(event: EventRecord) -> dict[str, Json]:
+    return {
+        "id": event.id,
+        "type": event.type,
+        "event_type": event.event_type,
+        "key": event.key,
+        "detected_at": to_text(event.detected_at),
+        "changes": event.changes,
+        "backfill": event.backfill,
+        "hops": event.hops,
+    }
 
 
 def failure_facts(attempt: AttemptRecord) -> dict[str, Json]:

@@ -110,4 +110,5 @@ def output_shape(action: ActionType) -> Shape:
 def names_of(payload: Shape, steps: Steps, **further: Shape) -> dict[str, Shape]:
     """What the expressions of a step see, by name. ``further``: ``failure``, loop names and variables."""
     known: dict[str, Shape] = {"payload": payload, "event": _EVENT, "steps": steps, "run": _RUN}
+    known["events"] = Entries(Fields({**_EVENT.of, "payload": payload}, complete=True))
     return {**known, "connection": _CONNECTION, **further}

@@ -66,13 +66,14 @@ class Walk:
         attempts: list[AttemptRecord],
         workflow: Workflow,
         claim: int,
+        events: Sequence[EventRecord] = (),
     ) -> None:
         self.runner, self.clock = runner, runner.clock
         self._workflow = workflow
         self._stopping: Callable[[], bool] = lambda: False
         self._ledger = Ledger(runner.store, runner.clock, run.id, claim, attempts)
         usual = runner.usual_connection(workflow, event)
-        self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,))
+        self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,), events=tuple(events))
         self._late = threading.Lock()
         self._deadline = self._find_deadline()
 
@@ -121,7 +122,7 @@ class Walk:
 
     def _filter(self) -> RunState | None:
         when = self._workflow.when
-        if when is None or self._ledger.progress.begun:
+        if when is None or self._ledger.progress.begun or self._top.events:  # a batch has only those that it let in
             return None
         scope = build_scope(self._top.run, self._top.event, connection=self._top.connection)
         try:

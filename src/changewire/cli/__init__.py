@@ -14,6 +14,7 @@ from changewire.cli.history import events, runs
 from changewire.cli.making import init
 from changewire.cli.mending import cancel, prune, replay, reset, resume
 from changewire.cli.pausing import pause
+from changewire.cli.planning import check, plan
 from changewire.cli.playing import demo, sandbox
 from changewire.cli.running import run
 from changewire.cli.status import status
@@ -40,8 +41,8 @@ def root() -> None:
 
 
 for _command in (
-    init, demo, run, connect, validate, test, catalog, status, events, runs, pause, resume, cancel, replay, reset,
-    prune, call, sandbox,
+    init, demo, run, connect, check, plan, validate, test, catalog, status, events, runs, pause, resume, cancel,
+    replay, reset, prune, call, sandbox,
 ):  # fmt: skip
     root.add_command(_command)
 

@@ -168,6 +168,8 @@ def _show(shown: Mapping[str, Any]) -> None:
         rows = [(key, p["type"], _default(p), _limits(p), p["description"]) for key, p in shown["parameters"].items()]
         print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
     _show_needs(shown["needs"])
+    if "idempotency" in shown:
+        print_text(f"\nDone twice\n  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
     for key, head in (
         ("event_types", "Event types"),
         ("payload", "Payload (a sample)"),
@@ -178,6 +180,15 @@ def _show(shown: Mapping[str, Any]) -> None:
             print_yaml(shown[key], indent=2)
     print_text("\nTo paste")
     print_text("\n".join(f"  {line}" for line in shown["snippet"].splitlines()))
+
+
+IDEMPOTENCY = {
+    "pure": "it changes nothing outside, so it is simply done again",
+    "natural": "doing it again comes to the same, so it is done again where nobody knows whether it was done",
+    "header": "it carries a key by which the other side knows a repetition, so it is done again",
+    "probe": "it is looked first whether it was done, and done again only where it was not",
+    "none": "a repetition cannot be told: where nobody knows whether it was done, the run waits for a person",
+}
 
 
 def _show_needs(needs: Mapping[str, Any]) -> None:

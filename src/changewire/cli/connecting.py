@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
-from changewire.cli.base import Command, Options, say
+from changewire.cli.base import Command, Options, open_store, say
 from changewire.cli.output import print_json, print_text
 from changewire.errors import ApiError, ConfigError, UsageError, nearest
 
@@ -61,7 +61,17 @@ def connect(options: Options, name: str, device: bool, no_browser: bool, forget:
         else:
             grant = signing_in.with_browser(lambda url, back: _show_page(url, back, signing_in, no_browser))
     _tell(options, signing_in, grant)
+    _let_go_on(home, name)
     return 0
+
+
+def _let_go_on(home: Home, name: str) -> None:
+    """A pause for want of a sign-in is looked at now, not when its time comes."""
+    from changewire.clock import SystemClock
+
+    with open_store(home.path) or nullcontext() as store:
+        if store is not None:
+            store.try_pauses(SystemClock().now(), [name])
 
 
 def named_connection(home: Home, name: str) -> Connection:

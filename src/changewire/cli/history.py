@@ -158,7 +158,7 @@ def runs(
     """Show what was done, oldest first; with RUN (an id or its beginning) one run in detail.
 
     With --json each line has id, workflow, event, replay, state, reason, waits_for, created_at, finished_at and steps
-    (address, use, state, attempts, output).
+    (address, use, state, attempts, output; of one that went wrong class, error, effect, input, response, next).
     """
     from changewire.state.records import RunState
     from changewire.state.views import run_view
@@ -238,8 +238,26 @@ def _show_run(store: SqliteStore, history: RunHistory) -> None:
         last = attempts[-1]
         tries = "" if len(attempts) == 1 else f", {len(attempts)} attempts"
         print_text(f"\nstep {last.address}  {last.use}  {last.state}{tries}")
-        for attempt in attempts:
-            if attempt.error:
-                print_text(f"    attempt {attempt.attempt}: {attempt.error}")
+        _show_attempts(attempts)
         if last.output is not None:
             print_text(f"    output: {shorten(dumps_text(last.output), 2000)}")
+
+
+def _show_attempts(attempts: Sequence[AttemptRecord]) -> None:
+    """What went wrong, and for the last attempt everything that is known of it."""
+    from changewire.state.views import effect, next_step
+
+    for attempt in attempts:
+        if attempt.error:
+            reached = effect(attempt)
+            words = f", effect: {reached}" if reached else ""
+            print_text(f"    attempt {attempt.attempt} ({attempt.error_class}{words}): {attempt.error}")
+    evidence = attempts[-1].evidence
+    if not evidence or attempts[-1].state not in ("failed", "unknown", "running"):
+        return
+    print_text(f"    input: {shorten(evidence.get('input'), 2000)}")
+    if (response := evidence.get("response")) is not None:
+        code = f", code {response['code']}" if response["code"] else ""
+        print_text(f"    response: {response['status']}{code}: {shorten(response['body'], 2000)}")
+    if (todo := next_step(attempts[-1])) is not None:
+        print_text(f"    next: {todo}")

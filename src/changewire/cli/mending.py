@@ -248,7 +248,7 @@ def _remembered(options: Options, store: SqliteStore, name: str) -> list[Trigger
     found = store.triggers(active=None, workflow=name)
     if not found:
         found = store.triggers(active=None, workflow=load_home(options.find_home()).workflow(name).name)
-    return [record for record in found if record.type]
+    return [record for record in found if record.fingerprint]
 
 
 def _memory(store: SqliteStore, record: TriggerRecord) -> str:

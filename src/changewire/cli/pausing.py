@@ -133,10 +133,12 @@ def _refused(options: Options, name: str) -> str | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
+    from changewire.connectors.token_store import TokenStore
     from changewire.home import load_home
 
-    home = load_home(options.find_home())
-    with closing(Clients(home.connections, SystemClock(), home.settings)) as clients:
+    home, clock = load_home(options.find_home()), SystemClock()
+    tokens = TokenStore.of_home(home.path, clock)
+    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
         try:
             clients.get(name).sign_in()
         except ApiError as error:

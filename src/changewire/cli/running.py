@@ -41,7 +41,8 @@ def run(options: Options) -> int:
     from changewire.log import ConsoleLog
 
     home, clock = options.find_home(), SystemClock()
-    log = ConsoleLog(clock, as_json=options.json, stream=sys.stdout if options.json else None)
+    stream = sys.stdout if options.json else None
+    log = ConsoleLog(clock, as_json=options.json, stream=stream, level=lambda: daemon.home.settings.log.level)
     daemon = Daemon(home, clock, log)
     for problem in daemon.home.problems:
         log("problem", str(problem), **problem.as_dict())

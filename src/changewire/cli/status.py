@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -81,18 +81,34 @@ def _records(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[T
     """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``."""
     from changewire.engine import trigger_records
     from changewire.state.records import TriggerState
+    from changewire.values import make_id
 
     stored = {record.id: record for record in store.triggers(active=None)} if store else {}
-    errors = {broken.name: str(broken.problems[0]) for broken in home.broken if broken.problems}
+    files = {make_id("trg", broken.file): broken.file for broken in home.broken}
+    daemon = daemon_view(store, now)
+    kept = ((store.daemon_info() or {}).get("kept") or {}) if store and daemon["alive"] else {}
     for wanted in sorted(trigger_records(home, now), key=lambda record: record.shown):
         if wanted.state is TriggerState.UNAVAILABLE:
-            of_old = [record for record in stored.values() if record.workflow == wanted.workflow and record.type]
-            for record in of_old or [wanted]:
-                error = errors.get(wanted.workflow, wanted.error)
-                yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=None)
+            yield from _unavailable(wanted, files.get(wanted.id, ""), stored.values(), kept)
             continue
         record = stored.get(wanted.id, wanted)
         yield replace(record, state=TriggerState.STALLED) if _stalled(record, now) else record
+
+
+def _unavailable(
+    wanted: TriggerRecord, file: str, stored: Iterable[TriggerRecord], kept: Mapping[str, str]
+) -> Iterator[TriggerRecord]:
+    """The triggers of a broken file: those that the daemon goes on to poll, those of old, or what the file says."""
+    from changewire.state.records import TriggerState
+
+    name = kept.get(file, wanted.workflow)
+    known = [record for record in stored if record.workflow == name and record.fingerprint]
+    going_on = [record for record in known if record.active] if file in kept else []
+    for record in going_on or known or [wanted]:
+        error, next_due = wanted.error, None
+        if going_on:
+            error, next_due = f"{wanted.error}; the last good version is still polled", record.next_due
+        yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=next_due)
 
 
 def _stalled(record: TriggerRecord, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from changewire.config.environment import Environment
+from changewire.config.error_rules import ErrorRules
 from changewire.config.fields import Interval, Strict, Text, Whole, refused
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.errors import ConfigError, Problem
@@ -153,6 +154,7 @@ class ConnectionEntry(Strict):
     auth: Auth = NoAuth()
     timeout: Interval | None = None  # None: http.timeout of the settings
     allow_private: bool = False  # whether addresses that come from data may be in private networks
+    error_when: ErrorRules = ()  # good answers that are errors all the same
 
 
 class Connection(ConnectionEntry):

@@ -12,6 +12,7 @@ from changewire.config.environment import Environment
 from changewire.config.fields import Bytes, Interval, Strict, TimeZone, Whole
 from changewire.config.yaml_files import check, read_yaml
 from changewire.errors import ConfigError
+from changewire.log import Level
 
 FILE = "config/changewire.yaml"
 
@@ -52,6 +53,12 @@ class AllowSettings(Strict):
     run_command: bool = False  # whether workflows may start programs, with the rights of the daemon
 
 
+class LogSettings(Strict):
+    """What `run` says."""
+
+    level: Level = "info"  # the least that is written: debug, info, warning or error
+
+
 class Settings(Strict):
     """All settings of a home."""
 
@@ -62,6 +69,7 @@ class Settings(Strict):
     retention: Retention = Retention()
     http: HttpSettings = HttpSettings()
     allow: AllowSettings = AllowSettings()
+    log: LogSettings = LogSettings()
     alert_after: Annotated[Whole, Field(ge=1)] = 3  # failed polls in a row until somebody is told
 
 

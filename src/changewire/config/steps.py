@@ -23,7 +23,7 @@ from changewire.durations import parse_duration
 from changewire.errors import nearest
 from changewire.templates import has_expression
 
-RESERVED = ("payload", "event", "steps", "run", "connection", "loop", "failure")
+RESERVED = ("payload", "event", "events", "steps", "run", "connection", "loop", "failure")
 """Names in scope that nobody may take for a value of their own."""
 MOST_ITERATIONS = 10_000
 _WORDS = ("true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else")  # of Jinja

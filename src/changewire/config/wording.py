@@ -86,8 +86,6 @@ def one_of(known: list[str]) -> str:
 
 def _unknown(path: tuple[str | int, ...], owners: list[type[BaseModel]]) -> Words:
     key = str(path[-1])
-    if any(key in getattr(owner, "not_available", ()) for owner in owners):
-        return Words(path, "not_available", f"{key!r} is not available yet: leave it out", at_key=True)
     known = list(dict.fromkeys(name for owner in owners for name in _fields(owner)))
     near = nearest(key, known)
     message = f"unknown key {key!r}" if near else f"unknown key {key!r}: possible are {', '.join(known)}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -38,6 +38,10 @@ def _long_first_poll(value: Any) -> Any:
         inner = {} if value["backfill"] is None else value["backfill"]
         return {"mode": "backfill", **inner} if isinstance(inner, dict) else inner
     return value
+
+
+MOST_GATHERED = 1000
+"""Events that one run may work on."""
 
 
 class FirstPoll(Strict):
@@ -72,14 +76,19 @@ class TriggerConfig(Strict):
         return self
 
 
+class Batch(Strict):
+    """When events that gather become a run."""
+
+    max: Annotated[Whole, Field(ge=1, le=MOST_GATHERED)] = 100  # with so many events it begins at once
+    every: Interval  # after the first event of it, however few there are then
+
+
 def _listed(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
 class Workflow(Strict):
     """What is watched, and what is done on each change."""
-
-    not_available: ClassVar = ("batch",)
 
     name: Name
     description: str = ""
@@ -93,6 +102,8 @@ class Workflow(Strict):
     mode: Literal["parallel", "single", "restart", "queued"] = "parallel"  # how runs at the same time get along
     max: Annotated[Whole, Field(ge=1)] | None = None  # with parallel: how many at once; None: any number
     order_by: Text | None = None  # an expression; runs of one value go one at a time, in order; None: no order
+
+    batch: Batch | None = None  # events gather and become one run; None: each has a run of its own
 
     @model_validator(mode="after")
     def _lanes(self) -> Workflow:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
@@ -16,10 +16,12 @@ from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from changewire.clock import Clock, to_text
-from changewire.connectors.definition import Connector, Limits
+from changewire.connectors.definition import Connector, Limits, UserCap
 from changewire.errors import DelayedError
+from changewire.values import Json
 
 PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
+LONGEST_BACKOFF = 64  # short limits that are waited at most when the API refuses again and again
 _ITEMS: dict[int, type[RateLimitItem]] = {1: RateLimitItemPerSecond, 60: RateLimitItemPerMinute}
 
 
@@ -123,6 +125,8 @@ class Budget:
         self._clock = clock
         self._short = {label: self._short_counters(label, limits) for label, limits in self._limits.items()}
         self._forbidden: dict[str, datetime] = {}
+        self._refused: Counter[str] = Counter()  # by label: how often in a row the API said that it was too much
+        self._today: Counter[tuple[str, ...]] = Counter()  # what was taken of daily limits, by their keys
         self._promised: dict[str, datetime] = {}  # by label: the last moment that a delayed request was told
         self._user_caps = tuple((cap, re.compile(cap.path)) for cap in connector.user_caps)
         self.limited = bool(self._limits)  # False: nothing is counted
@@ -147,7 +151,7 @@ class Budget:
                 for counter in self._short.get(label or "", ()):
                     self._moving.hit(counter.item, *counter.keys)
                 for counter in daily:
-                    self._fixed.hit(counter.item, *counter.keys)
+                    self._spend(counter, 1)
             return wait
 
     def landed(self, label: str | None, taken_at: float) -> None:
@@ -180,6 +184,52 @@ class Budget:
             for counter in self._per_user(user, call, until):
                 self._forbidden["/".join(counter.keys[:2])] = until
 
+    def refused(self, label: str | None, until: datetime, now: datetime) -> datetime:
+        """The API said that this was too much and ``until`` when: when it may be asked again.
+
+        Each time in a row it is twice as long, however many requests were on their way at that time.
+        """
+        key = label or ""
+        with self._lock:
+            known = self._forbidden.get(key)
+            if known is None or known <= now:
+                self._refused[key] += 1
+            wait = self.span(label) * min(2 ** (self._refused[key] - 1), LONGEST_BACKOFF)
+            told = max(until, now + timedelta(seconds=wait)) if self._refused[key] > 1 else until
+            self._forbidden[key] = max(told, known or told)
+            return self._forbidden[key]
+
+    def accepted(self, label: str | None) -> None:
+        """The API answered a request of ``label``, so it has enough again."""
+        if self._refused:
+            with self._lock:
+                self._refused.pop(label or "", None)
+
+    def spent(self, now: datetime) -> list[list[Json]]:
+        """What was taken of today's limits, for `restore`: of each the words that name it, and how many requests."""
+        with self._lock:
+            today = str(now.date())
+            for keys in [keys for keys in self._today if keys[-1] != today]:
+                del self._today[keys]
+            return [[*keys, count] for keys, count in self._today.items()]
+
+    def restore(self, spent: Iterable[list[Json]], now: datetime) -> None:
+        """Count what `spent` told, of another process or of other limits, as taken; other days are passed over."""
+        known = {counter.keys: counter for label in self._limits for counter in self._daily(label, now)}
+        caps = {cap.name: cap for cap in self._connector.user_caps}
+        with self._lock:
+            for *words, count in spent:
+                keys = tuple(map(str, words))
+                counter = known.get(keys)
+                if counter is None and len(keys) == 3 and keys[0] in caps and keys[2] == str(now.date()):
+                    counter = self._of_user(caps[keys[0]], keys[1], now)
+                if counter is not None and isinstance(count, int) and count > 0:
+                    self._spend(counter, count)
+
+    def _spend(self, counter: _Counter, count: int) -> None:
+        self._fixed.hit(counter.item, *counter.keys, cost=count)
+        self._today[counter.keys] += count
+
     def span(self, label: str | None) -> float:
         """Seconds after which a short limit of ``label`` is free again for sure: 1 or 60."""
         limits = self._limits.get(label or "")
@@ -187,12 +237,9 @@ class Budget:
 
     def _short_counters(self, label: str, limits: Limits) -> tuple[_Counter, ...]:
         return tuple(
-            _Counter(_ITEMS[span](self._shared(count)), (label,), f"{count} {label} requests per {span} s")
+            _Counter(_ITEMS[span](shared(count, self._share)), (label,), f"{count} {label} requests per {span} s")
             for count, span in limits.spans
         )
-
-    def _shared(self, count: int) -> int:
-        return max(1, int(count * self._share))
 
     def _pool(self, label: str | None) -> tuple[str | None, ...]:
         limits = self._limits.get(label or "")
@@ -203,7 +250,7 @@ class Budget:
     def _daily(self, label: str | None, now: datetime) -> Iterator[_Counter]:
         limits = self._limits.get(label or "")
         if limits is not None and limits.day is not None:
-            day, pool = self._shared(limits.day), limits.day_pool or f"label {label}"
+            day, pool = shared(limits.day, self._share), limits.day_pool or f"label {label}"
             words = f"today's {day} {label} requests of connection {self._name!r} are used up"
             yield _Counter(RateLimitItemPerDay(day), (pool, str(now.date())), words)
 
@@ -212,9 +259,11 @@ class Budget:
         for cap, pattern in self._user_caps:
             found = pattern.search(path) if method in cap.methods else None
             if found is not None and (whose := user or found.groupdict().get("user")):
-                whose = unquote(whose)
-                words = f"today's {cap.day} {cap.name} ({whose}) are used up"
-                yield _Counter(RateLimitItemPerDay(cap.day), (cap.name, whose, str(now.date())), words)
+                yield self._of_user(cap, unquote(whose), now)
+
+    def _of_user(self, cap: UserCap, whose: str, now: datetime) -> _Counter:
+        words = f"today's {cap.day} {cap.name} ({whose}) are used up"
+        return _Counter(RateLimitItemPerDay(cap.day), (cap.name, whose, str(now.date())), words)
 
     def _heed_days(self, daily: list[_Counter], now: datetime) -> None:
         for counter in daily:
@@ -247,6 +296,11 @@ class Budget:
         plan = f" of plan {self._plan or self._connector.default_plan!r}" if self.limited else ""
         message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {to_text(until)}"
         return DelayedError(message, until)
+
+
+def shared(count: int, share: float) -> int:
+    """What ``share`` leaves of a limit; one request is always allowed."""
+    return max(1, int(count * share))
 
 
 def next_midnight(now: datetime) -> datetime:

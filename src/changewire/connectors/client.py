@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from changewire import __version__
 from changewire.clock import Clock
@@ -14,9 +13,11 @@ from changewire.config.connections import Connection
 from changewire.config.settings import HttpSettings, Settings
 from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
+from changewire.connectors.budgets import Budgets
 from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
 from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
+from changewire.connectors.dressed import dressed_error
 from changewire.connectors.failures import Failure, judge, retry_at
 from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.messages import Answer, Request, encode_query
@@ -25,13 +26,14 @@ from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
 from changewire.connectors.standing import Standing
 from changewire.connectors.token_store import TokenStore
-from changewire.errors import ApiError, CredentialError, FailureClass, UsageError, nearest
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, UsageError, nearest
+from changewire.values import Json
 
 __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 
 MAX_BYTES = 64 * 1024 * 1024
 ANY_FILE = Expected()
-_Limits: TypeAlias = tuple[str, str | None, float]  # connector, plan, share
+TOO_MUCH = 2  # times that a rate error is waited out within one call
 _HEADERS = {
     "User-Agent": f"changewire/{__version__}",
     "Accept": "application/json, */*;q=0.5",
@@ -81,9 +83,18 @@ class Client:
         """The good answer to ``request``.
 
         ``deadline`` is a moment of the clock's `monotonic`, None: some minutes; ``max_bytes`` None: 64 MiB.
-        Waits up to five seconds for the budget. Raises DelayedError when that is used up for longer, ApiError for
-        every other failure.
+        Waits some seconds for the budget, and where the API says that it was too much for this moment. Raises
+        DelayedError when either takes longer, ApiError for every other failure.
         """
+        for _ in range(TOO_MUCH):
+            try:
+                return self._send(request, deadline, max_bytes)
+            except DelayedError as error:
+                if error.status is None or (error.until - self._clock.now()).total_seconds() > PATIENCE_S:
+                    raise
+        return self._send(request, deadline, max_bytes)
+
+    def _send(self, request: Request, deadline: float | None, max_bytes: int | None) -> Answer:
         credentials, reply = self._exchange(request, deadline, max_bytes)
         failure = judge(self.connector, request, reply.status, reply.body)
         if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
@@ -91,8 +102,21 @@ class Client:
             failure = judge(self.connector, request, reply.status, reply.body)
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        if self.connection.error_when and (request.path.startswith("/") or self._shown_to(request.path)):
+            failure = dressed_error(self.connection.error_when, answer)
+            if failure is not None:
+                raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
         self._standing.accepted(request.path)
-        return Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        self.budget.accepted(request.label)
+        return answer
+
+    def attempt(self, request: Request, *, deadline: float | None = None) -> tuple[Answer, ApiError | None]:
+        """The answer to ``request`` whatever it says, and what `send` would raise for it. Raises ApiError for none."""
+        _, reply = self._exchange(request, deadline, None)
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        failure = judge(self.connector, request, reply.status, reply.body)
+        return answer, None if failure is None else self._error(request, failure, reply.headers, reply.body)
 
     def send_shared(
         self, request: Request, *, fresh_s: float, deadline: float | None = None, max_bytes: int | None = None
@@ -257,6 +281,9 @@ class Client:
     ) -> ApiError:
         now = self._clock.now()
         until = retry_at(failure, headers, now, self.budget.span(request.label))
+        if failure.passing and until is not None:
+            until = self.budget.refused(request.label, until, now)
+            return DelayedError.of(failure.error(self.connector, self.name, request.path, until, body), until)
         if failure.failure is FailureClass.RATE and until is not None:
             if failure.reason == "user_daily":
                 self.budget.forbid_user(request.user, (request.method, request.path), until)
@@ -293,7 +320,7 @@ class Clients:
         self._tokens = tokens
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
-        self._budgets: dict[str, tuple[_Limits, Budget]] = {}  # what was used up stays used up after a reload
+        self._budgets = Budgets(clock)
 
     def get(self, name: str) -> Client:
         """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
@@ -308,6 +335,15 @@ class Clients:
             for name in self._clients.keys() - kept.keys():
                 self._clients[name].close()
             self._clients = kept
+
+    def spent(self) -> dict[str, list[list[Json]]]:
+        """What was taken of today's limits, by connection, for `restore` in another process."""
+        with self._lock:
+            return self._budgets.spent()
+
+    def restore(self, spent: Mapping[str, list[list[Json]]]) -> None:
+        """Take over what an earlier process took of today's limits, before any client is asked for."""
+        self._budgets.restore(spent)
 
     def close(self) -> None:
         """Close all connections to servers."""
@@ -325,9 +361,6 @@ class Clients:
                 near = nearest(name, self._connections)
                 hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
                 raise UsageError(f"there is no connection {name!r}{hint}")
-            limits = (connection.connector, connection.plan, connection.share)
-            known = self._budgets.get(name)
-            budget = known[1] if known is not None and known[0] == limits else None
+            budget = self._budgets.of(connection)
             client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
-            self._budgets[name] = (limits, client.budget)
             return client

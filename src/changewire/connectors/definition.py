@@ -127,6 +127,8 @@ class Connector(_Model):
     ok_codes: tuple[str, ...] = ()
     failures: tuple[Rule, ...] = ()
     parameters: Mapping[str, Mapping[str, Any]] = {}  # what types mean by these names, unless they say otherwise
+    check_path: str = "/"  # a small GET that shows whether credentials are accepted
+    check_label: str | None = None  # its rate label
     download_hosts: tuple[str, ...] = ()  # "zoom.us" or "*.zoom.us"; empty: any public host, without credentials
 
     def limits(self, plan: str | None) -> Mapping[str, Limits]:

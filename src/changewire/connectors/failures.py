@@ -41,6 +41,11 @@ class Failure:
     reason: str | None
     advice: str | None
 
+    @property
+    def passing(self) -> bool:
+        """True for a rate error that is over soon, so that waiting is all there is to do."""
+        return self.failure is FailureClass.RATE and self.reason not in {"daily", "user_daily"}
+
     def error(
         self, connector: Connector, connection: str, path: str, retry_at: datetime | None, body: bytes | None = None
     ) -> ApiError:

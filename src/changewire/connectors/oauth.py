@@ -231,7 +231,7 @@ class OAuthApp:
         reason = SIGN_IN if of_app else SIGN_IN_AGAIN
         advice = _APP_ADVICE if of_app else self._advice(grant_type, code)
         refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=code, reason=reason)
-        return CredentialError.of(refusal, self.name, advice)
+        return CredentialError.of(refusal, self.name, advice if of_app else f"run: changewire connect {self.name}")
 
     def _advice(self, grant_type: str, code: str | None) -> str:
         again = f"run: changewire connect {self.name}"

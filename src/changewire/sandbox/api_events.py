@@ -38,6 +38,17 @@ def list_meetings(call: Call) -> Reply:
     return call.listing("meetings", answer, by="uuid")
 
 
+def next_meetings(call: Call) -> Reply:
+    """GET /users/{userId}/upcoming_meetings: those of the next 24 hours, invitations included."""
+    user, now = call.user(), call.world.now()
+    last = iso(now + timedelta(days=1))
+    events = [event for event in _open(call, "meeting") if user["id"] in _involved(call, event)]
+    rows = [call.views.event_row(event, **instead) for event, instead in _upcoming(call, events)]
+    kept = ("id", "topic", "type", "start_time", "duration", "timezone", "created_at", "join_url")
+    near = [{key: row[key] for key in kept if key in row} for row in rows if row["start_time"] < last]
+    return 200, {"total_records": len(near), "meetings": near}
+
+
 def list_webinars(call: Call) -> Reply:
     """GET /users/{userId}/webinars."""
     user = call.user()
@@ -93,12 +104,18 @@ def delete_webinar(call: Call) -> Reply:
 
 
 def _events(call: Call, user: JSON, kind: str) -> list[Event]:
+    return [event for event in _open(call, kind) if event.data["host_id"] == user["id"]]
+
+
+def _open(call: Call, kind: str) -> list[Event]:
     now = call.world.now()
-    return [
-        event
-        for event in call.world.events.values()
-        if event.kind == kind and event.data["host_id"] == user["id"] and not event.deleted and not expired(event, now)
-    ]
+    return [e for e in call.world.events.values() if e.kind == kind and not e.deleted and not expired(e, now)]
+
+
+def _involved(call: Call, event: Event) -> set[str]:
+    """Return the ids of the host and of the invited users of an event."""
+    invited = (str(one.get("email", "")) for one in event.data["settings"].get("meeting_invitees", []))
+    return {event.data["host_id"], *(user["id"] for email in invited if (user := call.world.find_user(email)))}
 
 
 def _held(session: Instance | None) -> JSON:
@@ -239,6 +256,7 @@ def _text(value: object, most: int) -> bool:
 
 
 HANDLERS = {
+    "GET /users/{userId}/upcoming_meetings": next_meetings,
     "GET /users/{userId}/meetings": list_meetings,
     "POST /users/{userId}/meetings": create_meeting,
     "GET /meetings/{meetingId}": get_meeting,

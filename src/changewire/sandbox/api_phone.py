@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from changewire.sandbox import crud
@@ -9,6 +10,7 @@ from changewire.sandbox.call import Call, Reply
 from changewire.sandbox.clock import iso, month_before
 from changewire.sandbox.errors import JSON, ApiError, no_user, validation
 from changewire.sandbox.phone import CALLS, RECORDINGS, SMS, USERS, VOICEMAILS
+from changewire.sandbox.wire import Response
 
 _LONGEST_DAYS = 31
 _LISTED = {"directions": "direction", "call_results": "call_result", "call_types": "call_type",
@@ -126,6 +128,16 @@ def recording_of_call(call: Call) -> Reply:
     return 200, found[0]
 
 
+def recording_file(call: Call) -> Response:
+    """GET /phone/recording/download/{fileId}: the sound of a call."""
+    return _sound(call, RECORDINGS, ApiError(404, 404, f"Recording does not exist: {call.word('fileId')}."))
+
+
+def voicemail_file(call: Call) -> Response:
+    """GET /phone/voice_mails/download/{fileId}."""
+    return _sound(call, VOICEMAILS, ApiError(400, 404, "File does not exist."))
+
+
 def sms_sessions(call: Call) -> Reply:
     """GET /phone/sms/sessions and a user's one."""
     since, until = _window(call)
@@ -147,6 +159,13 @@ def send_sms(call: Call) -> Reply:
     user = call.user(str(sender.get("user_id") or "me"))
     made = call.world.send_sms(str(call.body.get("message", "")), user["id"], number, number, "outbound")
     return call.done({key: made[key] for key in ("message_id", "session_id", "date_time")})
+
+
+def _sound(call: Call, place: str, missing: ApiError) -> Response:
+    found = call.world.shelf(place).get(call.word("fileId"))
+    if found is None:
+        raise missing
+    return Response(200, b"ID3" + str(found["id"]).encode() * (1 + int(found["duration"])), "audio/mpeg")
 
 
 def _calls(call: Call) -> list[JSON]:
@@ -210,7 +229,7 @@ def _playable(call: Call, row: JSON) -> JSON:
     return {**row, "download_url": f"{call.views.site}/v2/phone/voice_mails/download/{row['id']}"}
 
 
-HANDLERS = {
+HANDLERS: dict[str, Callable[[Call], Reply | Response]] = {
     "GET /phone/users/{userId}": phone_user,
     "PATCH /phone/users/{userId}": phone_user,
     "GET /phone/call_history": call_history,
@@ -233,6 +252,8 @@ HANDLERS = {
     "PATCH /phone/voice_mails/{voicemailId}": mark_voicemail,
     "GET /phone/recordings": recordings,
     "GET /phone/users/{userId}/recordings": recordings,
+    "GET /phone/recording/download/{fileId}": recording_file,
+    "GET /phone/voice_mails/download/{fileId}": voicemail_file,
     "GET /phone/sms/sessions": sms_sessions,
     "GET /phone/users/{userId}/sms/sessions": sms_sessions,
     "POST /phone/sms/messages": send_sms,

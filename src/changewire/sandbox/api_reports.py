@@ -10,6 +10,7 @@ from changewire.sandbox.clock import iso, month_before, parse_iso
 from changewire.sandbox.crud import in_window, listing
 from changewire.sandbox.errors import JSON, ApiError, validation
 from changewire.sandbox.model import Instance
+from changewire.sandbox.schedule import occurrences
 
 _MOST_DAYS = 31
 _VERBS = {"created": "Add", "updated": "Update", "deleted": "Delete"}
@@ -102,6 +103,23 @@ def operation_logs(call: Call) -> Reply:
     return listing(call, chosen)
 
 
+def upcoming_events(call: Call) -> Reply:
+    """GET /report/upcoming_events: meetings and webinars that begin within the window."""
+    _need_reports(call)
+    since, until = _window(call)
+    kind = call.choice("type", "all", "meeting", "webinar")
+    rows = []
+    for event in call.world.events.values():
+        starts = [row["start_time"] for row in occurrences(event)] or [event.data.get("start_time", "")]
+        host = call.world.find_user(event.data["host_id"]) or {}
+        about = {"id": str(event.number), "topic": event.data["topic"], "host_id": event.data["host_id"],
+                 "host_name": host.get("display_name", ""), "dept": host.get("dept", "")}  # fmt: skip
+        if kind in ("all", event.kind) and not event.deleted:
+            rows += [{**about, "start_time": start} for start in starts if since <= start <= until]
+    http, page = listing(call, rows)
+    return http, {"from": since[:10], "to": until[:10], **(page or {})}
+
+
 def telephone(call: Call) -> Reply:
     """GET /report/telephone."""
     _need_reports(call)
@@ -184,5 +202,6 @@ HANDLERS = {
     "GET /report/users/{userId}/meetings": user_meetings,
     "GET /report/operationlogs": operation_logs,
     "GET /report/telephone": telephone,
+    "GET /report/upcoming_events": upcoming_events,
     "GET /report/cloud_recording": cloud_recording,
 }

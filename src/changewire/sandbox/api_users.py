@@ -42,6 +42,8 @@ def delete_user(call: Call) -> Reply:
         for event in call.world.events.values():
             if event.kind in wanted and event.data["host_id"] == user["id"]:
                 event.data.update(host_id=heir["id"], host_email=heir["email"])
+    for event in call.world.events.values():
+        event.deleted = event.deleted or event.data["host_id"] == user["id"]
     call.world.delete_user(user["id"])
     return call.done()
 

@@ -59,9 +59,8 @@ class Call:
         """Answer with the operation's success status, and with ``body`` unless that status has none."""
         return self.operation.success, None if self.operation.success == 204 else body or {}
 
-    def need_account(self) -> None:
-        """Raise the 404 if a sub account is asked for that is not one of this account's."""
-        ref = self.args.get("subAccountId", "me")
+    def need_account(self, ref: str) -> None:
+        """Raise the 404 unless ``ref`` is this account or one of its sub accounts."""
         if ref not in ("me", ZOOM_ACCOUNT_ID) and ref not in self.world.shelf("/accounts"):
             raise ApiError(404, 2001, f"Account does not exist: {ref}.")
 

@@ -84,10 +84,11 @@ class Control:
         return self.call(name, **arguments)
 
     def overview(self) -> JSON:
-        """Return the actions with their arguments, the switches and the kinds of faults."""
+        """Return the actions with their arguments and what they do, the switches and the kinds of faults."""
         calls = sorted(self._calls.items())
         return {
             "actions": {name: str(inspect.signature(method)) for name, method in calls},
+            "about": {name: (inspect.getdoc(method) or "").partition("\n\n")[0] for name, method in calls},
             "switches": self._world.switches.as_dict(),
             "faults": KINDS,
         }

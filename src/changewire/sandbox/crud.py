@@ -79,9 +79,10 @@ def _resolve(call: Call, name: str, place: str, owner: bool) -> str:
     if name == "userId" and (call.operation.domain in _STRICT or call.world.find_user(text)):
         return str(call.user()["id"])
     if name == "accountId":
-        if text not in ("me", ZOOM_ACCOUNT_ID):
-            raise ApiError(404, 2001, f"Account does not exist: {text}.")
-        return "me"
+        call.need_account(text)
+        return "me" if text == ZOOM_ACCOUNT_ID else text
+    if name == "webinarId" and call.operation.domain == "Meetings":
+        call.need_webinars()
     if name in ("meetingId", "webinarId") and call.operation.domain == "Meetings":
         return str(call.event(name.removesuffix("Id")).number)
     if owner and call.world.find(place, text) is None:
@@ -154,8 +155,10 @@ def _one_record(call: Call, place: str, record_id: str) -> Reply:
 
 def _document(call: Call, place: str) -> Reply:
     if call.method == "GET":
-        rows = call.world.document(place)
-        return 200, {**{name: unquote(text) for name, text in call.args.items()}, **rows}
+        kept, option = call.world.document(place), call.query.get("option", "")
+        if option:
+            return 200, {option: kept.get(option, {})}
+        return 200, kept or {name: unquote(text) for name, text in call.args.items()}
     if call.method == "DELETE":
         call.world.documents.pop(place, None)
         return call.done()

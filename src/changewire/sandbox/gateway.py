@@ -106,7 +106,7 @@ class Gateway:
     def _serve(self, request: Request, found: Found, fault: Fault | None) -> Response:
         if request.path.startswith("/oauth"):
             return self.consent.handle(request, self.site)
-        if request.path.startswith(("/rec/download/", "/rec/hop/")) and request.method == "GET":
+        if request.path.startswith(("/rec/download/", "/rec/hop/", "/rec/archive/")) and request.method == "GET":
             return self._downloads.get(request, self.site)
         if not request.path.startswith("/v2/"):
             raise unknown_path()
@@ -122,7 +122,7 @@ class Gateway:
         except ApiError as error:
             error.headers = headers | error.headers
             raise
-        response.headers = headers
+        response.headers = headers | response.headers
         return response
 
     def _run(self, route: Route, args: dict[str, str], request: Request, shift: int) -> Response:
@@ -138,9 +138,10 @@ class Gateway:
                 world, Views(world, self.site), self._pager, self.limiter, operation,
                 request.path, args, request.query, body, shift,
             )  # fmt: skip
-            call.need_account()
+            call.need_account(args.get("subAccountId", "me"))
             # Written out under the lock: an answer may be made of what another request changes.
-            return json_response(*route.handler(call))
+            answer = route.handler(call)
+            return answer if isinstance(answer, Response) else json_response(*answer)
 
     def _enter(self, found: Found) -> None:
         if found is not None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from changewire.sandbox import shapes
 from changewire.sandbox.records import Collection
 
+MISSING = Path(__file__).with_name("missing.tsv")
+"""How the API refuses unknown records: path of the list, HTTP status, code, what it calls a record."""
 _NO_POLL = (404, 404, "Meeting Poll not found.")
 _SESSIONS = tuple(
     kind
@@ -41,6 +46,7 @@ _ADMINISTRATION = (
         "/h323/devices", "h323_device", missing=(404, 2020, "H.323 device does not exist: {id}."),
         unique="name", taken=(404, 2020, "H.323 device's display name {value} is already in use."),
     ),
+    Collection("/report/activities", "activity", defaults=shapes.activity, when="time"),
     Collection("/archive_files", "archive", key="uuid", defaults=shapes.archive),
     Collection("/rooms", "room", defaults=shapes.room, missing=(404, 1012, "Room not found: {id}.")),
     Collection("/information_barriers/policies", "policy", missing=(400, 7001, "Group policy not found: {id}.")),
@@ -73,4 +79,13 @@ _ALL = (
     Collection("/recordings/{}/analytics", "recording_view", defaults=shapes.view),
 )
 
-COLLECTIONS = {kind.path: kind for kind in _ALL}
+
+def _plain() -> Iterator[Collection]:
+    """Yield the lists of which only the refusal of an unknown record is known."""
+    for line in MISSING.read_text(encoding="utf-8").splitlines()[1:]:
+        path, status, code, noun = line.split("\t")
+        missing = (int(status), int(code), f"{noun} does not exist: {{id}}.")
+        yield Collection(path, noun.lower().replace(" ", "_"), missing=missing, strict=False)
+
+
+COLLECTIONS = {kind.path: kind for kind in (*_plain(), *_ALL)}

@@ -27,8 +27,9 @@ from changewire.sandbox import (
 )
 from changewire.sandbox.call import Call, Reply
 from changewire.sandbox.table import Operation, operations
+from changewire.sandbox.wire import Response
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[[Call], Reply | Response]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _VARIABLE = "{}"
 _MODULES = (

@@ -40,14 +40,15 @@ DEFAULTS: JSON = {
     "/users/{}/presence_status": {"status": "Available"},
     "/groups/{}/settings": _PARTS,
     "/groups/{}/lock_settings": _LOCKS,
-    "/accounts/me/settings": {
+    "/accounts/{}/settings": {
         **_PARTS,
+        "meeting_security": {"waiting_room": True, "meeting_password": True, "end_to_end_encrypted_meetings": False},
         "security": {"admin_change_name_pic": True, "hide_billing_info": True, "import_photos_from_devices": True},
         "zoom_rooms": {"upcoming_meeting_alert": True, "weekly_system_restart": False},
         "feature": {"meeting_capacity": 300},
     },
-    "/accounts/me/lock_settings": _LOCKS,
-    "/accounts/me/managed_domains": {"domains": [{"domain": "example.com", "status": "approved"}]},
-    "/accounts/me/trusted_domains": {"trusted_domains": ["example.com"]},
+    "/accounts/{}/lock_settings": _LOCKS,
+    "/accounts/{}/managed_domains": {"domains": [{"domain": "example.com", "status": "approved"}]},
+    "/accounts/{}/trusted_domains": {"trusted_domains": ["example.com"]},
     "/phone/users/{}/settings": {"area_code": "", "country": "DE", "outbound_caller_ids": [], "voice_mail": []},
 }  # fmt: skip

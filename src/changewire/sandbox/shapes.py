@@ -54,6 +54,12 @@ def archive(world: WorldBase) -> JSON:
     }  # fmt: skip
 
 
+def activity(world: WorldBase) -> JSON:
+    """Return a sign-in or sign-out."""
+    return {"time": world.stamp(), "email": "", "type": "Sign in", "ip_address": "203.0.113.7",
+            "client_type": "mac", "version": "6.6.1.21004"}  # fmt: skip
+
+
 def group(world: WorldBase) -> JSON:
     """Return a group of users."""
     return {"id": world.ids.word(), "name": "", "total_members": 0}

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from changewire.state import rows
+from changewire.state import batches, rows
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunHistory, RunState, TriggerRecord
 from changewire.values import dumps_text
@@ -86,7 +86,8 @@ def runs_of(connection: sqlite3.Connection, numbers: list[int]) -> list[RunHisto
     query = f"SELECT seq, {rows.RUN_COLUMNS} FROM runs WHERE seq IN (SELECT value FROM json_each(?))"
     records = [rows.run_of(row) for row in _in_order(connection, query, numbers)]
     attempts = _attempts(connection, [run.id for run in records])
-    return [RunHistory(run, rows.in_address_order(attempts[run.id])) for run in records]
+    gathered = batches.ids_of(connection, [run.id for run in records if run.batch_max is not None])
+    return [RunHistory(run, rows.in_address_order(attempts[run.id]), gathered.get(run.id, [])) for run in records]
 
 
 def run(connection: sqlite3.Connection, run_id: str) -> RunHistory | None:

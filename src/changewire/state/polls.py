@@ -10,6 +10,7 @@ from typing import Any
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import pauses, rows
+from changewire.state.batches import put_runs
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
@@ -76,7 +77,6 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     row = rows.commit_row(commit)
     changes = _item_rows(commit)
     events = [rows.event_row(event) for event in commit.events]
-    runs = [rows.run_row(run) for run in commit.runs]
     mended = (
         None
         if commit.mends is None
@@ -89,11 +89,11 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
         for name, changed in changes:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
-            _put_events(transaction, commit.trigger_id, events, runs, "commit_poll")
+            _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
         if mended is not None:
             mended(transaction)
-        if commit.handover is not None and runs:
-            commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, runs)
+        if commit.handover is not None and commit.runs:
+            commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, commit.runs)
         return True
 
     return unit
@@ -104,13 +104,12 @@ def feed(events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> Callable[[
     by_trigger: dict[str, list[tuple[Any, ...]]] = {}
     for event in events:
         by_trigger.setdefault(event.trigger_id, []).append(rows.event_row(event))
-    started = [rows.run_row(run) for run in runs]
 
     def unit(transaction: Transaction) -> list[str]:
         return [
             event_id
             for trigger_id, found in by_trigger.items()
-            for event_id in _put_events(transaction, trigger_id, found, started, "feed")
+            for event_id in _put_events(transaction, trigger_id, found, runs, "feed")
         ]
 
     return unit
@@ -127,7 +126,7 @@ def _item_rows(commit: PollCommit) -> list[tuple[str, list[tuple[Any, ...]]]]:
 
 
 def _put_events(
-    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: list[tuple[Any, ...]], point: str
+    transaction: Transaction, trigger_id: str, events: list[tuple[Any, ...]], runs: Sequence[RunRecord], point: str
 ) -> list[str]:
     """Ids of the events that were new."""
     new = {
@@ -135,19 +134,17 @@ def _put_events(
         for event in events
         if transaction.execute(f"{point}.event", sql("put_event"), event).rowcount == 1
     }
-    transaction.execute_many(f"{point}.runs", sql("put_run"), [run for run in runs if run[3] in new])
+    put_runs(transaction, [run for run in runs if run.event_id in new], point)
     if new:
         given = {"trigger_id": trigger_id, "inserted": len(new), "last_event": max(new.values())}
         transaction.execute(f"{point}.counters", sql("count_events_of_trigger"), given)
     return list(new)
 
 
-def _hand_over(
-    transaction: Transaction, claim: int, handover: Handover, runs: list[tuple[Any, ...]]
-) -> list[RunRecord]:
+def _hand_over(transaction: Transaction, claim: int, handover: Handover, runs: Sequence[RunRecord]) -> list[RunRecord]:
     """Claim runs that were stored just now; one of an event that was known before is not among them."""
     given = {"claim": claim, "now": to_text(handover.now), "lease_until": to_text(handover.lease_until)}
-    wanted = {**given, "ids": dumps_text([run[0] for run in runs]), "limit": handover.most}
+    wanted = {**given, "ids": dumps_text([run.id for run in runs]), "limit": handover.most}
     found = transaction.execute("commit_poll.hand_over", _HAND_OVER, wanted).fetchall()
     return [rows.run_of(row[1:]) for row in sorted(found)]
 
@@ -200,14 +197,14 @@ def _changed(known: TriggerRecord, record: TriggerRecord) -> bool:
     if not known.active or (known.state is unavailable) != (record.state is unavailable):
         return True
     if record.state is unavailable:
-        return known.error != rows.shown(record.error)
+        return known.error != rows.shown(record.error) or (not known.fingerprint and known.type != record.type)
     return any(getattr(known, name) != getattr(record, name) for name in _CONFIG)
 
 
 def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[str, Any]:
     """The row after a change. An unreadable workflow says nothing of its trigger: what was known stays."""
     unavailable = record.state is TriggerState.UNAVAILABLE
-    source = known if unavailable else record
+    source = known if unavailable and known.fingerprint else record
     row: dict[str, Any] = {name: getattr(source, name) for name in _CONFIG}
     state, error, error_class = known.state, known.error, known.error_class
     if unavailable:

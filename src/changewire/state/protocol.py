@@ -122,6 +122,9 @@ class Store(Protocol):
     def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
         """A run, its event, and its attempts by address. Unknown id: StateError."""
 
+    def run_events(self, run_id: str) -> list[EventRecord]:
+        """The events of a run that is a batch, oldest first; none for any other."""
+
     def start_attempt(
         self,
         claim: int,
@@ -184,7 +187,8 @@ class Store(Protocol):
 
     def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
         """Store further runs of events, all or none. Each gets the next number of its event as ``replay`` and an id
-        that follows from it; those of events that are not there are left out. The runs as they were stored.
+        that follows from it; those of events that are not there are left out. Where they are batches, as many events
+        as one may have are one run. The runs as they were stored.
         """
 
     # pauses

@@ -60,6 +60,7 @@ def delete_runs(found: Found) -> Callable[[Transaction], int]:
 
     def unit(transaction: Transaction) -> int:
         transaction.execute("prune.attempts", sql("prune_attempts"), given)
+        transaction.execute("prune.batches", sql("prune_batches"), given)
         return transaction.execute("prune.runs", sql("prune_runs"), given).rowcount
 
     return unit

@@ -110,9 +110,30 @@ ON CONFLICT (id) DO NOTHING
 -- name: put_run
 INSERT INTO runs
     (id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, replay,
-    lane, lane_max, order_value)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    lane, lane_max, order_value, batch_max, gathering)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (event_id, workflow, replay) DO NOTHING
+
+-- name: gathering_runs
+SELECT 1 FROM runs WHERE workflow = :workflow AND gathering IS NOT NULL LIMIT 1
+
+-- name: close_batches
+UPDATE runs SET gathering = NULL, due_at = min(due_at, :now), reason = NULL
+WHERE workflow = :workflow AND gathering IS NOT NULL AND state = 'pending'
+
+-- name: open_batch
+SELECT id, gathering FROM runs
+WHERE workflow = :workflow AND gathering IS NOT NULL AND state = 'pending' AND order_value IS :order_value
+ORDER BY seq DESC LIMIT 1
+
+-- name: join_batch
+UPDATE runs SET
+    event_id = :event_id, version = :version, batch_max = :batch_max, gathering = :gathering,
+    due_at = iif(:full, min(due_at, :now), due_at), reason = iif(:full, NULL, reason)
+WHERE id = :run_id
+
+-- name: put_batch
+INSERT INTO batches (run_id, place, event_id) VALUES (?, ?, ?)
 
 -- name: count_replay
 UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
@@ -199,7 +220,7 @@ UPDATE runs SET
 WHERE seq IN (
     SELECT seq FROM runs
     WHERE workflow = :workflow AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting', 'paused')
-        AND seq < :seq
+        AND seq < :seq AND gathering IS NULL
     UNION SELECT seq FROM runs WHERE workflow = :workflow AND slot = 1 AND seq < :seq
 )
 RETURNING id
@@ -215,10 +236,11 @@ SELECT min(due_at) FROM (
 
 -- name: claim_runs
 UPDATE runs SET
-    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1
+    claim = :claim, lease_until = :lease_until, state = 'running', started_at = coalesce(started_at, :now), slot = 1,
+    gathering = NULL
 WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim, replay, lane, lane_max, order_value, held_by
+    due_at, claim, replay, lane, lane_max, order_value, held_by, batch_max
 
 -- name: hand_over_runs
 UPDATE runs SET claim = :claim, lease_until = :lease_until, state = 'running', started_at = :now, slot = 1
@@ -242,8 +264,8 @@ WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt
 INSERT OR REPLACE INTO attempts
-    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: old_runs
 SELECT seq, id, (SELECT count(*) FROM attempts WHERE run_id = runs.id) FROM runs
@@ -258,6 +280,9 @@ DELETE FROM attempts WHERE (run_id, address, attempt) IN (
 -- name: prune_attempts
 DELETE FROM attempts WHERE run_id IN (SELECT value FROM json_each(:ids))
 
+-- name: prune_batches
+DELETE FROM batches WHERE run_id IN (SELECT value FROM json_each(:ids))
+
 -- name: prune_runs
 DELETE FROM runs WHERE seq IN (SELECT value FROM json_each(:seqs))
 
@@ -265,11 +290,13 @@ DELETE FROM runs WHERE seq IN (SELECT value FROM json_each(:seqs))
 SELECT detected_at, seq FROM events
 WHERE detected_at < :before AND (detected_at, seq) > (:detected_at, :seq)
     AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
+    AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 ORDER BY detected_at, seq LIMIT :limit
 
 -- name: prune_events
 DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
+    AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)

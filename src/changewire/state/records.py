@@ -169,6 +169,7 @@ class RunRecord:
     lane_max: int | None = None  # with PARALLEL: how many at once; None: any number
     order_value: str | None = None  # runs of one value go one at a time, in order; None: it has no order
     held_by: str | None = None  # of a paused run: the pause that it goes on after; None: it waits for a person
+    batch_max: int | None = None  # it works on up to so many events, `event_id` is the latest; None: on that one
 
 
 @dataclass(slots=True)
@@ -186,6 +187,7 @@ class AttemptRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     retry_at: datetime | None = None  # None: not tried again by itself
+    evidence: Json = None  # while it is under way or went wrong: {"input", "response", "effect"}
 
 
 class PauseKind(StrEnum):
@@ -298,3 +300,4 @@ class RunHistory:
 
     run: RunRecord
     attempts: list[AttemptRecord]
+    event_ids: list[str] = field(default_factory=list)  # of a batch, oldest first; empty: `run.event_id` alone

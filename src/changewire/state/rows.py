@@ -37,9 +37,11 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
-    "lane, lane_max, order_value, held_by"
+    "lane, lane_max, order_value, held_by, batch_max"
 )
-ATTEMPT_COLUMNS = "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at"
+ATTEMPT_COLUMNS = (
+    "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence"
+)
 
 Row = Iterable[Any]
 
@@ -121,15 +123,18 @@ def run_of(row: Row) -> RunRecord:
     return record
 
 
-def run_row(record: RunRecord) -> tuple[Any, ...]:
-    """A run for ``put_run``: a pending one without a due time is due at once."""
+def run_row(record: RunRecord, gathering: int | None = None) -> tuple[Any, ...]:
+    """A run for ``put_run``: a pending one without a due time is due at once. ``gathering``: its events so far, where
+    others may join it; None: none may.
+    """
     due = record.due_at
     if due is None and record.state is RunState.PENDING:
         due = record.created_at
     head = (record.id, record.workflow, record.version, record.event_id, to_text(record.created_at))
     times = (text(record.started_at), text(record.finished_at), text(due))
     lane = (None if record.lane is None else str(record.lane), record.lane_max, record.order_value)
-    return (*head, str(record.state), shown(record.reason), *times, record.replay, *lane)
+    batch = (record.batch_max, gathering)
+    return (*head, str(record.state), shown(record.reason), *times, record.replay, *lane, *batch)
 
 
 def pause_of(row: Row) -> PauseRecord:
@@ -152,6 +157,7 @@ def attempt_of(row: Row) -> AttemptRecord:
     record = AttemptRecord(*row)
     record.state = AttemptState(record.state)
     record.output = loads(record.output)
+    record.evidence = None if record.evidence is None else loads(record.evidence)
     for name in ("started_at", "finished_at", "retry_at"):
         setattr(record, name, moment(getattr(record, name)))
     return record
@@ -168,7 +174,8 @@ def attempt_row(record: AttemptRecord) -> tuple[Any, ...]:
         _json(record.output),
     )
     times = (text(record.started_at), text(record.finished_at), text(record.retry_at))
-    return (*head, shown(record.error), record.error_class, *times)
+    evidence = None if record.evidence is None else _json(record.evidence)
+    return (*head, shown(record.error), record.error_class, *times, evidence)
 
 
 def commit_row(commit: PollCommit) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from changewire.clock import to_text
 from changewire.errors import StateError
-from changewire.state import lanes, rows
+from changewire.state import batches, lanes, rows
 from changewire.state.polls import next_claim
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
@@ -119,11 +119,16 @@ def replay(wanted: Sequence[RunRecord]) -> Callable[[Transaction], list[RunRecor
 
     def unit(transaction: Transaction) -> list[RunRecord]:
         stored = []
-        for run in wanted:
+        for group in batches.grouped(wanted):
+            run = group[-1]
             counted = transaction.execute("replay.count", sql("count_replay"), (run.event_id,)).fetchall()
             for (number,) in counted:  # none where the event was pruned meanwhile
                 made = replace(run, id=make_id("run", run.event_id, run.workflow, number), replay=number)
-                transaction.execute("replay.run", sql("put_run"), rows.run_row(made))
+                if run.batch_max is None:
+                    transaction.execute("replay.run", sql("put_run"), rows.run_row(made))
+                else:
+                    event_ids = [one.event_id for one in group]
+                    batches.put_batch(transaction, made, event_ids, "replay", gathering=None)
                 stored.append(made)
         return stored
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import history, lanes, pauses, polls, pruning, rows, runs
+from changewire.state import batches, history, lanes, pauses, polls, pruning, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -199,6 +199,10 @@ class SqliteStore:
     def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
         """See `Store.load_run`."""
         return self._read(lambda connection: runs.load_run(connection, run_id))
+
+    def run_events(self, run_id: str) -> list[EventRecord]:
+        """See `Store.run_events`."""
+        return self._read(lambda connection: batches.events_of(connection, run_id))
 
     def start_attempt(
         self,

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from changewire.clock import to_text
 from changewire.state.protocol import Store
-from changewire.state.records import AttemptRecord, EventRecord, RunHistory
+from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunHistory
 from changewire.values import Json
 
 VERSION = 1
@@ -41,7 +41,54 @@ def step_view(attempts: Sequence[AttemptRecord]) -> dict[str, Json]:
         "state": str(last.state),
         "attempts": len(attempts),
         "output": last.output,
+        "class": last.error_class,
+        "error": last.error,
+        "effect": effect(last),
+        "input": (last.evidence or {}).get("input"),
+        "response": (last.evidence or {}).get("response"),
+        "next": next_step(last),
     }
+
+
+def effect(attempt: AttemptRecord) -> str | None:
+    """How far the effect of an attempt went: intended, sent, acknowledged, refused or unknown.
+
+    None for what has no effect to have: a step that only decides, or was skipped.
+    """
+    if "." not in attempt.use or attempt.state is AttemptState.SKIPPED:
+        return None
+    known = (attempt.evidence or {}).get("effect")
+    if known is not None:
+        return str(known)
+    return _EFFECTS.get(attempt.state, "unknown")
+
+
+_EFFECTS = {AttemptState.SUCCEEDED: "acknowledged", AttemptState.RUNNING: "intended"}
+_NEXT = {
+    "credential": "mend the credentials of the connection as `changewire status` tells; what waits goes on by itself",
+    "scope": "add the scope that is named to the app and activate it again, then `changewire resume {run}`",
+    "plan": "the account's plan does not include this: change the plan, then `changewire resume {run}`",
+    "gone": "what the step asks for is not there: make it be there and `changewire resume {run}`, "
+    "or correct the workflow and `changewire replay` the event",
+    "bad_input": "correct the step in the workflow, then `changewire replay` the event: a run that is resumed keeps "
+    "the text that it began with",
+    "not_yet": "it was not there yet: `changewire resume {run}` later, or give the step a longer `retry`",
+    "transient": "the other side had a problem: `changewire resume {run}` tries again",
+    "rate": "too many requests: `changewire resume {run}` later, or ask less often",
+    "broken": "the answer was not what the API promises: look at the response, then `changewire resume {run}`",
+    "unknown": "it may have been done: look there first; `changewire resume {run}` does it again",
+    "timeout": "the run took too long: `changewire resume {run}` gives it its time once more",
+}
+
+
+def next_step(attempt: AttemptRecord) -> str | None:
+    """What a person does about an attempt that went wrong; None where nothing is to be done."""
+    if attempt.state not in {AttemptState.FAILED, AttemptState.UNKNOWN}:
+        return None
+    if attempt.retry_at is not None and attempt.error_class != "credential":
+        return f"nothing: it is tried again by itself at {to_text(attempt.retry_at)}"
+    words = _NEXT.get(attempt.error_class or "")
+    return None if words is None else words.format(run=attempt.run_id)
 
 
 def run_view(history: RunHistory) -> dict[str, Json]:
@@ -53,6 +100,7 @@ def run_view(history: RunHistory) -> dict[str, Json]:
         "id": run.id,
         "workflow": run.workflow,
         "event": run.event_id,
+        "events": history.event_ids or [run.event_id],
         "replay": run.replay,
         "state": str(run.state),
         "reason": run.reason,

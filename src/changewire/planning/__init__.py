@@ -1,0 +1,1 @@
+"""What a home asks of its accounts: requests, scopes, plans; and whether they have it."""

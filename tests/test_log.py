@@ -1,0 +1,44 @@
+"""What is written of what happens."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from changewire.log import LEVELS, ConsoleLog, Level, level_of
+from changewire.testing import ManualClock
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        ("debug", ["run_fenced", "event_stored", "core.log", "poll_failed", "worker_failed"]),
+        ("info", ["event_stored", "core.log", "poll_failed", "worker_failed"]),
+        ("warning", ["core.log", "poll_failed", "worker_failed"]),
+        ("error", ["worker_failed"]),
+    ],
+)
+def test_only_what_matters_enough_is_written(level: Level, written: list[str]) -> None:
+    stream = io.StringIO()
+    log = ConsoleLog(ManualClock(), stream=stream, level=lambda: level)
+    log("run_fenced", "run_fenced")
+    log("event_stored", "event_stored")
+    log("core.log", "core.log", level="warning")
+    log("poll_failed", "poll_failed")
+    log("worker_failed", "worker_failed")
+    assert [line.split("  ")[1] for line in stream.getvalue().splitlines()] == written
+
+
+def test_a_changed_level_counts_at_once() -> None:
+    stream, level = io.StringIO(), ["error"]
+    log = ConsoleLog(ManualClock(), stream=stream, level=lambda: level[0])  # type: ignore[arg-type,return-value]
+    log("event_stored", "first")
+    level[0] = "info"
+    log("event_stored", "second")
+    assert "first" not in stream.getvalue()
+    assert "second" in stream.getvalue()
+
+
+def test_every_level_is_known() -> None:
+    assert {level_of(word, {}) for word in ("run_fenced", "x", "problem", "state_failed")} == set(LEVELS)
