@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.homes import make_home, point
+from bench.loops import LOOPS, make_loop_home
 from bench.steps import make_steps_home
 from changewire.config.settings import Settings
 
@@ -28,7 +29,7 @@ THREADS = Settings().workers.polls  # of the plain loop: as many as the engine h
 SIZE = 20_000  # bytes of a document
 SATURATED = (100, 20)  # workflows and triggers in each: more polls are due than can be done
 CROWD = (2_000, 5)
-PARTS = ("load", "saturated", "latency", "steps", "crowd", "runs", "memory")
+PARTS = ("load", "saturated", "latency", "steps", "loops", "crowd", "runs", "memory")
 WORKERS_END_WITHIN_S = 150.0
 Figures = dict[str, Any]
 
@@ -93,6 +94,19 @@ class Bench:
         make_steps_home(home)
         point(home, f"{self._server}/1000/0")
         return _work("steps", home=str(home), runs=40 if self._quick else 200)
+
+    def loops(self) -> Figures:
+        """What a run of 2,000 iterations with waits costs at its end, beside its beginning."""
+        figures: Figures = {}
+        times = 500 if self._quick else 2_000
+        for kind in LOOPS:
+            home = self._folder / f"loop-{kind}"
+            make_loop_home(home, kind, times)
+            point(home, f"{self._server}/1000/0")
+            found = _work("loop", home=str(home))
+            figures |= {f"{kind}_{name}": value for name, value in found.items()}
+            figures[f"{kind}_ratio"] = found["last_ms"] / found["first_ms"]
+        return {"times": times, **figures}
 
     def crowd(self) -> Figures:
         """10,000 triggers that are polled every minute, from a cold start."""
@@ -183,6 +197,11 @@ _ROWS = (
     ("  between two steps that only think, median", "steps.think_p50_ms", "{:.2f} ms", ""),
     ("  99th percentile", "steps.think_p99_ms", "{:.2f} ms", ""),
     ("  processor time of a step", "steps.cpu_ms", "{:.2f} ms", ""),
+    ("a run with iterations that wait", "loops.times", "{:,.0f}", ""),
+    ("  processor time of it all: repeat", "loops.repeat_cpu_s", "{:.1f} s", ""),
+    ("    its last wake-ups ÷ its first", "loops.repeat_ratio", "{:.2f}", "< 1.5"),
+    ("  for_each: its last ÷ its first", "loops.for_each_ratio", "{:.2f}", "< 1.5"),
+    ("  max_parallel: its last ÷ its first", "loops.parallel_ratio", "{:.2f}", "< 1.5"),
     ("10,000 triggers every 60 s: ready after", "crowd.start_s", "{:.1f} s", ""),
     ("  polls, first minute", "crowd.per_s", "{:.0f}/s", ""),
     ("  polls, afterwards", "crowd.steady_per_s", "{:.0f}/s", ""),

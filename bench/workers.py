@@ -239,6 +239,7 @@ WORKERS = {
     "bench.workers": ("plain", "saturated", "crowd", "latency", "load"),
     "bench.stored": ("fill", "stored", "memory"),
     "bench.steps": ("steps",),
+    "bench.loops": ("loop",),
 }
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def live(home: Path, url: str, last: int | None) -> None:
 
 def _write_point(number: int, seed: int) -> int:
     """First those of opening and claiming; after that far enough on for every process to finish some step."""
-    return number if number < OPENING else OPENING + 20 + (seed + number) % 60
+    return number if number < OPENING else OPENING + 20 + (seed + number) % 120
 
 
 def main(home: Path, url: str, how: str, seed: int, kills: int) -> None:

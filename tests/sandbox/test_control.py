@@ -53,6 +53,7 @@ def test_state_stats_requests_and_history_can_be_read(api: Api) -> None:
         for name in ("state", "stats", "requests", "history", "faults")
     }
     assert read["state"]["owner_id"] == "q7QmZkX3TYaW0c5n2LfUxg"
+    assert read["state"]["records"]["/groups"] == 1
     assert read["stats"]["by_status"]["200"] == 2
     assert read["requests"][-1]["path"] == "/v2/users/me"
     assert read["requests"][-1]["status"] == 200

@@ -89,6 +89,15 @@ def test_polls_are_made_changed_answered_and_reported(api: Api) -> None:
     assert api.error(f"{path}/{poll['id']}", 404, 404) == "Meeting Poll not found."
 
 
+def test_several_polls_are_made_at_once_up_to_fifty(api: Api) -> None:
+    path = "/meetings/85512340001/batch_polls"
+    made = api.call("POST", path, json={"polls": [{"title": "One"}, {"title": "Two"}]})
+    assert (made.status_code, [poll["title"] for poll in made.json()["polls"]]) == (201, ["One", "Two"])
+    assert len(api.get("/meetings/85512340001/polls")["polls"]) == 2
+    for polls, code in (([{"title": "x"}] * 49, 4400), ("x", 300)):
+        assert api.call("POST", path, json={"polls": polls}).json()["code"] == code
+
+
 def test_questions_are_asked_answered_and_reported(api: Api) -> None:
     asked = {"webinar_id": 91122233345, "question": "When?", "email": "ari@example.org"}
     api.control("ask_question", **asked)

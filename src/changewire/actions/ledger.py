@@ -7,7 +7,6 @@ So does the end of a step that did something, if that comes at once: a write of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,9 +36,9 @@ class _Lease:
 class Ledger:
     """The rows of one run under one claim. All but `fork` is for one thread; forks share what is known."""
 
-    def __init__(self, store: Store, clock: Clock, run_id: str, claim: int, attempts: Iterable[AttemptRecord]) -> None:
+    def __init__(self, store: Store, clock: Clock, run_id: str, claim: int, progress: Progress) -> None:
         self.run_id, self.clock = run_id, clock
-        self.progress = Progress(attempts)
+        self.progress = progress
         self._store, self._claim = store, claim
         self._held: dict[int, AttemptRecord] = {}  # by identity: a row that is held again takes the last place
         self._started: AttemptRecord | None = None  # the latest that was stored before something was done outside
@@ -48,8 +47,8 @@ class Ledger:
 
     def fork(self) -> Ledger:
         """The same run for another thread, which holds rows of its own."""
-        fork = Ledger(self._store, self.clock, self.run_id, self._claim, ())
-        fork.progress, fork._lease = self.progress, self._lease
+        fork = Ledger(self._store, self.clock, self.run_id, self._claim, self.progress)
+        fork._lease = self._lease
         return fork
 
     def join(self, fork: Ledger) -> None:

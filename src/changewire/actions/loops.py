@@ -34,16 +34,34 @@ def for_each(walk: Course, step: ForEach, address: str, frame: Frame, tail: bool
     items = row.output["items"]
     in_turn = step.max_parallel == 1 or len(items) < 2
     if in_turn:
-        results = [
-            walk.block(
-                step.do, f"{address}[{n}]/do", frame.inside(_names(step, items, n)), tail and n == len(items) - 1
-            )
-            for n in range(len(items))
-        ]
+        for n in _left(address, frame, len(items)):
+            inner = frame.inside(_names(step, items, n))
+            result = walk.block(step.do, f"{address}[{n}]/do", inner, tail and n == len(items) - 1)
+            _pass_over(address, n, result, inner)
     else:
-        results = _Parallel(walk, step, address, frame, items).run()
+        _Parallel(walk, step, address, frame, items).run()
     frame.ledger.close(row)
-    return {"count": len(items), "results": results}
+    return {"count": len(items), "results": _results(address, frame)}
+
+
+def _left(address: str, frame: Frame, times: int) -> range:
+    """The iterations of a loop in turn that are not over; what those before them set is in the frame."""
+    passed = frame.ledger.progress.loop(address)
+    frame.variables.update(passed.variables)
+    return range(len(passed.results), times)
+
+
+def _pass_over(address: str, index: int, result: Json, inner: Frame) -> None:
+    """An iteration in turn is over."""
+    progress = inner.ledger.progress
+    progress.pass_over(address, index, result)
+    passed = progress.loop(address)
+    passed.variables, passed.outputs = dict(inner.variables), dict(inner.outputs)
+
+
+def _results(address: str, frame: Frame) -> list[Json]:
+    """What all iterations gave, in their order."""
+    return [result for _, result in sorted(frame.ledger.progress.loop(address).results.items())]
 
 
 def _names(step: ForEach, items: Sequence[Json], index: int) -> dict[str, Json]:
@@ -66,18 +84,33 @@ def repeat(walk: Course, step: Repeat, address: str, frame: Frame, tail: bool) -
     if row is None:
         return None
     bound, counted = row.output["most"], step.rule.times is not None
-    inner, results, exhausted = frame, [], False
-    for index in range(bound + (not counted)):
+    left, exhausted = _left(address, frame, bound + (not counted)), False
+    inner = _after(address, frame, left.start - 1)
+    for index in left:
         if not counted and not _again(walk, step, f"{address}[{index}]", inner, index):
             break
         if index == bound:
             exhausted = True
             break
-        inner = frame.inside({"loop": {"index": index, "first": index == 0}})
+        inner = frame.inside(_loop_names(index))
         last = tail and counted and index == bound - 1
-        results.append(walk.block(step.do, f"{address}[{index}]/do", inner, last))
+        _pass_over(address, index, walk.block(step.do, f"{address}[{index}]/do", inner, last), inner)
     frame.ledger.close(row)
+    results = _results(address, frame)
     return {"count": len(results), "results": results, "exhausted": exhausted}
+
+
+def _loop_names(index: int) -> dict[str, Json]:
+    return {"loop": {"index": index, "first": index == 0}}
+
+
+def _after(address: str, frame: Frame, index: int) -> Frame:
+    """The frame of an iteration that is over; before the first, the loop's own."""
+    if index < 0:
+        return frame
+    inner = frame.inside(_loop_names(index))
+    inner.outputs.update(frame.ledger.progress.loop(address).outputs)
+    return inner
 
 
 def _bound(step: Repeat, scope: Mapping[str, Any]) -> Json:
@@ -113,15 +146,15 @@ class _Parallel:
     def __init__(self, walk: Course, step: ForEach, address: str, frame: Frame, items: Sequence[Json]) -> None:
         self._walk, self._step, self._address, self._frame, self._items = walk, step, address, frame, items
         self._halt = threading.Event()
-        self._left = iter(range(len(items)))
+        over = frame.ledger.progress.loop(address).results
+        self._left = iter([n for n in range(len(items)) if n not in over])
         self._active: dict[Future[Json], int] = {}
         self._parked: dict[int, Waits] = {}
-        self._results: dict[int, Json] = {}
         self._ends: dict[int, Ended] = {}
         self._fault: BaseException | None = None
 
-    def run(self) -> list[Json]:
-        """The results of all iterations in their order. Raises what ended the first that did not come to its end."""
+    def run(self) -> None:
+        """Bring all iterations to their end. Raises what ended the first that did not come to it."""
         workers = min(self._step.max_parallel, len(self._items))
         with ThreadPoolExecutor(workers, thread_name_prefix="changewire-loop") as pool:
             self._fill(pool)
@@ -133,7 +166,6 @@ class _Parallel:
         if self._fault is not None:
             raise self._fault
         self._raise_end()
-        return [self._results[n] for n in range(len(self._items))]
 
     def _fill(self, pool: ThreadPoolExecutor) -> None:
         """Give every free place an iteration: one that has waited long enough, else the next one."""
@@ -169,7 +201,7 @@ class _Parallel:
     def _take(self, future: Future[Json]) -> None:
         index = self._active.pop(future)
         try:
-            self._results[index] = future.result()
+            self._frame.ledger.progress.pass_over(self._address, index, future.result())
         except Waits as end:
             self._parked[index] = end
         except Ended as end:

@@ -8,16 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from changewire.actions.asleep import Asleep
 from changewire.actions.calling import check_inputs, choose_connection
-from changewire.actions.context import ActionContext, Feed, Log, Origin
+from changewire.actions.context import ActionContext, Feed, Log, Origin, WatchWrites
 from changewire.actions.inputs import resolve, revealed
 from changewire.actions.ledger import Ledger
+from changewire.actions.progress import Progress
 from changewire.actions.walk import Walk
 from changewire.clock import Clock
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
 from changewire.state import pauses
-from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunState
+from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunRecord, RunState
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from changewire.config.settings import Settings
     from changewire.config.steps import ActionStep
     from changewire.config.workflows import Workflow, WorkflowFile
-    from changewire.connectors.client import Clients
+    from changewire.connectors.client import Client, Clients
     from changewire.errors import CredentialError
     from changewire.state.protocol import Store
 
@@ -37,7 +39,7 @@ class Runner:
     """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one.
 
     ``workflows`` are those that steps may call, by name; None: there are none. ``feed`` takes what steps raise; None:
-    nobody watches for it.
+    nobody watches for it. ``watch`` says who is told of what steps write; None: nobody.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class Runner:
         log: Log,
         workflows: Mapping[str, WorkflowFile] | None = None,
         feed: Feed | None = None,
+        watch: WatchWrites | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
-        self._workflows, self._feed = workflows or {}, feed
+        self._workflows, self._feed, self._watch = workflows or {}, feed, watch
+        self._asleep = Asleep()
         self._read = functools.lru_cache(256)(self._read_workflow)
 
     def advance(self, run_id: str, claim: int, stopping: Callable[[], bool] = lambda: False) -> RunState | None:
@@ -67,7 +71,7 @@ class Runner:
         Returns the state it was left in; None where the claim no longer stood, and then nothing more was stored. Raises
         StateError when the store fails; the run goes on once its lease has passed.
         """
-        run, event, attempts = self.store.load_run(run_id)
+        run, event, progress = self._load(run_id)
         try:
             if run.claim != claim:
                 raise FencedError
@@ -75,9 +79,11 @@ class Runner:
                 workflow = self.workflow(run.version, run.workflow)
             except (ConfigError, StateError) as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
-                return Ledger(self.store, self.clock, run_id, claim, ()).leave(RunState.PAUSED, reason)
+                return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
             events = self.store.run_events(run_id) if run.batch_max is not None else ()
-            state = Walk(self, run, event, attempts, workflow, claim, events).go(stopping)
+            state = Walk(self, run, event, progress, workflow, claim, events).go(stopping)
+            if state is RunState.WAITING:
+                self._asleep.keep(run, progress)
         except FencedError:
             cancelled = self.store.load_run(run_id)[0].state is RunState.CANCELLED
             what = "was cancelled; what it did stays done" if cancelled else "was taken over in the meantime"
@@ -85,6 +91,14 @@ class Runner:
             return None
         self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
         return state
+
+    def _load(self, run_id: str) -> tuple[RunRecord, EventRecord, Progress]:
+        if (known := self._asleep.take(run_id)) is not None:
+            run, event, _ = self.store.load_run(run_id, attempts=False)
+            if known.claims == run.claims - 1:  # else somebody else had the run since it was left here
+                return run, event, known.progress
+        run, event, attempts = self.store.load_run(run_id)
+        return run, event, Progress(attempts)
 
     def workflow(self, version: str, name: str) -> Workflow:
         """The workflow ``name`` as it was in a version. Raises ConfigError, StateError."""
@@ -142,7 +156,7 @@ class Runner:
         name = choose_connection(action, named, usual, self._connections)
         context = ActionContext(
             home=self._home,
-            client=None if name is None else self._clients.get(name),
+            client=None if name is None else self._client(name, origin),
             clients=self._clients,
             clock=self.clock,
             deadline=self.clock.monotonic() + allowed.total_seconds(),
@@ -155,6 +169,11 @@ class Runner:
             look_first=look_first,
         )
         return action, values, context
+
+    def _client(self, name: str, origin: Origin | None) -> Client:
+        client = self._clients.get(name)
+        watcher = None if origin is None or self._watch is None else self._watch(origin, name)
+        return client if watcher is None else client.watched(watcher)
 
     def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
         """What is paused of that name; None: it is not."""

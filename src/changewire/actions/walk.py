@@ -16,7 +16,7 @@ from changewire.actions.acting import act
 from changewire.actions.endings import Failed, Held, Interrupted, Stopped, Waits
 from changewire.actions.frame import Frame
 from changewire.actions.ledger import Ledger
-from changewire.actions.progress import is_over
+from changewire.actions.progress import Progress, is_over
 from changewire.actions.scope import build_scope, explain_when
 from changewire.clock import from_text, to_text
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
@@ -63,7 +63,7 @@ class Walk:
         runner: Supplies,
         run: RunRecord,
         event: EventRecord,
-        attempts: list[AttemptRecord],
+        progress: Progress,
         workflow: Workflow,
         claim: int,
         events: Sequence[EventRecord] = (),
@@ -71,7 +71,7 @@ class Walk:
         self.runner, self.clock = runner, runner.clock
         self._workflow = workflow
         self._stopping: Callable[[], bool] = lambda: False
-        self._ledger = Ledger(runner.store, runner.clock, run.id, claim, attempts)
+        self._ledger = Ledger(runner.store, runner.clock, run.id, claim, progress)
         usual = runner.usual_connection(workflow, event)
         self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,), events=tuple(events))
         self._late = threading.Lock()

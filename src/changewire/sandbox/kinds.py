@@ -21,17 +21,19 @@ _SESSIONS = tuple(
 )
 _ADMINISTRATION = (
     Collection(
-        "/groups", "group", defaults=shapes.group, paid=True,
+        "/groups", "group", must=("name",), defaults=shapes.group, paid=True,
         missing=(404, 4130, "A group with this {id} does not exist."),
         unique="name", taken=(409, 4132, "The group name '{value}' is already in use."),
     ),
     Collection("/groups/{}/admins", "group_admin"),
     Collection(
-        "/roles", "role", defaults=shapes.role, missing=(400, 1034, "Provided `role_id` does not exist."),
+        "/roles", "role", must=("name",), defaults=shapes.role,
+        missing=(400, 1034, "Provided `role_id` does not exist."),
         unique="name", taken=(400, 1224, "Role name {value} has already been used."), hidden=("privileges",),
     ),
     Collection(
-        "/tracking_fields", "tracking_field", missing=(404, 5110, "Tracking field does not exist: {id}."),
+        "/tracking_fields", "tracking_field", must=("field",),
+        missing=(404, 5110, "Tracking field does not exist: {id}."),
         unique="field", taken=(400, 200, "Tracking field {value} already exists."),
     ),
     Collection("/users/{}/assistants", "assistant"),
@@ -48,7 +50,8 @@ _ADMINISTRATION = (
     ),
     Collection("/report/activities", "activity", defaults=shapes.activity, when="time"),
     Collection("/archive_files", "archive", key="uuid", defaults=shapes.archive),
-    Collection("/rooms", "room", defaults=shapes.room, missing=(404, 1012, "Room not found: {id}.")),
+    Collection("/rooms", "room", must=("name",), defaults=shapes.room,
+               missing=(404, 1012, "Room not found: {id}.")),
     Collection("/information_barriers/policies", "policy", missing=(400, 7001, "Group policy not found: {id}.")),
 )  # fmt: skip
 _TALK = (
@@ -74,6 +77,7 @@ _ALL = (
     *_TALK,
     *_ADMINISTRATION,
     *_SESSIONS,
+    Collection("/webinars/{}/tracking_sources", "tracking_source", defaults=shapes.tracking_source),
     Collection("/webinars/{}/panelists", "panelist", defaults=shapes.panelist),
     Collection("/recordings/{}/registrants", "recording_registrant", defaults=shapes.registrant),
     Collection("/recordings/{}/analytics", "recording_view", defaults=shapes.view),

@@ -13,6 +13,7 @@ FAMILIES = ("Phone", "Contact Center")
 _USUAL = {"GET": 200, "POST": 201, "PUT": 204, "PATCH": 204, "DELETE": 204}
 _PAGE_SIZE = re.compile(r"(?:page_size|maxResults)\*?:\w+(?:<=(\d+))?(?:=(\d+))?")
 _MUST = re.compile(r"\b(?!page_size|next_page_token)(\w+)\*:")
+_WORDS = re.compile(r"(\w+)\*?:\(([^)]*)\)")
 
 
 class Operation(NamedTuple):
@@ -20,7 +21,8 @@ class Operation(NamedTuple):
 
     ``items`` is the key of its list, empty if it has none; ``size`` and ``most`` are the usual and
     the largest page. ``required`` are dotted names of the body, ``asked`` names of the query that
-    must be given. ``paid`` is what the free plan does not have, ``success`` the status of a good answer.
+    must be given. ``paid`` is what the free plan does not have, ``success`` the status of a good
+    answer, ``query`` all that the table says of the query.
     """
 
     method: str
@@ -37,6 +39,12 @@ class Operation(NamedTuple):
     asked: tuple[str, ...]
     paid: bool
     success: int
+    query: str
+
+    def unfit(self, query: dict[str, str]) -> list[str]:
+        """Return the names in ``query`` whose values are not among the documented ones."""
+        found = ((name, words.split("|")) for name, words in _WORDS.findall(self.query) if query.get(name))
+        return [name for name, words in found if query[name] not in words]
 
 
 @cache
@@ -57,7 +65,7 @@ def _operation(row: dict[str, str]) -> Operation:
         tuple(row["classic"].split()), tuple(row["granular"].split()),
         row["items"], row["paging"], int(size or 30), int(most or 300),
         tuple(row["required_body"].split()), tuple(_MUST.findall(query)) if "*" in query else (),
-        bool(row["plan"]), int(row["success"] or _USUAL[row["method"]]),
+        bool(row["plan"]), int(row["success"] or _USUAL[row["method"]]), query,
     )  # fmt: skip
 
 

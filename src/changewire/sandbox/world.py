@@ -131,7 +131,7 @@ class World(RecordingActions, ScheduleActions, RegistrationActions, DirectoryAct
 
     @action
     def state(self) -> JSON:
-        """Return an overview of users, meetings, webinars, sessions and switches."""
+        """Return an overview of users, meetings, webinars, sessions and switches, and how many records lists have."""
         events = [event for event in self.events.values() if not event.deleted]
         return {
             "now": self.stamp(),
@@ -140,6 +140,7 @@ class World(RecordingActions, ScheduleActions, RegistrationActions, DirectoryAct
             "users": [{"id": u["id"], "email": u["email"]} for u in self.users.values()],
             "meetings": [e.data for e in events if e.kind == "meeting"],
             "webinars": [e.data for e in events if e.kind == "webinar"],
+            "records": {path: len(shelf) for path, shelf in self.records.items() if shelf},
             "sessions": [_session_state(session) for session in self.sessions.values()],
         }
 

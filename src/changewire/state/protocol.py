@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from changewire.state.records import (
+    AlertRecord,
     AttemptRecord,
     Claimed,
     EventRecord,
@@ -25,12 +26,15 @@ from changewire.state.records import (
     RunRecord,
     RunState,
     TriggerRecord,
+    WriteRecord,
 )
 from changewire.values import Json
 
 
 class Store(Protocol):
     """All that is remembered, in one place."""
+
+    alert_after: int  # so many runs of a workflow in a row that failed or were paused raise an alert
 
     def open(self, *, take_over: bool = True) -> None:
         """Begin. ``take_over`` frees the claims that an earlier process left, so it needs the home's lock;
@@ -95,6 +99,12 @@ class Store(Protocol):
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
 
+    def put_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """Keep what steps wrote and what was acknowledged, until the polls that see it settle it."""
+
+    def writes(self, trigger_id: str) -> list[WriteRecord]:
+        """What was written to what a trigger watches and is not settled yet, oldest first."""
+
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """Store events of triggers that are not polled, with the runs they start; the ids of those that are new. An
         event already stored is left out with its runs.
@@ -119,8 +129,8 @@ class Store(Protocol):
     def next_run_after(self, now: datetime) -> datetime | None:
         """The next due time later than ``now`` of a run that could be claimed; None: there is none."""
 
-    def load_run(self, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
-        """A run, its event, and its attempts by address. Unknown id: StateError."""
+    def load_run(self, run_id: str, *, attempts: bool = True) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+        """A run, its event, and its attempts by address, or none where they are not wanted. Unknown id: StateError."""
 
     def run_events(self, run_id: str) -> list[EventRecord]:
         """The events of a run that is a batch, oldest first; none for any other."""
@@ -190,6 +200,20 @@ class Store(Protocol):
         that follows from it; those of events that are not there are left out. Where they are batches, as many events
         as one may have are one run. The runs as they were stored.
         """
+
+    # alerts
+
+    def raise_alert(self, alert: AlertRecord) -> bool:
+        """Store an alert that is no part of a poll, a run or a pause, which store theirs themselves. False: known."""
+
+    def untold_alerts(self) -> list[AlertRecord]:
+        """Some of the alerts that nobody was told of, the oldest first; none: all were told."""
+
+    def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
+        """The latest of these alerts about something; None: there was none."""
+
+    def alerts_told(self, ids: Sequence[str], now: datetime) -> None:
+        """Note that these were told. Telling them once more stores nothing twice."""
 
     # pauses
 
@@ -270,6 +294,9 @@ class Store(Protocol):
 
     def run(self, run_id: str) -> RunHistory | None:
         """One run with its attempts; None: there is none of this id."""
+
+    def runs_of_event(self, event_id: str) -> list[RunHistory]:
+        """All runs that an event started or is part of, in the order in which they were stored."""
 
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
         """The ids of events or runs that begin so."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from changewire.clock import to_text
 from changewire.errors import StateError
-from changewire.state import batches, lanes, rows
+from changewire.state import alerts, batches, lanes, rows
 from changewire.state.polls import next_claim
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
@@ -71,6 +71,9 @@ def leave_run(
     due_at: datetime | None,
     finished_at: datetime | None,
     held_by: str | None = None,
+    *,
+    now: datetime,
+    alert_after: int,
 ) -> Callable[[Transaction], bool]:
     """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none."""
     if (state in {RunState.PENDING, RunState.WAITING}) != (due_at is not None):
@@ -85,8 +88,14 @@ def leave_run(
     }
     given |= {"due_at": rows.text(due_at), "finished_at": rows.text(finished_at), "held_by": held_by}
 
+    counts = state in {RunState.SUCCEEDED, RunState.FAILED} or (state is RunState.PAUSED and held_by is None)
+
     def unit(transaction: Transaction) -> bool:
-        return transaction.execute("leave_run", sql("leave_run"), given).rowcount == 1
+        if transaction.execute("leave_run", sql("leave_run"), given).rowcount != 1:
+            return False
+        if counts:
+            alerts.count_run(transaction, run_id, state, reason, now, alert_after)
+        return True
 
     return unit
 
@@ -135,7 +144,9 @@ def replay(wanted: Sequence[RunRecord]) -> Callable[[Transaction], list[RunRecor
     return unit
 
 
-def load_run(connection: sqlite3.Connection, run_id: str) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
+def load_run(
+    connection: sqlite3.Connection, run_id: str, with_attempts: bool
+) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
     """See `Store.load_run`."""
     found = rows.read_all(connection, f"SELECT {rows.RUN_COLUMNS} FROM runs WHERE id = ?", (run_id,))
     if not found:
@@ -143,6 +154,8 @@ def load_run(connection: sqlite3.Connection, run_id: str) -> tuple[RunRecord, Ev
     run = rows.run_of(found[0])
     query = f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE id = ?"
     event = rows.event_of(rows.read_all(connection, query, (run.event_id,))[0])
+    if not with_attempts:
+        return run, event, []
     query = f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE run_id = ?"
     attempts = [rows.attempt_of(row) for row in rows.read_all(connection, query, (run_id,))]
     return run, event, rows.in_address_order(attempts)
