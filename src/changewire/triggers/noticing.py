@@ -198,8 +198,8 @@ def _judge_updated(case: _Case, result: Notice) -> None:
     if not case.ready():
         result.verdicts["not_ready"] += 1
         return
-    digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
-    known = case.known
+    form = canonical(case.item, case.watch.rules, case.scope)
+    digest, known = content_hash(form), case.known
     if known is None or case.unknown():
         _judge_unknown(case, digest, result)
         return
@@ -210,7 +210,7 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         _unchanged(replace(known, body=body), result, store=body != known.body or case.was_absent())
         return
     old = loads(known.body or b"null")
-    changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope))
+    changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope, form))
     if not changes:
         result.quiet.append(case.remembered(digest, revision=known.revision))
         result.verdicts["only_noise"] += 1
