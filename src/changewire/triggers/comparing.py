@@ -101,7 +101,8 @@ class _Sent:
 
     def _named(self, entries: list[Json], rule: Rule | None) -> dict[str, Json]:
         if id(entries) not in self._entries:
-            self._entries[id(entries)] = dict(zip(_entry_tokens(entries, rule, self._scope), entries, strict=True))
+            names = _names(entries, rule, self._scope) or _entry_tokens(entries, rule, self._scope)
+            self._entries[id(entries)] = dict(zip(names, entries, strict=True))
         return self._entries[id(entries)]
 
 
