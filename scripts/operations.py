@@ -26,6 +26,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 LABEL_PREFIXES = {"Phone": "PHONE-", "Contact Center": "CONTACT-CENTER-"}  # their limits are counted apart
 UNLABELLED = "HEAVY"  # what is assumed where nobody says: to ask too seldom does no harm
 FIRST = ("Meetings", "Users", "Accounts", "Rooms", "Team Chat", "Phone")  # whose names stay plain where two are equal
+PAGING = ("page_size", "next_page_token", "page_number", "pageToken", "startIndex")  # never needed at first
 SUCCESSORS = {  # the same job at a place that cannot be found by its path
     "GET /phone/call_logs": "GET /phone/call_history",
     "GET /phone/call_logs/{}": "GET /phone/call_history/{}",
@@ -148,9 +149,8 @@ def _parameter(one: Any) -> str:
     most, default = schema.get("maximum", schema.get("maxItems")), schema.get("default")
     shown = json.dumps(default) if isinstance(default, bool) else str(default)
     limit = "" if most is None else f"<={most}"
-    return f"{one['name']}{'*' if one.get('required') and one['in'] == 'query' else ''}:{kind}{limit}" + (
-        "" if default is None else f"={shown}"
-    )
+    must = one.get("required") and one["in"] == "query" and one["name"] not in PAGING
+    return f"{one['name']}{'*' if must else ''}:{kind}{limit}" + ("" if default is None else f"={shown}")
 
 
 def _body(document: Document, operation: Any) -> tuple[str, list[str]]:

@@ -11,7 +11,19 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "changewire"
 
 LAYERS = [  # each part may import those of the layers above its own line, and of its own only itself
-    {"__init__", "errors", "clock", "secret", "durations", "values", "paths", "templates", "filters", "parameters"}
+    {
+        "__init__",
+        "errors",
+        "clock",
+        "secret",
+        "durations",
+        "values",
+        "paths",
+        "templates",
+        "filters",
+        "kinds",
+        "parameters",
+    }
     | {"log", "moments", "testing", "texts"},
     {"config"},
     {"connectors"},
@@ -21,7 +33,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"known"},
     {"naming"},
     {"home"},
-    {"feeding"},
+    {"feeding", "echoes"},
     {"dispatcher", "mending"},
     {"engine", "planning"},
     {"daemon"},

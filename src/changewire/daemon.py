@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,9 +25,10 @@ from changewire.log import Log
 from changewire.mending import Mender
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store
-from changewire.state.records import Claimed, RunRecord, TriggerRecord
+from changewire.state.records import AlertRecord, Claimed, Raised, RunRecord, TriggerRecord
 from changewire.state.store import SqliteStore
 from changewire.triggers.schedule import first_due
+from changewire.values import Json, make_id
 
 DATABASE = Path("state") / "changewire.db"
 LOCK = Path("state") / "changewire.lock"
@@ -36,6 +38,7 @@ POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own all
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 WATCH_AGAIN_S = 1.0
+STALLED, ON_TIME = "trigger_stalled", "trigger_on_time"
 STALLED_AFTER = 3  # intervals
 
 
@@ -65,6 +68,7 @@ class Daemon:
         self._mender = Mender(self.store, self._clients, clock, log)
         self._short_way = ShortWay(self._dispatcher)
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
+        self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
@@ -73,7 +77,7 @@ class Daemon:
         self._housekeeping = BackgroundScheduler(timezone="UTC")
         self._watcher: threading.Thread | None = None
         self._started_at: datetime | None = None
-        self._stalled: set[str] = set()
+        self._stalled: dict[str, TriggerRecord] | None = None  # None: nobody looked so far
         self.polls = 0
 
     # beginning and end
@@ -117,6 +121,7 @@ class Daemon:
             self._dispatcher.submit_run(run)
         self._short_way.open = len(runs) < free_runs
         self._hand_out_polls(now, free_polls)
+        self._tell_alerts(now)
         return self._nap(now)
 
     def _hand_out_polls(self, now: datetime, free: int) -> None:
@@ -180,6 +185,7 @@ class Daemon:
         self._wake.set()
 
     def _sync(self) -> None:
+        self.store.alert_after = self.home.settings.alert_after
         self.store.save_versions({file.version: file.text for file in self.home.workflows.values()})
         now = self._clock.now()
         records = trigger_records(self.home, now)
@@ -221,6 +227,7 @@ class Daemon:
             log=self._log,
             workflows=self.home.workflows,
             feed=self._feeder.feed,
+            watch=self._echoes.watcher,
         )
 
     def _watch(self) -> None:
@@ -320,17 +327,51 @@ class Daemon:
 
     def _look_for_stalled(self, now: datetime) -> None:
         """Silence is an alarm: said once for each trigger that is late by several intervals."""
+        records = self.store.triggers()
+        before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
         late = {
             record.id: record
-            for record in self.store.triggers()
+            for record in records
             if record.next_due
             and not record.paused
             and now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
         }
-        for trigger_id in late.keys() - self._stalled:
-            shown = late[trigger_id].shown
-            self._log("trigger_stalled", f"{shown} is late by more than {STALLED_AFTER} intervals", trigger=shown)
-        self._stalled = set(late)
+        for record in late.values():
+            self._stall(record, now, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
+        for record in [each for each in before if each.id not in late]:
+            self._stall(record, now, ON_TIME, f"{record.shown} is polled in time again")
+        self._stalled = late
+        self._tell_alerts(now)
+
+    def _stall(self, record: TriggerRecord, now: datetime, what: str, words: str) -> None:
+        """Said once when it begins and once when it is over, also where another process said the first."""
+        before = self.store.latest_alert(record.shown, (STALLED, ON_TIME))
+        if what == (ON_TIME if before is None else before.what):
+            return
+        alert_id = make_id("alert", what, record.id, to_text(now))
+        command = f"`changewire explain {shlex.quote(record.shown)}`"
+        self.store.raise_alert(AlertRecord(alert_id, now, what, record.shown, words, {"next": command}))
+
+    def _tell_alerts(self, now: datetime) -> None:
+        """Hand what somebody should know to the workflows that watch for it. Telling twice stores nothing twice."""
+        while found := self.store.untold_alerts():
+            for alert in found:
+                if alert.what.startswith(("workflow_", "trigger_stalled", "trigger_on_time")):
+                    self._log(alert.what, alert.message, name=alert.name, **alert.facts)
+                item: dict[str, Json] = {
+                    "what": alert.what,
+                    "key": alert.name,
+                    "name": alert.name,
+                    "message": alert.message,
+                }
+                item |= {"at": to_text(alert.at), **alert.facts}
+                try:
+                    self._feeder.feed(Raised("core.alert", alert.id, item, alert.chain, alert.cause))
+                except StateError:
+                    raise
+                except ChangewireError as error:
+                    self._log("alert_not_told", f"no workflow can be told that {alert.message}: {error}")
+            self.store.alerts_told([alert.id for alert in found], now)
 
     def _prune(self) -> None:
         retention = self.home.settings.retention

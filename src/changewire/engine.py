@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from array import array
 from collections import defaultdict
@@ -11,9 +12,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from changewire.clock import Clock, from_text
+from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.client import Clients
 from changewire.dispatcher import ShortWay
+from changewire.echoes import UNDER_WAY, Echoes, Sifted
 from changewire.errors import (
     ApiError,
     ChangewireError,
@@ -31,6 +33,7 @@ from changewire.secret import mask
 from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import (
+    AlertRecord,
     Claimed,
     EventRecord,
     Paused,
@@ -51,7 +54,7 @@ T = TypeVar("T")
 DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
-UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere"})
+UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere", UNDER_WAY})
 """Verdicts after which an equal answer still has to be looked at."""
 FRESH_SHARE, FRESH_MOST = 0.1, 5.0
 """One answer serves several triggers for a tenth of the interval, for five seconds at most."""
@@ -77,6 +80,7 @@ class Found:
     events: list[EventRecord]
     cursor: dict[str, Json]
     baseline_at: datetime
+    sifted: Sifted | None = None  # None: nothing was compared
 
 
 class Engine:
@@ -93,6 +97,7 @@ class Engine:
         self._short_way = short_way
         self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
+        self.echoes = Echoes(lambda: self.home, store, clock, log)
 
     def poll(self, claimed: Claimed) -> Outcome:
         """Poll one claimed trigger and store the outcome. Raises StateError only; then the claim simply ends."""
@@ -153,13 +158,15 @@ class Engine:
         memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
         result = notice(reading.items, trigger.watch, memory, now)
         result = proven(result, trigger.watch, self._asker(trigger, now))
+        sifted = self.echoes.sift(trigger, record, result, now)
+        result = sifted.notice
         chosen, left = _bounded(result.noticed, trigger)
         events = [event for noticed in chosen for event in self._events(trigger, noticed, now)]
         waiting = [noticed.key for noticed in left if noticed.backfill]
         cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
         if left or UNSETTLED & result.verdicts.keys():
             cursor["pending"] = True
-        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at)
+        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted)
 
     def _read(
         self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
@@ -262,8 +269,11 @@ class Engine:
             upserts=upserts,
             events=found.events,
             runs=[run_for(event, trigger, done) for event in found.events],
+            echoes=found.sifted.outcomes if found.sifted is not None else {},
             lag_ms=lag,
             lag_p99_ms=lag_p99,
+            verdicts=None if found.reading.unchanged else _verdicts(found.notice, now),
+            alert=self._recovered(trigger, record, now),
             mends=trigger.connection if _on_trial(record) else None,
         )
         commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
@@ -308,6 +318,8 @@ class Engine:
                 f"{trigger.shown}: watching, {len(found.notice.quiet)} items known",
                 trigger=trigger.shown,
             )
+        if found.sifted is not None:
+            self.echoes.tell(trigger, found.sifted)
         for event in found.events:
             changed = "".join(f"\n            {_line(change)}" for change in event.changes[:6])
             more = f"\n            and {len(event.changes) - 6} more" if len(event.changes) > 6 else ""
@@ -348,6 +360,7 @@ class Engine:
                 failures=failures,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
+                alert=self._failing(trigger, failures, message, now),
                 mends=trigger.connection if answered else None,
             )
         )
@@ -360,6 +373,18 @@ class Engine:
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
         return Outcome.FAILED if kept else Outcome.FENCED
+
+    def _failing(self, trigger: Trigger, failures: int, message: str, now: datetime) -> AlertRecord | None:
+        if failures != self.home.settings.alert_after:
+            return None
+        words = f"{trigger.shown}: {failures} polls in a row failed; the last: {message}"
+        return _alert("trigger_failing", trigger, now, words, failures)
+
+    def _recovered(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> AlertRecord | None:
+        if record.failures < self.home.settings.alert_after:
+            return None
+        words = f"{trigger.shown} is well again after {record.failures} failed polls"
+        return _alert("trigger_recovered", trigger, now, words, record.failures)
 
     def _tell_mended(self, connection: str) -> None:
         words = f"connection {connection!r} is accepted again: what waited for it goes on"
@@ -383,6 +408,21 @@ def _polled(value: T | None) -> T:
 def _on_trial(record: TriggerRecord) -> bool:
     """Whether a trigger is polled although its credentials were refused the last time: to see if they are mended."""
     return record.state is TriggerState.SUSPENDED and record.error_class == FailureClass.CREDENTIAL
+
+
+def _alert(what: str, trigger: Trigger, now: datetime, words: str, failures: int) -> AlertRecord:
+    facts: dict[str, Json] = {"next": f"`changewire explain {shlex.quote(trigger.shown)}`", "failures": failures}
+    return AlertRecord(make_id("alert", what, trigger.id, to_text(now)), now, what, trigger.shown, words, facts)
+
+
+def _verdicts(notice: Notice, now: datetime) -> Json:
+    """How a poll judged its items, as it is kept."""
+    held = [{"key": key, "verdict": verdict} for key, verdict in notice.held]
+    return {
+        "at": to_text(now),
+        "counts": {word: count for word, count in notice.verdicts.items() if count},
+        "held": held,
+    }
 
 
 def describe(error: Exception) -> tuple[FailureClass, str]:

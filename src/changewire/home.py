@@ -41,7 +41,7 @@ from changewire.triggers.schedule import Schedule, phase_of
 from changewire.values import Json, make_id
 
 _STEP_TEMPLATES = Templates()
-POLLING = frozenset({"connection", "every", "cron", "timezone", "first_poll", "ignore", "settle"})
+POLLING = frozenset({"connection", "every", "cron", "timezone", "first_poll", "ignore", "settle", "echo"})
 """Keys of a trigger that say how it is polled."""
 
 
@@ -96,6 +96,17 @@ class Home:
     def known(self) -> Known:
         """What expressions can ask for."""
         return Known(self.catalog)
+
+    def triggers_of(self, workflow: str) -> list[Trigger]:
+        """The triggers of a workflow."""
+        return self._by_workflow.get(workflow, [])
+
+    @cached_property
+    def _by_workflow(self) -> dict[str, list[Trigger]]:
+        found: dict[str, list[Trigger]] = {}
+        for trigger in self.triggers.values():
+            found.setdefault(trigger.workflow.name, []).append(trigger)
+        return found
 
     def fed_by(self, kind: str) -> list[Trigger]:
         """The triggers of a type that is raised inside."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from changewire.actions.calling import check_inputs, perform
@@ -176,6 +176,7 @@ def test_without_anything_known_the_name_is_made_of_address_and_type(rig: Rig, s
     assert (made[:5], made[-4:], kept) == ("file-", ".mp4", "talk.mp4")
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=300) | st.none(),
     st.text(max_size=300) | st.none(),

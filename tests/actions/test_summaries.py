@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -145,6 +145,7 @@ def tokens(text: str) -> list[Token]:
     return [inner for token in found for inner in [token, *(token.children or [])]]
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab \\`*_{}[]()#+-.!|<>&;~=:1/\"'\n\t$")) | st.text())
 def test_a_line_shows_exactly_its_text_and_nothing_else(text: str) -> None:
     made = line(text)
@@ -154,6 +155,7 @@ def test_a_line_shows_exactly_its_text_and_nothing_else(text: str) -> None:
         assert "".join(shown) == " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab \\`*_{}[]()#+-.!|<>&;~=:1/\"'\n\t")) | st.text())
 def test_tamed_markdown_has_no_html_links_or_images(text: str) -> None:
     kinds = {token.type for token in tokens(tamed(text))}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,8 +17,13 @@ from changewire.actions.definition import ActionType, check_parameters
 from changewire.actions.loading import load_actions
 from changewire.actions.sending import build_request
 from changewire.actions.whole import operation_action
+from changewire.clock import SystemClock
+from changewire.config.connections import Connection
+from changewire.config.settings import HttpSettings
+from changewire.connectors.client import Client
 from changewire.connectors.operations import operations
 from changewire.errors import ApiError, UsageError
+from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from changewire.values import Json, loads
 from tests.actions.rig import BUILT_IN, Rig
 from tests.connectors.server import Reply, Server
@@ -26,6 +34,13 @@ SAMPLES: dict[str, Json] = {
     "integer": 1, "number": 1.5, "boolean": True, "list": ["a", "b"], "object": {"a": 1},
     "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z", "string": "a+b@x.org",
 }  # fmt: skip
+
+
+def connect(url: str) -> Client:
+    keys = {"account_id": ACCOUNT_ID, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    auth = {"type": "server_to_server", **keys}
+    text = {"name": "work", "connector": "zoom", "plan": "business", "base_url": url, "auth": auth}
+    return Client(Connection.model_validate(text), SystemClock(), HttpSettings())
 
 
 def whole(name: str) -> ActionType:
@@ -146,7 +161,7 @@ def test_iterating_gives_the_actions_of_files() -> None:
         ("meetings", {"userId": "me", "type": "liv"},
             "type must be one of scheduled, live, upcoming, upcoming_meetings, previous_meetings, not 'liv'"
             " (did you mean 'live'?)"),
-        ("meeting", {}, "meetingId is missing: number or UUID of the meeting"),
+        ("meeting", {}, "meetingId is missing: which meeting"),
         ("userCreate", {}, "body is missing: the body, with action, user_info"),
         ("userCreate", {"body": {"action": "create"}}, "body lacks user_info"),
     ],
@@ -230,3 +245,36 @@ def test_a_file_is_sent_as_a_part_of_a_form(rig: Rig, server: Server) -> None:
     assert b'name="pic_file"; filename="face.png"' in sent.body
     with pytest.raises(UsageError, match="body and files lack pic_file"):
         do(rig, "zoom.userPicture", {"userId": "me"})
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Sandbox(enforce_limits=False) as zoom, closing(connect(zoom.url)) as one:
+        yield one
+
+
+def test_the_stand_in_answers_every_list_that_needs_no_id(client: Client) -> None:
+    today = datetime.now(UTC)
+    days = {"date": f"{today:%Y-%m-%d}", "date-time": f"{today:%Y-%m-%dT%H:%M:%SZ}"}
+    for name in ZOOM:
+        operation, action = ZOOM[name], whole(name)
+        if operation.method != "GET" or operation.path_parameters or operation.status not in ("current", "new"):
+            continue
+        wanted = {key: one for key, one in action.parameters.items() if one.required}
+        given = {key: one.enum[0] if one.enum else {**SAMPLES, **days}[one.type] for key, one in wanted.items()}
+        given |= {key: days["date"] for key in ("from", "to") if key in given}
+        answer = client.send(build_request(action, check_inputs(action, given))).data
+        assert operation.items is None or isinstance(answer[operation.items], list), name
+
+
+def test_what_an_operation_makes_others_read_change_and_remove(client: Client) -> None:
+    def ask(name: str, given: dict[str, Json]) -> Any:
+        return client.send(build_request(whole(name), check_inputs(whole(name), given), user=OWNER_EMAIL)).data
+
+    body = {"topic": "A", "type": 2, "start_time": "2030-01-01T09:00:00Z"}
+    made = ask("meetingCreate", {"userId": "me", "body": body})
+    ask("meetingUpdate", {"meeting_id": made["id"], "body": {"topic": "B"}})
+    assert ask("meeting", {"meetingId": made["id"]})["topic"] == "B"
+    ask("meetingDelete", {"meetingId": made["id"]})
+    with pytest.raises(ApiError, match="3001"):
+        ask("meeting", {"meetingId": made["id"]})

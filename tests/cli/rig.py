@@ -21,7 +21,8 @@ from changewire.log import silent
 PROGRAM = [sys.executable, "-m", "changewire"]
 COMMANDS = (
     "init", "demo", "run", "connect", "check", "plan", "validate", "test", "catalog", "status", "events", "runs",
-    "pause", "resume", "cancel", "replay", "reset", "prune", "call", "sandbox",
+    "explain", "pause", "resume", "cancel", "replay", "reset", "prune", "backup", "schema", "call",
+    "sandbox", "completion",
 )  # fmt: skip
 
 

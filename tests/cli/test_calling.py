@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
-from changewire.cli.calling import parse_values
-from changewire.errors import UsageError
 from changewire.sandbox import Sandbox
-from changewire.values import Json
 from tests.cli.conftest import MEETING, MEETINGS
 from tests.cli.rig import changewire, lines
 from tests.engine.rig import connection
 
 Make = Callable[..., Path]
-
-VALUES: list[tuple[str, Json]] = [
-    ("3", 3),
-    ("-1.5", -1.5),
-    ("true", True),
-    ("null", None),
-    ("", ""),
-    ("no", "no"),
-    ("0123", "0123"),
-    ("12:30", "12:30"),
-    ("2026-11-21", "2026-11-21"),
-    ("a: b", "a: b"),
-    ("- a", "- a"),
-    ("# not a comment", "# not a comment"),
-    ("x=y", "x=y"),
-    ('"3"', "3"),
-    ('{"a": [1, "2"]}', {"a": [1, "2"]}),
-    ("[1, 2]", [1, 2]),
-    ("{{ payload.id }}", "{{ payload.id }}"),
-    ("https://example.com/?a=1#b", "https://example.com/?a=1#b"),
-    ("@tab\t", "@tab\t"),
-]
-
-
-@pytest.mark.parametrize(("text", "value"), VALUES, ids=[text or "empty" for text, _ in VALUES])
-def test_a_value_is_read_as_in_a_workflow_but_text_needs_no_quotes(text: str, value: Json) -> None:
-    found = parse_values([f"name={text}"])["name"]
-    assert found == value
-    assert type(found) is type(value)
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["topic"], "'topic' is not NAME=VALUE"),
-        (["=3"], "'=3' is not NAME=VALUE"),
-        (["a=1", "a=2"], "a is given twice"),
-        (["a={"], "a: '{' is no JSON: "),
-    ],
-)
-def test_what_is_no_value_is_wrong_use(words: list[str], told: str) -> None:
-    with pytest.raises(UsageError) as error:
-        parse_values(words)
-    assert str(error.value).startswith(told)
 
 
 def test_the_output_is_data_and_json_has_exactly_its_keys(make_home: Make) -> None:
@@ -88,9 +44,16 @@ def test_a_dry_run_shows_the_request_and_sends_nothing(make_home: Make) -> None:
             "method": "GET",
             "url": f"{unasked.url}/v2/users/a%2Fb%40example.com/meetings",
             "query": {"type": "live", "page_size": "300"},
+            "headers": view["request"]["headers"],
             "body": None,
         }
-        assert changewire(*words).exit_code == 0
+        assert view["request"]["headers"]["Authorization"] == "Bearer ***"
+        shown = changewire(*words)
+        assert shown.exit_code == 0
+        assert shown.stdout.splitlines()[0] == (
+            f"GET {unasked.url}/v2/users/a%2Fb%40example.com/meetings?type=live&page_size=300"
+        )
+        assert "Authorization: Bearer ***" in shown.stdout.splitlines()
 
 
 def test_a_dry_run_of_an_action_that_is_code_shows_what_it_would_get(make_home: Make) -> None:
@@ -155,3 +118,73 @@ def test_the_connection_must_be_named_where_several_fit(make_home: Make, sandbox
     assert "write connection: with one of one, two" in changewire(*words).stderr
     assert changewire(*words, "--connection", "two").exit_code == 0
     assert changewire(*words, "connection=one").exit_code == 0
+
+
+def users(make_home: Make, *words: str) -> Result:
+    return changewire("call", "zoom.users", *words, "--home", make_home())
+
+
+def test_a_list_is_a_table_with_the_columns_that_tell_records_apart(make_home: Make) -> None:
+    result = users(make_home)
+    head, *rows = result.stdout.splitlines()
+    assert head.split()[0] == "id"
+    assert "email" in head.split()
+    assert len(rows) > 1
+    chosen = users(make_home, "--columns", "email, type").stdout.splitlines()
+    assert chosen[0].split() == ["email", "type"]
+
+
+def test_a_page_says_that_there_are_more_and_all_pages_and_limit_read_on(make_home: Make) -> None:
+    one = users(make_home, "page_size=1")
+    assert len(one.stdout.splitlines()) == 2
+    assert one.stderr == "1 shown, and there are more: --all-pages or --limit N reads on\n"
+    everyone = users(make_home, "page_size=1", "--all-pages")
+    assert len(everyone.stdout.splitlines()) == 3
+    assert everyone.stderr == ""
+    assert len(users(make_home, "page_size=1", "--limit", "1").stdout.splitlines()) == 2
+
+
+def test_what_gives_no_pages_refuses_to_read_them(make_home: Make) -> None:
+    result = changewire("call", "core.log", "message=x", "--all-pages", "--home", make_home())
+    assert (result.exit_code, result.stderr) == (2, "--all-pages: core.log gives no list that comes in pages\n")
+
+
+def test_an_output_is_written_into_a_file_by_its_ending(make_home: Make, tmp_path: Path) -> None:
+    for name in ("users.csv", "users.jsonl", "users.json"):
+        result = users(make_home, "--all-pages", "--out", str(tmp_path / name))
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert " records\n" in result.stderr
+    whole = json.loads((tmp_path / "users.json").read_text())["users"]
+    assert [json.loads(line) for line in (tmp_path / "users.jsonl").read_text().splitlines()] == whole
+    with (tmp_path / "users.csv").open(newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == [user["id"] for user in whole]
+    wrong = changewire("call", "core.log", "message=x", "--out", str(tmp_path / "x.csv"), "--home", make_home())
+    assert wrong.exit_code == 2
+    assert "x.csv: this output is no list of records" in wrong.stderr
+
+
+def test_dates_are_said_as_people_say_them(make_home: Make) -> None:
+    words = ("call", "zoom.recordingsList", "userId=me", "from=2026-11-01", "to=today", "--dry-run", "--json")
+    (view,) = lines(changewire(*words, "--home", make_home()).stdout)
+    assert view["request"]["query"]["from"] == "2026-11-01"
+    assert view["request"]["query"]["to"] == f"{datetime.now(UTC):%Y-%m-%d}"
+    wrong = changewire("call", "zoom.recordingsList", "userId=me", "from=tody", "--home", make_home())
+    assert wrong.exit_code == 2
+    assert "did you mean 'today'?" in wrong.stderr
+
+
+def test_a_body_is_shown_as_it_would_be_sent(make_home: Make) -> None:
+    words = ("call", "zoom.meetingCreate", "userId=me", 'body={"topic": "A"}', "body.settings.host_video:=true")
+    result = changewire(*words, "--dry-run", "--home", make_home())
+    request, body = result.stdout.split("\n\n")
+    assert request.startswith("POST ")
+    assert "Content-Type: application/json" in request
+    assert json.loads(body) == {"topic": "A", "settings": {"host_video": True}}
+
+
+def test_what_only_a_person_can_mend_has_its_own_exit_code(make_home: Make) -> None:
+    home = make_home()
+    with Sandbox() as zoom:
+        (home / "config" / "connections.yaml").write_text(connection(zoom.url, secret="certainly-wrong"))
+        result = changewire("call", "zoom.users", "--home", home)
+    assert (result.exit_code, result.stdout) == (3, "")

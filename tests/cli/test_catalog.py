@@ -16,7 +16,7 @@ from tests.cli.rig import changewire, lines
 Make = Callable[..., Path]
 CATALOG = load_catalog(builtin_folder("triggers").parent)
 COMMON = {"v", "kind", "name", "title", "description", "connector", "parameters", "needs", "snippet"}
-OWN = {"trigger": {"event_types", "payload"}, "action": {"idempotency", "output", "sample"}}
+OWN = {"trigger": {"event_types", "payload"}, "action": {"idempotency", "output", "sample", "label", "operation"}}
 PARAMETER = {"type", "required", "default", "enum", "min", "max", "description"}
 HTTP = "web: {connector: http, base_url: https://api.example.com}\n"
 
@@ -104,3 +104,37 @@ def test_own_types_are_listed_and_broken_ones_told(make_home: Make) -> None:
 def test_a_home_that_was_named_must_be_one(tmp_path: Path) -> None:
     assert not is_home(tmp_path)
     assert changewire("catalog", "--home", tmp_path).exit_code == 2
+
+
+def test_words_search_everything_that_the_api_can_do() -> None:
+    result = changewire("catalog", "zoom", "recording", "meeting")
+    names = [line.split()[0] for line in result.stdout.splitlines() if line.startswith("zoom.")]
+    assert {"zoom.meeting_recording_changed", "zoom.get_meeting_recordings", "zoom.recordingGet"} <= set(names)
+    assert "zoom.getPhoneRecordings" not in names
+    assert any("GET /meetings/{meetingId}/recordings" in line for line in result.stdout.splitlines())
+    found = lines(changewire("catalog", "zoom", "recording", "meeting", "--json").stdout)
+    assert {view["name"] for view in found} == set(names)
+
+
+def test_a_word_that_is_no_name_is_searched_for() -> None:
+    names = [view["name"] for view in lines(changewire("catalog", "graphql", "--json").stdout)]
+    assert names == ["zoom.graphql"]
+    nothing = changewire("catalog", "zoom", "no-such-thing-at-all")
+    assert (nothing.exit_code, nothing.stdout) == (2, "")
+    assert nothing.stderr == "nothing has no-such-thing-at-all in its name, title or path\n"
+
+
+def test_an_operation_is_shown_with_request_label_and_scopes() -> None:
+    shown = changewire("catalog", "zoom.recording_get").stdout
+    assert shown.startswith("zoom.recordingGet  (action)\n")
+    assert "  GET /meetings/{meetingId}/recordings, rate label LIGHT" in shown
+    assert "scope (granular): cloud_recording:read:list_recording_files or" in shown
+    (view,) = lines(changewire("catalog", "zoom.accountCallLogs", "--json").stdout)
+    assert view["label"] == "PHONE-HEAVY"
+    assert (view["operation"]["status"], view["operation"]["successor"]) == ("deprecated", "accountCallHistory")
+    assert "deprecated: use accountCallHistory" in changewire("catalog", "zoom.accountCallLogs").stdout
+
+
+def test_the_list_of_an_api_says_how_much_more_it_can_do() -> None:
+    assert "searches all 1," in changewire("catalog", "zoom").stderr
+    assert "searches" not in changewire("catalog", "http").stderr

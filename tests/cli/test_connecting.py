@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import queue
 import re
 import subprocess
@@ -28,11 +29,11 @@ Connect = Callable[..., "Connecting"]
 class Connecting:
     """``changewire connect`` at work; what it says is read as it comes."""
 
-    def __init__(self, home: Path, *words: str) -> None:
+    def __init__(self, home: Path, *words: str, stdin: int = subprocess.DEVNULL) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in {"BROWSER", "DISPLAY"}}
         self.process = subprocess.Popen(
             [*PROGRAM, "connect", "--home", str(home), *words],
-            env=environment | {"PYTHONUNBUFFERED": "1"}, text=True, stdin=subprocess.DEVNULL,
+            env=environment | {"PYTHONUNBUFFERED": "1"}, text=True, stdin=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._said: queue.Queue[str] = queue.Queue()
@@ -109,8 +110,8 @@ def connect(home: Path) -> Iterator[Connect]:
     """Begins ``changewire connect`` with these words."""
     begun: list[Connecting] = []
 
-    def begin(*words: str) -> Connecting:
-        begun.append(Connecting(home, *words))
+    def begin(*words: str, stdin: int = subprocess.DEVNULL) -> Connecting:
+        begun.append(Connecting(home, *words, stdin=stdin))
         return begun[-1]
 
     yield begin
@@ -211,6 +212,20 @@ def test_the_address_is_shown_where_no_browser_opens(home: Path, connect: Connec
     assert f"`ssh -L {port}:127.0.0.1:{port} …`" in said
     assert "changewire connect me --device" in said
     assert works(home)
+
+
+@pytest.mark.parametrize(("answer", "follows"), [("y", r"^  (\w{4}-\w{4})$"), ("n", r"^  (http\S+)$")])
+def test_a_person_at_a_terminal_without_a_browser_is_offered_a_code(
+    home: Path, connect: Connect, answer: str, follows: str
+) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        connecting = connect("me", stdin=theirs)
+        os.write(ours, f"{answer}\n".encode())
+        assert connecting.until(follows)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_the_browser_that_is_named_opens(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

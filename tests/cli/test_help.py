@@ -12,7 +12,19 @@ import pytest
 from changewire import __version__
 from tests.cli.rig import COMMANDS, changewire, program
 
-HEAVY = ("apprise", "apscheduler", "deepdiff", "jinja2", "pydantic", "requests", "rich", "sqlite_utils", "yaml")
+HEAVY = (
+    "apprise",
+    "apscheduler",
+    "authlib",
+    "cryptography",
+    "deepdiff",
+    "jinja2",
+    "pydantic",
+    "requests",
+    "rich",
+    "sqlite_utils",
+    "yaml",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -34,6 +34,22 @@ WRONG = [
         "2:6: Zoom has no sign-in 'none': write type: server_to_server, oauth or bearer",
         id="no sign-in where one is needed",
     ),
+    pytest.param(
+        "bad: {connector: http, auth: {type: oauth, client_id: a, authorize_url: 'https://x.example.com/a'}}",
+        "2:30: nobody knows where tokens come from: write token_url",
+        id="no place for tokens",
+    ),
+    pytest.param(
+        "bad: {connector: http, auth: {type: oauth, client_id: a, token_url: 'https://x.example.com/t'}}",
+        "2:30: nobody knows where a person signs in: write authorize_url, device_url or both",
+        id="no place to sign in",
+    ),
+    pytest.param(
+        "bad: {connector: http, auth: {type: client_credentials, client_id: a, client_secret: b, "
+        "token_url: 'http://login.example.com/token'}}",
+        "2:100: credentials are sent there, so it must begin with https://",
+        id="credentials in the open",
+    ),
 ]
 
 

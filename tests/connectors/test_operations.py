@@ -34,6 +34,7 @@ def test_each_line_says_what_can_be_asked() -> None:
         assert one.method in METHODS, name
         assert re.findall(r"\{(\w+)\}", one.path) == [p.name for p in one.path_parameters], name
         assert one.label in labels, name
+        assert not any(p.required for p in one.query_parameters if p.name in ("page_size", "next_page_token")), name
         assert one.required_body == () or one.has_body, name
         assert not any(p.enum == () for p in (*one.path_parameters, *one.query_parameters)), name
 

@@ -139,6 +139,18 @@ def test_mending(reader: Reader) -> None:
     _fits("prune", pruned)
 
 
+def test_explaining(reader: Reader, tmp_path: Path) -> None:
+    (found,) = reader.read("explain New")
+    _fits("explain", found)
+    event = reader.read("events")[0]["id"]
+    (story,) = reader.read(f"explain {event}")
+    _fits("events", story["event"])
+    for run in story["runs"]:
+        _fits("runs", run)
+    (copied,) = reader.read(f"backup {tmp_path}/copy.db")
+    assert copied.keys() == {"v", "file", "bytes"}
+
+
 def test_pausing(reader: Reader) -> None:
     (paused,) = reader.read("pause New --reason 'for now'")
     assert paused.pop("v") == 1

@@ -13,6 +13,7 @@ from changewire.feeding import run_for
 from changewire.state.records import RunState
 from changewire.state.store import SqliteStore
 from changewire.testing import START, ManualClock
+from tests.cli.rig import changewire, lines
 from tests.engine.inside import emit, kick, killed, out, watching, work, write, write_home
 from tests.support.processes import ask
 from tests.support.turning import Turned
@@ -218,6 +219,17 @@ def test_what_a_batch_raises_is_one_further_than_the_farthest_of_its_events(turn
     numbers(turned, 2)
     turned.turn()
     assert [(e.workflow, e.chain) for e in turned.store.events()][-1] == ("b", ["before", "a"])
+
+
+def test_a_batch_is_shown_with_its_events(turn: Callable[..., Turned], tmp_path: Path) -> None:
+    turned = turn(a=digest(20))
+    ids = numbers(turned, *range(12))
+    run = turned.store.runs()[0].run.id
+    shown = changewire("runs", "--home", tmp_path, run).stdout
+    assert "12 events, the latest 10" in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("event ")] == ids[2:]
+    (line,) = lines(changewire("runs", "--home", tmp_path, "--json").stdout)
+    assert (line["event"], line["events"]) == (ids[-1], ids)
 
 
 def test_events_of_a_batch_stay_as_long_as_its_run(turn: Callable[..., Turned], tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ def test_a_channel_is_made_renamed_and_deleted(api: Api) -> None:
     assert api.error(f"/chat/channels/{number}", 404, 4130) == f"Channel does not exist: {number}."
 
 
+def test_a_group_chat_needs_no_name(api: Api) -> None:
+    for _ in range(2):
+        made = api.call("POST", f"{MINE}/channels", json={"type": 4, "members": [{"email": ARI}]})
+        assert (made.status_code, made.json()["type"]) == (201, 4)
+
+
 def test_members_join_lead_and_leave(api: Api) -> None:
     number = channel(api)
     path = f"/chat/channels/{number}/members"

@@ -16,7 +16,8 @@ def ari(api: Api) -> str:
 
 
 def test_groups_are_made_renamed_and_deleted(api: Api) -> None:
-    made = api.call("POST", "/groups", json={"name": "Support"})
+    made = api.call("POST", "/groups", json={"name": "Support", "id": "mine"})
+    assert made.json()["id"] != "mine"
     assert (made.status_code, made.json()["total_members"]) == (201, 0)
     path = f"/groups/{made.json()['id']}"
     assert api.call("PATCH", path, json={"name": "Service"}).status_code == 204
@@ -68,6 +69,7 @@ def test_roles_are_made_and_given(api: Api) -> None:
     ("method", "path", "body", "status", "code"),
     [
         ("POST", "/groups", {"name": "Sales"}, 409, 4132),
+        ("PATCH", "/roles/1", {"name": "Member"}, 400, 1224),
         ("POST", "/groups", {}, 400, 300),
         ("POST", "/roles", {"description": "x"}, 400, 300),
         ("GET", "/rooms?status=Haunted", None, 400, 300),
@@ -129,6 +131,7 @@ def test_devices_are_enrolled_and_go_offline(api: Api) -> None:
     assert [row["device_name"] for row in api.crawl("/devices", "devices")] == ["Conference bar", "x"]
     api.control("set_device_status", device_id="sandbox-device-1", online=False)
     assert api.get("/devices/sandbox-device-1")["device_status"] == 0
+    assert len(api.get("/devices", device_type=-1, search_text="BAR")["devices"]) == 1
     assert [row["device_name"] for row in api.get("/devices", device_status=0)["devices"]] == ["Conference bar"]
     assert api.call("PATCH", "/devices/sandbox-device-1", json={"device_name": "Bar"}).status_code == 204
     assert api.call("DELETE", "/devices/sandbox-device-1").status_code == 204
@@ -149,6 +152,19 @@ def test_simple_lists_are_kept(api: Api, path: str, key: str, body: JSON) -> Non
     assert body.items() <= rows[0].items()
     assert api.call("DELETE", f"{path}/{rows[0]['id']}").status_code < 300
     assert api.get(path)[key] == []
+
+
+def test_a_room_is_read_and_changed_by_chapters(api: Api) -> None:
+    made = api.control("add_record", path="/rooms", name="Elbe")
+    assert api.get(f"/rooms/{made['id']}")["basic"]["name"] == "Elbe"
+    change = {"basic": {"name": "Oder"}, "setup": {"checkin_and_checkout": {"enable": True}}}
+    assert api.call("PATCH", f"/rooms/{made['id']}", json=change).status_code == 204
+    assert api.get(f"/rooms/{made['id']}")["setup"]["checkin_and_checkout"] == {"enable": True}
+    assert [row["name"] for row in api.get("/rooms", query_name="ode")["rooms"]] == ["Oder"]
+    api.control("change_record", path=f"/rooms/{made['id']}", status="Offline")
+    assert api.get("/rooms", status="Available")["rooms"] == []
+    assert api.get("/metrics/zoomrooms")["zoom_rooms"][0]["status"] == "Offline"
+    api.error("/rooms/x", 404, 1012)
 
 
 def test_archived_files_are_listed_read_and_deleted(api: Api) -> None:

@@ -110,6 +110,24 @@ def test_what_the_phone_system_refuses(
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
+def test_calendars_have_pages_of_their_own_kind(api: Api) -> None:
+    for number in range(3):
+        api.control("add_record", path="/calendars/primary/events", summary=str(number))
+    first = api.get("/calendars/primary/events", maxResults=2)
+    rest = api.get("/calendars/primary/events", maxResults=2, pageToken=first["nextPageToken"])
+    assert [row["summary"] for row in first["items"] + rest["items"]] == ["0", "1", "2"]
+    assert ("nextSyncToken" in first, "nextSyncToken" in rest, rest["nextPageToken"]) == (False, True, "")
+
+
+def test_scim_counts_its_records(api: Api) -> None:
+    for number in range(3):
+        api.control("add_record", path="/scim2/Groups", displayName=str(number))
+    page = api.get("/scim2/Groups", startIndex=2, count=1)
+    (rows,) = [value for value in page.values() if isinstance(value, list)]
+    assert (page["totalResults"], page["startIndex"], [row["displayName"] for row in rows]) == (3, 2, ["1"])
+    api.error("/scim2/Groups", 400, 300, startIndex="x")
+
+
 def test_calendar_events_are_listed_under_their_own_key(api: Api) -> None:
     when = {"dateTime": "2026-12-01T10:00:00Z"}
     made = api.call("POST", "/calendars/primary/events", json={"summary": "Visit", "start": when, "end": when}).json()

@@ -98,6 +98,15 @@ def test_panelists_come_and_go(api: Api) -> None:
     assert api.get(f"{WEBINAR}/panelists")["panelists"] == []
 
 
+def test_registrants_come_from_tracking_sources(api: Api) -> None:
+    source = api.control("add_record", path=f"{WEBINAR}/tracking_sources", source_name="Newsletter")
+    assert [row["source_name"] for row in api.get(f"{WEBINAR}/tracking_sources")["tracking_sources"]] == ["Newsletter"]
+    api.control("add_registrant", webinar_id=91122233344, email="a@example.org", tracking_source_id=source["id"])
+    api.control("add_registrant", webinar_id=91122233344, email="b@example.org")
+    rows = api.get(f"{WEBINAR}/registrants", tracking_source_id=source["id"])["registrants"]
+    assert [row["email"] for row in rows] == ["a@example.org"]
+
+
 def test_links_tokens_and_the_invitation(api: Api) -> None:
     links = api.call("POST", f"{MEETING}/invite_links", json={"attendees": [{"name": "Ari"}]}).json()["attendees"]
     assert links[0]["name"] == "Ari"

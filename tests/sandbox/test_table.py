@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 
 import pytest
@@ -45,6 +46,19 @@ KNOWN = {"userId": OWNER_ID, "accountId": "me", "meetingId": "85512340001", "web
 BODIES: dict[str, dict[str, object]] = {}
 
 
+HANDLED = ("Meetings", "Users", "Team Chat", "Phone", "Accounts")
+ODD: list[object] = [None, 1, -1, True, "x", "", [], [1], ["x"], [{}], [{"id": 1}], [{"email": 5}], {}, {"x": []}, 1.5]
+ODD_WORDS = ("", "x", "-1", "5", "2026-11-01", "2026-99-99", "true", "%FF", "999999999999")
+BODY_NAMES = (
+    "members", "admins", "registrants", "attendees", "panelists", "polls", "assistants", "action", "user_info",
+    "settings", "name", "type", "to_channel", "to_contact", "message", "emoji", "email", "to_members", "sender",
+    "method", "recurrence", "start_time", "topic", "duration", "timezone", "reply_main_message_id",
+)  # fmt: skip
+QUERY_NAMES = (
+    "from", "to", "date", "type", "status", "page_size", "next_page_token", "option", "to_contact", "ttl", "limit",
+)  # fmt: skip
+
+
 def filled(names: tuple[str, ...]) -> dict[str, object]:
     body: dict[str, object] = {}
     for name in sorted(names):
@@ -80,6 +94,22 @@ def test_no_operation_breaks_the_sandbox_and_each_good_answer_has_its_documented
             wrong.append(f"{operation.method} {operation.path}: {response.status} {response.body[:120]!r}")
     assert wrong == []
     assert well / len(OPERATIONS) > 0.93
+
+
+def test_nothing_that_is_sent_breaks_the_sandbox(table: Table) -> None:
+    dice = random.Random(7)
+    broken = []
+    for operation in [
+        one for one in OPERATIONS if one.domain in ("Meetings", "Users", "Team Chat", "Phone", "Accounts")
+    ]:
+        for _ in range(4):
+            names = [*BODY_NAMES, *(name.partition(".")[0] for name in operation.required)]
+            odd = {name: dice.choice(ODD) for name in dice.sample(names, dice.randint(1, len(names)))}
+            query = "&".join(f"{name}={dice.choice(ODD_WORDS)}" for name in dice.sample(QUERY_NAMES, 3))
+            response = table.ask(operation, {**filled(operation.required), **odd}, f"{asked(operation)}&{query}")
+            if response.status >= 500:
+                broken.append(f"{operation.method} {operation.path}: {response.body[:120]!r} for {odd} {query}")
+    assert broken == []
 
 
 def test_lists_come_under_their_key_with_the_fields_of_their_paging(table: Table) -> None:

@@ -57,8 +57,10 @@ def choose_connection(
     raise UsageError(f"{action.name} needs a connection of {action.connector}: {known}")
 
 
-def perform(action: ActionType, values: Mapping[str, Json], context: ActionContext) -> Json:
-    """Do it once and give its output, plain data of at most 1 MiB. ``values`` come from `check_inputs`.
+def perform(
+    action: ActionType, values: Mapping[str, Json], context: ActionContext, *, largest: int = LARGEST_OUTPUT
+) -> Json:
+    """Do it once and give its output, plain data of at most ``largest`` bytes. ``values`` come from `check_inputs`.
 
     An action with a probe looks first whether it was done already, unless the context says that this cannot be.
     Raises ApiError, ChangewireError, or whatever the action's own code raises.
@@ -72,17 +74,17 @@ def perform(action: ActionType, values: Mapping[str, Json], context: ActionConte
         raise UsageError(f"{action.name} needs a connection")
     else:
         output = ask(action, values, context.client, context)
-    return _checked(action, output)
+    return _checked(action, output, largest)
 
 
-def _checked(action: ActionType, output: Json) -> Json:
+def _checked(action: ActionType, output: Json, largest: int) -> Json:
     try:
         size = len(dumps(output))
     except TypeError as error:
         raise UsageError(f"{action.name} gave something that is not plain data: {error}") from None
-    if size > LARGEST_OUTPUT:
+    if size > largest:
         raise UsageError(
-            f"the output of {action.name} is {size} bytes, more than the {LARGEST_OUTPUT} that are kept of a step:"
+            f"the output of {action.name} is {size} bytes, more than the {largest} that are kept of a step:"
             " ask for less, such as a shorter time or a single page"
         )
     return output

@@ -14,7 +14,7 @@ from changewire.values import Json
 
 if TYPE_CHECKING:
     from changewire.config.settings import Settings
-    from changewire.connectors.client import Client, Clients
+    from changewire.connectors.client import Client, Clients, Watcher
 
 
 class Log(Protocol):
@@ -47,6 +47,10 @@ class Progress(Protocol):
 
 def untold(what: str, done: int, total: int | None, /) -> None:
     """Nobody watches."""
+
+
+WatchWrites = Callable[[Origin, str], "Watcher | None"]
+"""Who is to be told of what a step writes through a connection. See `changewire.echoes`."""
 
 
 @dataclass(frozen=True)

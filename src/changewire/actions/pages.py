@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from changewire.connectors.definition import Paging
 from changewire.connectors.paging import Pages, merge_query, resolve_link
-from changewire.errors import ApiError, FailureClass, PollError, UsageError
+from changewire.errors import ApiError, DelayedError, FailureClass, PollError, UsageError
 from changewire.values import Json, dumps
 
 if TYPE_CHECKING:
+    from changewire.clock import Clock
     from changewire.connectors.client import Client
     from changewire.connectors.messages import Answer, Request
 
 MOST_PAGES = 200
+PATIENCE_S = 90.0  # a page is waited for so long; some labels are counted by the minute
 MOST_BYTES = 64 << 20  # of entries held at once
 _TOKEN = Paging(kind="token")
 _KINDS: Mapping[str, Paging] = {  # as the table of operations names them
@@ -48,11 +50,12 @@ class Listing:
     name: str  # of the action, for messages
     field: str | None  # None: the only list in the answer
     paging: Paging
+    clock: Clock
 
 
-def listing(name: str, field: str | None, kind: str | None, client: Client) -> Listing:
+def listing(name: str, field: str | None, kind: str | None, client: Client, clock: Clock) -> Listing:
     """``kind`` is the paging of the table of operations; None: the connector's own."""
-    return Listing(name, field, _KINDS.get(kind or "", client.connector.paging))
+    return Listing(name, field, _KINDS.get(kind or "", client.connector.paging), clock)
 
 
 def read_all_pages(which: Listing, request: Request, client: Client, deadline: float, reach: Reach = WHOLE) -> Json:
@@ -101,7 +104,7 @@ def _answers(
     """Page after page, with the field that holds its list; None where the answer is no list that comes in pages."""
     pages = Pages(which.paging)
     for _ in range(most):
-        answer = client.send(request, deadline=deadline)
+        answer = _patiently(which, request, client, deadline)
         name = which.field or _only_list(answer.data)
         if name is None:
             yield answer, None
@@ -120,6 +123,18 @@ def _answers(
             message = f"{which.name}: the same page comes again and again"
             raise ApiError(message, FailureClass.BROKEN) from None
     raise UsageError(f"{which.name}: more than {most} pages; ask for less or set all_pages: false")
+
+
+def _patiently(which: Listing, request: Request, client: Client, deadline: float) -> Answer:
+    """The answer, also where the budget makes it wait: what was read so far would have to be read again."""
+    while True:
+        try:
+            return client.send(request, deadline=deadline)
+        except DelayedError as error:
+            wait = max(0.1, (error.until - which.clock.now()).total_seconds())
+            if wait > PATIENCE_S or which.clock.monotonic() + wait > deadline:
+                raise
+            which.clock.wait(wait)
 
 
 def _entries(which: Listing, data: Any, field: str) -> list[Json]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.asleep import Asleep
 from changewire.actions.calling import check_inputs, choose_connection
-from changewire.actions.context import ActionContext, Feed, Log, Origin
+from changewire.actions.context import ActionContext, Feed, Log, Origin, WatchWrites
 from changewire.actions.inputs import resolve, revealed
 from changewire.actions.ledger import Ledger
 from changewire.actions.progress import Progress
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from changewire.config.settings import Settings
     from changewire.config.steps import ActionStep
     from changewire.config.workflows import Workflow, WorkflowFile
-    from changewire.connectors.client import Clients
+    from changewire.connectors.client import Client, Clients
     from changewire.errors import CredentialError
     from changewire.state.protocol import Store
 
@@ -39,7 +39,7 @@ class Runner:
     """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one.
 
     ``workflows`` are those that steps may call, by name; None: there are none. ``feed`` takes what steps raise; None:
-    nobody watches for it.
+    nobody watches for it. ``watch`` says who is told of what steps write; None: nobody.
     """
 
     def __init__(
@@ -56,11 +56,12 @@ class Runner:
         log: Log,
         workflows: Mapping[str, WorkflowFile] | None = None,
         feed: Feed | None = None,
+        watch: WatchWrites | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
-        self._workflows, self._feed = workflows or {}, feed
+        self._workflows, self._feed, self._watch = workflows or {}, feed, watch
         self._asleep = Asleep()
         self._read = functools.lru_cache(256)(self._read_workflow)
 
@@ -155,7 +156,7 @@ class Runner:
         name = choose_connection(action, named, usual, self._connections)
         context = ActionContext(
             home=self._home,
-            client=None if name is None else self._clients.get(name),
+            client=None if name is None else self._client(name, origin),
             clients=self._clients,
             clock=self.clock,
             deadline=self.clock.monotonic() + allowed.total_seconds(),
@@ -168,6 +169,11 @@ class Runner:
             look_first=look_first,
         )
         return action, values, context
+
+    def _client(self, name: str, origin: Origin | None) -> Client:
+        client = self._clients.get(name)
+        watcher = None if origin is None or self._watch is None else self._watch(origin, name)
+        return client if watcher is None else client.watched(watcher)
 
     def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
         """What is paused of that name; None: it is not."""

@@ -74,7 +74,7 @@ def _answer(
         user, key = client.connection.user, context.idempotency_key
         request = fill_request(action, spec.request, values, user=user, idempotency_key=key)
         if spec.items is not None:
-            which = listing(action.name, spec.items, None, client)
+            which = listing(action.name, spec.items, None, client, context.clock)
             return read_all_pages(which, request, client, context.deadline)
         return client.send(request, deadline=context.deadline).data
     except ApiError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from changewire.actions.definition import ActionParameter, ActionSpec, RequestSpec, Scopes, Where
@@ -22,8 +23,8 @@ _SAID = {  # words for parameters that many operations have
     "from": "first day or moment",
     "to": "last day or moment",
     "userId": "id or e-mail of the user, or me",
-    "meetingId": "number or UUID of the meeting",
-    "webinarId": "number or UUID of the webinar",
+    "meetingId": "which meeting, by its number or the UUID of one session",
+    "webinarId": "which webinar, by its number or the UUID of one session",
 }
 
 
@@ -186,6 +187,7 @@ def _typed(one: ActionParameter, known: OperationParameter, place: Where, sent_a
     return one.model_copy(update={**kept, "place": place, "sent_as": sent_as})
 
 
+@cache
 def made(known: OperationParameter, place: Where) -> ActionParameter:
     """A parameter as the table knows it."""
     words = _SAID.get(known.name) or _HUMP.sub(" ", known.name).replace("_", " ").lower()

@@ -186,7 +186,7 @@ def ask(action: ActionType, values: Mapping[str, Json], client: Client, context:
     request = build_request(action, given, user=user, idempotency_key=key, home=context.home)
     if not many:
         return client.send(request, deadline=context.deadline).data
-    which = listing(action.name, action.spec.items, action.spec.paging, client)
+    which = listing(action.name, action.spec.items, action.spec.paging, client, context.clock)
     return read_all_pages(which, request, client, context.deadline, context.reach)
 
 

@@ -81,7 +81,7 @@ def operation_action(connector: str, name: str) -> ActionType | None:
 
 
 def _description(operation: Operation) -> str:
-    return f"{operation.title}: {operation.method} {operation.path}."
+    return f"Sends {operation.method} {operation.path} and gives the answer."
 
 
 def _parameters(operation: Operation) -> dict[str, ActionParameter]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import click
 
 from changewire import __version__
+from changewire.cli.backing_up import backup
 from changewire.cli.base import Root
 from changewire.cli.calling import call
 from changewire.cli.catalog import catalog
 from changewire.cli.checking import validate
+from changewire.cli.completing import completion
 from changewire.cli.connecting import connect
+from changewire.cli.explaining import explain
 from changewire.cli.history import events, runs
 from changewire.cli.making import init
 from changewire.cli.mending import cancel, prune, replay, reset, resume
@@ -17,6 +20,7 @@ from changewire.cli.pausing import pause
 from changewire.cli.planning import check, plan
 from changewire.cli.playing import demo, sandbox
 from changewire.cli.running import run
+from changewire.cli.schemas import schema
 from changewire.cli.status import status
 from changewire.cli.trying import test
 
@@ -41,8 +45,8 @@ def root() -> None:
 
 
 for _command in (
-    init, demo, run, connect, check, plan, validate, test, catalog, status, events, runs, pause, resume, cancel,
-    replay, reset, prune, call, sandbox,
+    init, demo, run, connect, check, plan, validate, test, catalog, status, events, runs, explain,
+    pause, resume, cancel, replay, reset, prune, backup, schema, call, sandbox, completion,
 ):  # fmt: skip
     root.add_command(_command)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from changewire.cli.base import Command, Options, say
+from changewire.cli.completing import complete_name
 from changewire.cli.output import print_json, print_table, print_text, print_yaml, to_yaml
 from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json
@@ -15,10 +16,14 @@ from changewire.values import Json
 if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
     from changewire.catalog import Catalog
+    from changewire.connectors.operations import Operation
     from changewire.parameters import Parameter
     from changewire.triggers.definition import TriggerType
 
-_PLACEHOLDERS: dict[str, Json] = {"integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…"}
+_PLACEHOLDERS: dict[str, Json] = {
+    "integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…",
+    "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z",
+}  # fmt: skip
 
 
 @click.command(
@@ -27,14 +32,19 @@ _PLACEHOLDERS: dict[str, Json] = {"integer": 1, "number": 1, "boolean": True, "o
     examples=[
         ("changewire catalog", "all trigger types and actions"),
         ("changewire catalog zoom", "those of one API"),
+        ("changewire catalog zoom recording", "search, also in everything that the API can do"),
         ("changewire catalog zoom.new_meeting_created", "parameters, needs, payload, YAML to paste"),
         ("changewire catalog --json | jq -r .name", "for programs"),
     ],
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_name)
+@click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.pass_obj
-def catalog(options: Options, name: str | None) -> int:
-    """List trigger types and actions; with NAME show one of them, or all of one API.
+def catalog(options: Options, name: str | None, words: Sequence[str]) -> int:
+    """List trigger types and actions; with NAME show one of them, or all of one API. With more words, search.
+
+    What is searched are names, titles and paths, also of all operations of an API that no action stands for: each of
+    them can be used as `zoom.NAME`.
 
     The home's own types are listed with the built-in ones; outside of a home there are only these. With --json each
     line has kind (trigger or action), name, title, description, connector, parameters, needs and snippet; a trigger
@@ -42,23 +52,83 @@ def catalog(options: Options, name: str | None) -> int:
     """
     found = _catalog(options)
     known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
-    if name is None or any(kind.connector == name for kind in known.values()):
-        chosen = {key: kind for key, kind in sorted(known.items()) if name in (None, kind.connector)}
-        if options.json:
-            for key, kind in chosen.items():
-                print_json(view(key, kind))
-        else:
-            _list(chosen)
+    connectors = {kind.connector for kind in known.values()}
+    if words or (name is not None and name not in connectors and not _find(found, name)):
+        chosen = search(found, [*filter(None, [name]), *words], connectors)
+        if not chosen:
+            raise _nothing(found, name or "", words)
+    elif name is not None and name not in connectors:
+        kind = _find(found, name)
+        assert kind is not None
+        shown = view(name if name in known else _name_of(kind), kind)
+        print_json(shown) if options.json else _show(shown)
         return 0
-    if name not in known:
-        near = nearest(name, known)
-        hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists what there is"
-        raise UsageError(f"there is no trigger type or action {name!r}{hint}")
-    if options.json:
-        print_json(view(name, known[name]))
     else:
-        _show(view(name, known[name]))
+        chosen = {key: kind for key, kind in sorted(known.items()) if name in (None, kind.connector)}
+    if options.json:
+        for key, kind in chosen.items():
+            print_json(view(key, kind))
+    else:
+        _list(chosen)
+        _say_more(name, words)
     return 0
+
+
+def _find(found: Catalog, name: str) -> TriggerType | ActionType | None:
+    return found.triggers.get(name) or found.actions.get(name)
+
+
+def _name_of(kind: TriggerType | ActionType) -> str:
+    from changewire.actions.definition import ActionType
+
+    return kind.name if isinstance(kind, ActionType) else kind.type
+
+
+def search(found: Catalog, words: Sequence[str], connectors: Set[str]) -> dict[str, TriggerType | ActionType]:
+    """What has all of the words in its name, title, path or part of the API; a connector's name limits it to that."""
+    from changewire.actions.whole import operation_action
+    from changewire.connectors.operations import operations
+
+    wanted = [word.lower() for word in words]
+    limited = wanted[0] if len(wanted) > 1 and wanted[0] in connectors else None
+    wanted = wanted[1:] if limited else wanted
+    known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
+    chosen = {
+        key: kind
+        for key, kind in sorted(known.items())
+        if limited in (None, kind.connector) and _has(wanted, f"{key} {_title(kind)}")
+    }
+    for connector in [limited] if limited else sorted(connectors):
+        table = operations(connector)
+        for name in sorted(table):
+            one = table[name]
+            if _has(wanted, f"{name} {one.title} {one.path} {one.domain}"):
+                kind = operation_action(connector, name)
+                assert kind is not None
+                chosen.setdefault(kind.name, kind)
+    return chosen
+
+
+def _has(wanted: Sequence[str], text: str) -> bool:
+    plain = text.lower()
+    return all(word in plain for word in wanted)
+
+
+def _nothing(found: Catalog, name: str, words: Sequence[str]) -> UsageError:
+    if words:
+        return UsageError(f"nothing has {' and '.join(words)} in its name, title or path")
+    near = nearest(name, found.triggers) or found.actions.near(name)
+    hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists what there is"
+    return UsageError(f"there is no trigger type or action {name!r}{hint}")
+
+
+def _say_more(name: str | None, words: Sequence[str]) -> None:
+    from changewire.connectors.operations import operations
+
+    say("`changewire catalog NAME` shows parameters, needs and YAML to paste")
+    count = 0 if words or name is None else len(operations(name))
+    if count:
+        say(f"`changewire catalog {name} WORD` searches all {count:,} operations of the API")
 
 
 def _catalog(options: Options) -> Catalog:
@@ -84,6 +154,7 @@ def view(name: str, kind: TriggerType | ActionType) -> dict[str, Json]:
         spec = kind.spec
         needs: dict[str, Json] = {"plan": spec.plan, "scopes": spec.scopes.model_dump(mode="json"), "notes": []}
         own: dict[str, Json] = {"idempotency": spec.idempotency, "output": spec.output, "sample": spec.sample}
+        own |= {"label": spec.label, "operation": _operation(kind.operation)}
         title, description = spec.title, spec.description
     else:
         needs = kind.needs.model_dump(mode="json")
@@ -100,6 +171,19 @@ def view(name: str, kind: TriggerType | ActionType) -> dict[str, Json]:
         "needs": needs,
         **own,
         "snippet": snippet(name, kind),
+    }
+
+
+def _operation(one: Operation | None) -> Json:
+    if one is None:
+        return None
+    return {
+        "name": one.name,
+        "domain": one.domain,
+        "method": one.method,
+        "path": one.path,
+        "status": one.status,
+        "successor": one.successor,
     }
 
 
@@ -135,6 +219,8 @@ def snippet(name: str, kind: TriggerType | ActionType) -> str:
 
 def _example(name: str, parameter: Parameter, sample: Any) -> Json:
     """A value for a parameter that must be given: out of the sample where it knows one."""
+    from changewire.parameters import Parameter
+
     if parameter.enum:
         return parameter.enum[0]
     if isinstance(sample, Mapping):
@@ -143,21 +229,63 @@ def _example(name: str, parameter: Parameter, sample: Any) -> Json:
             return str(value) if parameter.type == "string" else value
     if name == "url":
         return "https://api.example.com/things"
+    if parameter.type == "list" and parameter.min:
+        return [_example(name, parameter.entries or Parameter(), sample)]
+    if parameter.type == "object" and (parameter.fields or parameter.needs):
+        wanted = {key: one for key, one in (parameter.fields or {}).items() if one.required}
+        return {**{key: _example(key, one, None) for key, one in wanted.items()}, **_needed(parameter.needs)}
     return _PLACEHOLDERS.get(parameter.type, "…")
+
+
+def _needed(names: Sequence[str]) -> dict[str, Json]:
+    """An object with fields of these names; dots lead further in."""
+    made: dict[str, Json] = {}
+    for name in names:
+        head, _, tail = name.partition(".")
+        inner = made.get(head)
+        made[head] = {**(inner if isinstance(inner, dict) else {}), **_needed([tail])} if tail else (inner or "…")
+    return made
 
 
 def _list(chosen: Mapping[str, TriggerType | ActionType]) -> None:
     from changewire.actions.definition import ActionType
 
     for head, actions in (("trigger type", False), ("action", True)):
-        kinds = {name: kind for name, kind in chosen.items() if isinstance(kind, ActionType) is actions}
+        kinds = {
+            name: kind
+            for name, kind in chosen.items()
+            if isinstance(kind, ActionType) is actions and not _is_whole(kind)
+        }
         if kinds:
-            rows = [
-                (name, kind.spec.title if isinstance(kind, ActionType) else kind.title) for name, kind in kinds.items()
-            ]
-            print_table((head, "what it is"), rows)
+            print_table((head, "what it is"), [(name, _title(kind)) for name, kind in kinds.items()])
             print_text("")
-    say("`changewire catalog NAME` shows parameters, needs and YAML to paste")
+    rows = [(kind.name, one.title, f"{one.method} {one.path}", one.label, _status(one)) for kind, one in _pairs(chosen)]
+    if rows:
+        print_table(("operation", "what it is", "request", "label", "status"), rows)
+        print_text("")
+
+
+def _pairs(chosen: Mapping[str, TriggerType | ActionType]) -> list[tuple[ActionType, Operation]]:
+    from changewire.actions.definition import ActionType
+
+    kinds = [kind for kind in chosen.values() if isinstance(kind, ActionType) and kind.whole]
+    return [(kind, kind.operation) for kind in kinds if kind.operation is not None]
+
+
+def _is_whole(kind: TriggerType | ActionType) -> bool:
+    return bool(getattr(kind, "whole", False))
+
+
+def _title(kind: TriggerType | ActionType) -> str:
+    from changewire.actions.definition import ActionType
+
+    return kind.spec.title if isinstance(kind, ActionType) else kind.title
+
+
+def _status(one: Operation) -> str | None:
+    if one.status in ("current", "new"):
+        return None
+    return f"{one.status}, use {one.successor}" if one.successor else one.status
 
 
 def _show(shown: Mapping[str, Any]) -> None:
@@ -167,6 +295,7 @@ def _show(shown: Mapping[str, Any]) -> None:
         print_text("\nParameters (under `with:`)")
         rows = [(key, p["type"], _default(p), _limits(p), p["description"]) for key, p in shown["parameters"].items()]
         print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
+    _show_request(shown)
     _show_needs(shown["needs"])
     if "idempotency" in shown:
         print_text(f"\nDone twice\n  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
@@ -180,6 +309,17 @@ def _show(shown: Mapping[str, Any]) -> None:
             print_yaml(shown[key], indent=2)
     print_text("\nTo paste")
     print_text("\n".join(f"  {line}" for line in shown["snippet"].splitlines()))
+
+
+def _show_request(shown: Mapping[str, Any]) -> None:
+    one = shown.get("operation")
+    if one is not None:
+        label = f", rate label {shown['label']}" if shown["label"] else ""
+        print_text(f"\nRequest\n  {one['method']} {one['path']}{label}")
+    if one is not None and one["status"] in ("deprecated", "retired"):
+        print_text(
+            f"  {one['status']}: " + (f"use {one['successor']}" if one["successor"] else "nothing took its place")
+        )
 
 
 IDEMPOTENCY = {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from changewire.state.store import SqliteStore
 
 T = TypeVar("T")
+MOST_EVENTS = 10  # of a batch, when its run is shown
 MOST_CHANGES = 8  # lines of one event in the list
 STATES = ("pending", "running", "waiting", "succeeded", "failed", "paused", "filtered", "cancelled")
 
@@ -111,6 +112,17 @@ def tell_none(store: SqliteStore, workflow: str | None, what: str) -> None:
         hint = f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}" if known else ""
         raise UsageError(f"there is no workflow {workflow!r}{hint}")
     say(f"no {what} fits")
+
+
+def _show_events(store: SqliteStore, ids: Sequence[str]) -> None:
+    """The events of a run, of a batch the latest ones."""
+    if len(ids) > 1:
+        print_text(f"\n{len(ids)} events" + (f", the latest {MOST_EVENTS}" if len(ids) > MOST_EVENTS else ""))
+    for event_id in ids[-MOST_EVENTS:]:
+        event = store.event(event_id)
+        if event is not None:
+            print_text("\nevent " + event.id)
+            _show_event(event)
 
 
 def _show_event(event: EventRecord) -> None:
@@ -230,10 +242,7 @@ def _show_run(store: SqliteStore, history: RunHistory) -> None:
         print_text(f"  it goes on by itself after the pause of {run.held_by}; `changewire status` tells the next step")
     elif run.state == "paused":
         print_text(f"  mend what is wrong, then `changewire resume {run.id}` goes on from there")
-    event = store.event(run.event_id)
-    if event is not None:
-        print_text("\nevent " + event.id)
-        _show_event(event)
+    _show_events(store, history.event_ids or [run.event_id])
     for attempts in _steps(history):
         last = attempts[-1]
         tries = "" if len(attempts) == 1 else f", {len(attempts)} attempts"

@@ -57,7 +57,7 @@ def status(options: Options) -> int:
 
     home, now = load_home(options.find_home()), SystemClock().now()
     with open_store(home.path) or nullcontext() as store:
-        records = list(_records(home, store, now))
+        records = list(records_of(home, store, now))
         daemon = daemon_view(store, now)
         counts = store.counts() if store else {}
         pauses = store.pauses() if store else []
@@ -77,7 +77,7 @@ def status(options: Options) -> int:
     return NEEDS_PERSON if paused or refused or any(record.state in PEOPLE for record in records) else 0
 
 
-def _records(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
+def records_of(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
     """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``."""
     from changewire.engine import trigger_records
     from changewire.state.records import TriggerState

@@ -65,6 +65,7 @@ class TriggerConfig(Strict):
     first_poll: Annotated[FirstPoll, BeforeValidator(_long_first_poll)] = FirstPoll()
     ignore: tuple[Text, ...] = ()  # paths of fields whose changes are noise, on top of the type's own
     settle: Annotated[Whole, Field(ge=1, le=20)] = 1  # polls that must agree before a change counts
+    echo: Literal["ignore", "fire"] = "ignore"  # changes that are nothing but what the workflow itself wrote
 
     @model_validator(mode="after")
     def _one_schedule(self) -> TriggerConfig:

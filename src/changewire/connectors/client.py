@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from changewire import __version__
@@ -34,7 +35,7 @@ __all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
 MAX_BYTES = 64 * 1024 * 1024
 ANY_FILE = Expected()
 TOO_MUCH = 2  # times that a rate error is waited out within one call
-_HEADERS = {
+HEADERS = {
     "User-Agent": f"changewire/{__version__}",
     "Accept": "application/json, */*;q=0.5",
     "Accept-Encoding": "gzip, deflate",
@@ -49,6 +50,12 @@ class _Base:
     origin: str  # "" when neither connection nor connector name a host
     path: str  # prefix of every path
     headers: Mapping[str, str]
+
+
+Acknowledge = Callable[[Answer], None]
+Watcher = Callable[[Request], AbstractContextManager[Acknowledge]]
+"""Told of a request before it is sent, of its good answer, and of its end, whatever that is."""
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Client:
@@ -77,7 +84,14 @@ class Client:
         self._home = split_url(connection.base_url)[0] if connection.base_url else None
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
+        self._watcher: Watcher | None = None
         self._base_now: _Base | None = None
+
+    def watched(self, watcher: Watcher) -> Client:
+        """The same client, which tells ``watcher`` of each request that may write something."""
+        other = copy.copy(self)
+        other._watcher = watcher
+        return other
 
     def send(self, request: Request, *, deadline: float | None = None, max_bytes: int | None = None) -> Answer:
         """The good answer to ``request``.
@@ -86,6 +100,14 @@ class Client:
         Waits some seconds for the budget, and where the API says that it was too much for this moment. Raises
         DelayedError when either takes longer, ApiError for every other failure.
         """
+        if self._watcher is None or request.method in _READING:
+            return self._send_patiently(request, deadline, max_bytes)
+        with self._watcher(request) as acknowledged:
+            answer = self._send_patiently(request, deadline, max_bytes)
+            acknowledged(answer)
+        return answer
+
+    def _send_patiently(self, request: Request, deadline: float | None, max_bytes: int | None) -> Answer:
         for _ in range(TOO_MUCH):
             try:
                 return self._send(request, deadline, max_bytes)
@@ -95,11 +117,7 @@ class Client:
         return self._send(request, deadline, max_bytes)
 
     def _send(self, request: Request, deadline: float | None, max_bytes: int | None) -> Answer:
-        credentials, reply = self._exchange(request, deadline, max_bytes)
-        failure = judge(self.connector, request, reply.status, reply.body)
-        if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
-            credentials, reply = self._exchange(request, deadline, max_bytes)
-            failure = judge(self.connector, request, reply.status, reply.body)
+        reply, failure = self._judged(request, deadline, max_bytes)
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
         answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
@@ -113,9 +131,8 @@ class Client:
 
     def attempt(self, request: Request, *, deadline: float | None = None) -> tuple[Answer, ApiError | None]:
         """The answer to ``request`` whatever it says, and what `send` would raise for it. Raises ApiError for none."""
-        _, reply = self._exchange(request, deadline, None)
+        reply, failure = self._judged(request, deadline, None)
         answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
-        failure = judge(self.connector, request, reply.status, reply.body)
         return answer, None if failure is None else self._error(request, failure, reply.headers, reply.body)
 
     def send_shared(
@@ -182,6 +199,15 @@ class Client:
         """Close all connections."""
         self._fetcher.close()
 
+    def _judged(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Reply, Failure | None]:
+        """The answer and what is wrong with it, asked once more where a new token may help."""
+        credentials, reply = self._exchange(request, deadline, max_bytes)
+        failure = judge(self.connector, request, reply.status, reply.body)
+        if failure is not None and failure.reason == "token" and self._auth.refused(credentials):
+            _, reply = self._exchange(request, deadline, max_bytes)
+            failure = judge(self.connector, request, reply.status, reply.body)
+        return reply, failure
+
     def _exchange(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Credentials, Reply]:
         with self._reserved(request, deadline):
             credentials = self._auth.get(deadline)
@@ -236,7 +262,7 @@ class Client:
         if base is None or base.credentials is not credentials:
             host = self.connection.base_url or credentials.region or self.connector.base_url
             origin, path = split_url(host + self.connector.api_prefix) if host else ("", "")
-            headers = {**_HEADERS, **credentials.headers}
+            headers = {**HEADERS, **credentials.headers}
             base = self._base_now = _Base(credentials, origin, path.rstrip("/"), headers)
         return base
 
@@ -250,8 +276,8 @@ class Client:
         query = request.query + base.credentials.query if ours else request.query
         if query:
             target += ("&" if "?" in target else "?") + encode_query(query)
-        headers = base.headers if ours else _HEADERS
-        away = _HEADERS
+        headers = base.headers if ours else HEADERS
+        away = HEADERS
         if request.headers:
             headers = {**headers, **dict(request.headers)}
         return Outgoing(

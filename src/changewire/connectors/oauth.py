@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote_plus
 
 from changewire.clock import Clock
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
@@ -188,7 +189,7 @@ class OAuthApp:
         if self.auth.client_secret is not None:
             headers["Authorization"] = basic(self.auth.client_id, self.auth.client_secret.reveal())
         elif "client_id=" not in body:
-            body += f"&client_id={self.auth.client_id}"
+            body += f"&client_id={quote_plus(self.auth.client_id)}"
         out = Outgoing("POST", origin, target, headers, body.encode(), home=origin)
         reply = self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES)
         data = _object(reply)

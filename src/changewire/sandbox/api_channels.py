@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from changewire.sandbox.call import Call, Reply
-from changewire.sandbox.chat import CHANNELS, PRIVATE, PUBLIC, members_path
+from changewire.sandbox.chat import CHANNELS, GROUP_CHAT, PRIVATE, PUBLIC, members_path
 from changewire.sandbox.crud import listing
 from changewire.sandbox.errors import JSON, ApiError, validation
 
@@ -21,14 +21,16 @@ def list_channels(call: Call) -> Reply:
 def create_channel(call: Call) -> Reply:
     """POST /chat/users/{userId}/channels."""
     user, body = call.user(), call.body
-    wrong = [] if isinstance(body.get("name"), str) and body["name"] else ["name"]
+    nameless = body.get("type") == GROUP_CHAT
+    wrong = [] if nameless or (isinstance(body.get("name"), str) and body["name"]) else ["name"]
     wrong += [] if body.get("type", PRIVATE) in _TYPES else ["type"]
     if wrong:
         raise validation(*wrong)
-    _need_new_name(call, body["name"])
+    if not nameless:
+        _need_new_name(call, body["name"])
     fields = {key: value for key, value in body.items() if key not in ("name", "type", "members", "id", "owner")}
-    emails = [one["id"] for one in _people(call, required=False)]
-    made = call.world.create_channel(body["name"], user["id"], body.get("type", PRIVATE), emails, **fields)
+    emails = [one["id"] for one in call.people("members", _MOST_AT_ONCE, least=0)]
+    made = call.world.create_channel(body.get("name", ""), user["id"], body.get("type", PRIVATE), emails, **fields)
     return call.done(made)
 
 
@@ -70,7 +72,7 @@ def members(call: Call) -> Reply:
 
 def add_members(call: Call) -> Reply:
     """POST /chat/channels/{channelId}/members and the user's one."""
-    channel, people = _channel(call), _people(call)
+    channel, people = _channel(call), call.people("members", _MOST_AT_ONCE)
     for user in people:
         call.world.add_channel_member(channel["id"], user["id"])
     ids = ",".join(user["id"] for user in people)
@@ -118,7 +120,7 @@ def admins(call: Call) -> Reply:
 
 def add_admins(call: Call) -> Reply:
     """POST /chat/users/{userId}/channels/{channelId}/admins."""
-    channel, people = _channel(call), _people(call, key="admins")
+    channel, people = _channel(call), call.people("admins", _MOST_AT_ONCE)
     for user in people:
         call.world.add_channel_member(channel["id"], user["id"], "admin")
     return call.done({"added_at": call.world.stamp(), "ids": ",".join(user["id"] for user in people)})
@@ -155,13 +157,6 @@ def _channel(call: Call) -> JSON:
 def _need_new_name(call: Call, name: str) -> None:
     if any(row["name"] == name for row in call.world.shelf(CHANNELS).values()):
         raise ApiError(400, 300, "The channel name already exists.")
-
-
-def _people(call: Call, required: bool = True, key: str = "members") -> list[JSON]:
-    people = call.body.get(key, [] if not required else None)
-    if not isinstance(people, list) or len(people) > _MOST_AT_ONCE or (required and not people):
-        raise validation(key)
-    return [call.user(str(one.get("id") or one.get("email") or "")) for one in people if isinstance(one, dict)]
 
 
 def _remove(call: Call, channel_id: str, reference: str) -> None:

@@ -35,7 +35,7 @@ def group_members(call: Call) -> Reply:
 
 def add_group_members(call: Call) -> Reply:
     """POST /groups/{groupId}/members."""
-    group_id, people = _group(call), _named(call, "members")
+    group_id, people = _group(call), call.people("members", _MOST_AT_ONCE)
     for user in people:
         call.world.add_group_member(group_id, user["id"])
     return call.done({"ids": _ids(people), "added_at": call.world.stamp()})
@@ -69,7 +69,7 @@ def change_group_member(call: Call) -> Reply:
 
 def add_group_admins(call: Call) -> Reply:
     """POST /groups/{groupId}/admins."""
-    group_id, people = _group(call), _named(call, "admins")
+    group_id, people = _group(call), call.people("admins", _MOST_AT_ONCE)
     for user in people:
         if user["id"] not in call.world.shelf(f"/groups/{group_id}/admins"):
             fields = {"id": user["id"], "email": user["email"], "name": user["display_name"]}
@@ -105,7 +105,7 @@ def role_members(call: Call) -> Reply:
 
 def add_role_members(call: Call) -> Reply:
     """POST /roles/{roleId}/members."""
-    role_id, people = _role(call, assigned=True), _named(call, "members")
+    role_id, people = _role(call, assigned=True), call.people("members", _MOST_AT_ONCE)
     for user in people:
         call.world.set_role(user["id"], role_id)
     return call.done({"ids": _ids(people), "add_at": call.world.stamp()})
@@ -163,14 +163,6 @@ def _person(user: JSON) -> JSON:
 
 def _ids(people: list[JSON]) -> str:
     return ",".join(user["id"] for user in people)
-
-
-def _named(call: Call, key: str) -> list[JSON]:
-    """Return the users that a body names by id or e-mail address."""
-    people = call.body.get(key)
-    if not isinstance(people, list) or not 1 <= len(people) <= _MOST_AT_ONCE:
-        raise validation(key)
-    return [call.user(str(one.get("id") or one.get("email") or "")) for one in people if isinstance(one, dict)]
 
 
 def _group(call: Call) -> str:

@@ -194,7 +194,7 @@ def _create(call: Call, kind: str) -> Reply:
 
 def _update(call: Call, event: Event) -> Reply:
     _check(call, call.body, event.kind)
-    if "start_time" in call.body:
+    if call.body.get("start_time"):
         zone_name = str(call.body.get("timezone") or event.data["timezone"])
         if parse_iso(to_utc(call.body["start_time"], zone_name)) < call.world.now():
             raise validation("start_time")
@@ -235,7 +235,8 @@ def _check(call: Call, body: JSON, kind: str) -> None:
     except (TypeError, ValueError):
         wrong.append("timezone")
     try:
-        to_utc(body.get("start_time") or call.world.stamp(), "UTC")
+        start = body.get("start_time", "")
+        to_utc(start if start != "" else call.world.stamp(), "UTC")
     except (AttributeError, TypeError, ValueError):
         wrong.append("start_time")
     if wrong:

@@ -33,7 +33,7 @@ def send_message(call: Call) -> Reply:
     if not isinstance(text, str) or len(text) > _MOST_TEXT:
         raise validation("message")
     place = _conversation(call, call.body)
-    if reply_to and reply_to not in call.world.shelf(place):
+    if reply_to and str(reply_to) not in call.world.shelf(place):
         raise ApiError(400, 300, f"Message does not exist: {reply_to}.")
     kept = ("message", "to_contact", "to_channel", "reply_main_message_id", "id", "sender")
     extra = {name: value for name, value in call.body.items() if name not in kept}
@@ -121,6 +121,8 @@ def _conversation(call: Call, named: JSON) -> str:
     contact, channel = named.get("to_contact"), named.get("to_channel")
     if not contact and not channel:
         raise ApiError(400, 300, "Must provide either contact or channel parameter.")
+    if not isinstance(channel or contact, str):
+        raise validation("to_channel" if channel else "to_contact")
     try:
         return call.world.conversation(user["id"], channel or None, None if channel else contact)
     except ControlError:

@@ -152,8 +152,10 @@ def sms_sessions(call: Call) -> Reply:
 
 def send_sms(call: Call) -> Reply:
     """POST /phone/sms/messages."""
-    people, sender = call.body["to_members"], call.body.get("sender") or {}
-    number = people[0].get("phone_number", "") if isinstance(people, list) and people else ""
+    sender = call.body.get("sender") or {}
+    if not isinstance(sender, dict):
+        raise validation("sender")
+    number = call.objects("to_members")[0].get("phone_number", "")
     if not str(number).startswith("+"):
         raise ApiError(400, 300, "The phone number does not conform with the E.164 standard.")
     user = call.user(str(sender.get("user_id") or "me"))

@@ -68,10 +68,10 @@ def add_registrant(call: Call) -> Reply:
 def change_registrants(call: Call) -> Reply:
     """PUT /meetings/{meetingId}/recordings/registrants/status."""
     place = _place(recorded(call), "registrants")
-    outcome, named = _OUTCOMES.get(str(call.body["action"])), call.body.get("registrants")
-    if outcome is None or not isinstance(named, list):
-        raise validation("registrants" if outcome else "action")
-    for one in named:
+    outcome = _OUTCOMES.get(str(call.body["action"]))
+    if outcome is None:
+        raise validation("action")
+    for one in call.objects("registrants", least=0):
         if one.get("id") in call.world.shelf(place):
             call.world.change(place, one["id"], {"status": outcome})
     return call.done()

@@ -27,7 +27,9 @@ def list_registrants(call: Call) -> Reply:
     """GET /meetings/{meetingId}/registrants and the webinars' one."""
     event = _event(call)
     status = call.choice("status", "approved", "pending", "denied")
+    source = call.query.get("tracking_source_id", "")
     rows = [row for row in call.world.shelf(registrants_path(event)).values() if row["status"] == status]
+    rows = [row for row in rows if source in ("", row.get("tracking_source_id"))]
     return listing(call, [_shown(call, event, row) for row in rows])
 
 
@@ -48,9 +50,7 @@ def add_registrants(call: Call) -> Reply:
     """POST /meetings/{meetingId}/batch_registrants and the webinars' one."""
     event = _event(call)
     _need_registration(event, 404 if event.kind == "meeting" else 3000)
-    people = call.body.get("registrants")
-    if not isinstance(people, list) or not 1 <= len(people) <= _MOST_AT_ONCE:
-        raise validation("registrants")
+    people = call.objects("registrants", _MOST_AT_ONCE)
     lacking = [name for name in ("first_name", "email") for one in people if not one.get(name)]
     if lacking:
         raise validation(*sorted(set(lacking)))
@@ -80,9 +80,9 @@ def change_status(call: Call) -> Reply:
     """PUT /meetings/{meetingId}/registrants/status and the webinars' one."""
     event = _event(call)
     outcome = _OUTCOMES.get(str(call.body["action"]))
-    named = call.body.get("registrants")
-    if outcome is None or not isinstance(named, list):
-        raise validation("registrants" if outcome else "action")
+    if outcome is None:
+        raise validation("action")
+    named = call.objects("registrants", least=0)
     path = registrants_path(event)
     for one in named:
         row = next((r for r in call.world.shelf(path).values() if one.get("id") in (r["id"], None)
@@ -106,9 +106,7 @@ def set_questions(call: Call) -> Reply:
 
 def add_polls(call: Call) -> Reply:
     """POST /meetings/{meetingId}/batch_polls."""
-    event, polls = _event(call), call.body.get("polls")
-    if not isinstance(polls, list) or not all(isinstance(one, dict) for one in polls):
-        raise validation("polls")
+    event, polls = _event(call), call.objects("polls")
     path = f"/meetings/{event.number}/polls"
     if len(call.world.shelf(path)) + len(polls) > _MOST_POLLS:
         raise ApiError(400, 4400, f"You can only add a maximum of {_MOST_POLLS} polls.")
@@ -118,8 +116,8 @@ def add_polls(call: Call) -> Reply:
 def invite_links(call: Call) -> Reply:
     """POST /meetings/{meetingId}/invite_links and the webinars' one."""
     event = _event(call)
-    people = call.body.get("attendees")
-    if not isinstance(people, list) or not all(isinstance(one, dict) and one.get("name") for one in people):
+    people = call.objects("attendees")
+    if not all(one.get("name") for one in people):
         raise validation("attendees")
     return call.done({"attendees": [
         {"name": one["name"], "join_url": f"{call.views.site}/w/{event.number}?tk={call.world.ids.nonce(30)}"}

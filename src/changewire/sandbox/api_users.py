@@ -15,6 +15,8 @@ _PERMISSIONS = ["User:Read", "User:Edit", "Group:Read", "Group:Edit", "Role:Read
 def create_user(call: Call) -> Reply:
     """POST /users: an invited user is pending, the other ways make active ones."""
     info = call.body["user_info"]
+    if not isinstance(info, dict):
+        raise validation("user_info")
     status = _WAYS.get(str(call.body["action"]))
     wrong = [] if status else ["action"]
     wrong += [] if "@" in str(info["email"]) else ["user_info.email"]
@@ -120,10 +122,7 @@ def assistants(call: Call) -> Reply:
 
 def add_assistants(call: Call) -> Reply:
     """POST /users/{userId}/assistants."""
-    place, people = _assistants(call), call.body.get("assistants")
-    if not isinstance(people, list) or not people:
-        raise validation("assistants")
-    users = [call.user(str(one.get("id") or one.get("email") or "")) for one in people]
+    place, users = _assistants(call), call.people("assistants")
     for user in users:
         if user["id"] not in call.world.shelf(place):
             call.world.put(place, {"id": user["id"], "email": user["email"]})

@@ -19,10 +19,8 @@ def list_panelists(call: Call) -> Reply:
 def add_panelists(call: Call) -> Reply:
     """POST /webinars/{webinarId}/panelists."""
     path = _panelists(call)
-    people = call.body.get("panelists")
-    if not isinstance(people, list) or not people:
-        raise validation("panelists")
-    if wrong := [key for key in ("name", "email") if not all(isinstance(one, dict) and one.get(key) for one in people)]:
+    people = call.objects("panelists")
+    if wrong := [key for key in ("name", "email") if not all(one.get(key) for one in people)]:
         raise validation(*wrong)
     for one in people:
         known = {row["email"]: row["id"] for row in call.world.shelf(path).values()}

@@ -163,6 +163,20 @@ class Call:
         except ValueError:
             raise validation(name) from None
 
+    def objects(self, key: str, most: int = 1000, least: int = 1) -> list[JSON]:
+        """Return the objects that the body lists under ``key`` or raise the validation error."""
+        found = self.body.get(key, None if least else [])
+        if not isinstance(found, list) or not least <= len(found) <= most:
+            raise validation(key)
+        if not all(isinstance(one, dict) for one in found):
+            raise validation(key)
+        return found
+
+    def people(self, key: str, most: int = 1000, least: int = 1) -> list[JSON]:
+        """Return the users that the body lists under ``key`` by id or e-mail address, or raise the 404."""
+        named = self.objects(key, most, least)
+        return [self.user(str(one.get("id") or one.get("email") or "")) for one in named]
+
     def moment(self, name: str, last: bool = False) -> datetime:
         """Return a query's instant; a plain day means its beginning or (``last``) its end."""
         text = self.query.get(name, "")

@@ -10,7 +10,7 @@ from changewire.sandbox.records import RecordActions
 
 CHANNELS = "/chat/channels"
 MESSAGES = "/chat/messages/"
-PRIVATE, OF_ACCOUNT, PUBLIC = 1, 2, 3
+PRIVATE, PUBLIC, GROUP_CHAT = 1, 3, 4  # types of channels
 
 
 def members_path(channel_id: str) -> str:

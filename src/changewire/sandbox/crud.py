@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from urllib.parse import unquote
 
@@ -13,6 +14,8 @@ from changewire.sandbox.table import operations
 from changewire.sandbox.templates import ZOOM_ACCOUNT_ID
 
 _OF_PAGES = ("page_size", "page_number", "next_page_token", "from", "to")
+_SEARCHES = ("search_text", "search_key", "keyword", "query_name")
+_ANY = ("", "all", "-1")
 _STRICT = ("Meetings", "Users", "Accounts", "Team Chat", "Phone")
 
 
@@ -52,19 +55,40 @@ def listing(call: Call, rows: list[JSON], kind: Collection | None = None) -> Rep
     key = (kind.items if kind else "") or operation.items or operation.path.rpartition("/")[2]
     name = "id" if kind is None else kind.key
     if operation.paging == "camel":
-        return 200, {key: rows, "nextPageToken": "", "nextSyncToken": call.world.ids.nonce(16)}
+        return _camel_page(call, key, rows, name)
     if operation.paging == "start_index":
-        return 200, {"totalResults": len(rows), "startIndex": 1, "itemsPerPage": len(rows), key: rows}
+        return _numbered_page(call, key, rows)
     if operation.paging not in ("token", "page", "token_or_page"):
-        return 200, {key: rows}
+        return 200, {"total_records": len(rows), key: rows}
     return call.listing(key, rows, most=operation.most, by=name, usual=operation.size)
+
+
+def _camel_page(call: Call, key: str, rows: list[JSON], name: str) -> Reply:
+    """Answer a page as calendars do: ``pageToken`` and ``maxResults``, a sync token on the last page."""
+    spelt = {"pageToken": "next_page_token", "maxResults": "page_size"}
+    query = {spelt.get(given, given): value for given, value in call.query.items()}
+    same = replace(call, query=query)
+    http, page = same.listing(key, rows, most=call.operation.most, by=name, usual=call.operation.size)
+    following = (page or {})["next_page_token"]
+    last = {} if following else {"nextSyncToken": call.world.ids.nonce(16)}
+    return http, {key: (page or {})[key], "nextPageToken": following, **last}
+
+
+def _numbered_page(call: Call, key: str, rows: list[JSON]) -> Reply:
+    """Answer a page as SCIM does: ``startIndex`` counts from 1."""
+    start, count = call.query.get("startIndex", "1"), call.query.get("count", "100")
+    if not (start.isdigit() and count.isdigit()):
+        raise validation("startIndex", "count")
+    first = max(1, int(start))
+    page = rows[first - 1 : first - 1 + int(count)]
+    return 200, {"totalResults": len(rows), "startIndex": first, "itemsPerPage": len(page), key: page}
 
 
 def in_window(call: Call, rows: list[JSON], field: str) -> list[JSON]:
     """Return the rows whose time lies within the query's ``from`` and ``to`` (a plain day counts whole)."""
     since, until = call.query.get("from", ""), call.query.get("to", "")
     since, until = iso(call.moment("from")) if since else "", iso(call.moment("to", last=True)) if until else "~"
-    return [row for row in rows if since <= iso(parse_iso(str(row[field]))) <= until]
+    return [row for row in rows if not row.get(field) or since <= iso(parse_iso(str(row[field]))) <= until]
 
 
 @cache
@@ -115,11 +139,11 @@ def _add(call: Call, place: str, kind: Collection) -> Reply:
     several = _several(call.body)
     if lacking := [name for name in kind.must if several is None and not call.body.get(name)]:
         raise validation(*lacking)
+    given = [{name: value for name, value in fields.items() if name != kind.key} for fields in several or [call.body]]
     try:
-        made = [call.world.put(place, fields) for fields in (several or [call.body])]
+        made = [call.world.put(place, fields) for fields in given]
     except ControlError as error:
-        status, code, text = kind.taken
-        raise ApiError(status, code, text.format(value=call.body.get(kind.unique))) from error
+        raise _taken(call, kind) from error
     if several is not None:
         ids = ",".join(str(row[kind.key]) for row in made)
         return call.done({"ids": ids, "added_at": call.world.stamp()})
@@ -136,6 +160,9 @@ def _several(body: JSON) -> list[JSON] | None:
 
 def _remove_several(call: Call, place: str) -> Reply:
     named = {one for text in call.query.values() for one in text.split(",")}
+    for value in call.body.values():
+        several = value if isinstance(value, list) else [value]
+        named |= {str(one.get("id") if isinstance(one, dict) else one) for one in several}
     for record_id in [one for one in call.world.shelf(place) if one in named or not named]:
         call.world.drop(place, record_id)
     return call.done()
@@ -150,11 +177,19 @@ def _one_record(call: Call, place: str, record_id: str) -> Reply:
         raise kind.no(record_id)
     if call.method == "GET":
         return 200, record
-    call.world.found(place, record_id)
+    call.world.hold(place, record_id)
     if call.method == "DELETE":
         call.world.drop(place, record_id)
         return call.done()
-    return call.done(call.world.change(place, record_id, call.body))
+    try:
+        return call.done(call.world.change(place, record_id, call.body))
+    except ControlError as error:
+        raise _taken(call, kind) from error
+
+
+def _taken(call: Call, kind: Collection) -> ApiError:
+    status, code, text = kind.taken
+    return ApiError(status, code, text.format(value=call.body.get(kind.unique)))
 
 
 def _document(call: Call, place: str) -> Reply:
@@ -172,10 +207,12 @@ def _document(call: Call, place: str) -> Reply:
 
 
 def _asked_for(call: Call, row: JSON) -> bool:
-    """Whether a row has the plain values that the query names."""
+    """Whether a row has the plain values that the query names, and what it searches for."""
     for name, wanted in call.query.items():
+        if name in _SEARCHES and wanted.lower() not in str(list(row.values())).lower():
+            return False
         value = row.get(name)
-        plain = isinstance(value, str | int) and name not in _OF_PAGES and wanted not in ("", "all")
+        plain = isinstance(value, str | int) and name not in _OF_PAGES and wanted not in _ANY
         if plain and str(value).lower() != wanted.lower():
             return False
     return True

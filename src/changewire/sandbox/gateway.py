@@ -185,4 +185,4 @@ def _has(body: JSON, name: str) -> bool:
     if value is None or not rest:
         return value is not None
     inner = value if isinstance(value, list) else [value]
-    return all(isinstance(each, dict) and _has(each, rest) for each in inner)
+    return bool(inner) and all(isinstance(each, dict) and _has(each, rest) for each in inner)

@@ -77,6 +77,7 @@ _ALL = (
     *_TALK,
     *_ADMINISTRATION,
     *_SESSIONS,
+    Collection("/webinars/{}/tracking_sources", "tracking_source", defaults=shapes.tracking_source),
     Collection("/webinars/{}/panelists", "panelist", defaults=shapes.panelist),
     Collection("/recordings/{}/registrants", "recording_registrant", defaults=shapes.registrant),
     Collection("/recordings/{}/analytics", "recording_view", defaults=shapes.view),

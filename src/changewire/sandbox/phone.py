@@ -46,8 +46,7 @@ class PhoneActions(RecordActions):
         """End a call between a user and a number, ``duration`` seconds long; it may leave a recording."""
         if direction not in _DIRECTIONS:
             raise ControlError(f"no direction {direction!r}", known=list(_DIRECTIONS))
-        own = self._phone_user(user_id)
-        end = self.now()
+        own, end = self._phone_user(user_id), self.now()
         start = end - timedelta(seconds=duration)
         us, them = ("callee", "caller") if direction == "inbound" else ("caller", "callee")
         call = self.put(CALLS, {
@@ -61,12 +60,7 @@ class PhoneActions(RecordActions):
             "cost_center": own["cost_center"], **fields,
         })  # fmt: skip
         if recorded:
-            self.put(RECORDINGS, {
-                "call_id": call["call_id"], "call_log_id": call["id"], "call_history_id": call["id"],
-                f"{us}_name": own["name"], f"{us}_number": own["phone_numbers"][0]["number"],
-                f"{them}_name": name, f"{them}_number": number, "direction": direction, "duration": duration,
-                "date_time": iso(start), "end_time": iso(end), "owner": _owner(own), "site": own["site"],
-            })  # fmt: skip
+            self._keep_recording(call, own)
         return call
 
     @action
@@ -113,6 +107,18 @@ class PhoneActions(RecordActions):
         return self.put(f"{SMS}/{session['session_id']}", {
             "message": message, "direction": way, "sender": sender, "to_members": [receiver],
             "session_id": session["session_id"], **fields,
+        })  # fmt: skip
+
+    def _keep_recording(self, call: JSON, own: JSON) -> None:
+        sides = {
+            f"{side}_{name}": call[f"{side}_{of}"]
+            for side in ("caller", "callee")
+            for name, of in (("name", "name"), ("number", "did_number"))
+        }
+        self.put(RECORDINGS, {
+            "call_id": call["call_id"], "call_log_id": call["id"], "call_history_id": call["id"], **sides,
+            "direction": call["direction"], "duration": call["duration"], "date_time": call["start_time"],
+            "end_time": call["end_time"], "owner": _owner(own), "site": own["site"],
         })  # fmt: skip
 
     def _phone_user(self, reference: str) -> JSON:

@@ -95,11 +95,9 @@ class RecordActions(WorldBase):
     def put(self, path: str, fields: JSON) -> JSON:
         """Make a record and keep it; a second one with the same unique field raises ControlError (409)."""
         kind = self.collection(path)
-        value = fields.get(kind.unique)
-        if value is not None and any(row.get(kind.unique) == value for row in self.shelf(path).values()):
-            raise ControlError(f"{kind.noun} {value!r} is in use", status=409)
+        self._need_unused(path, fields, "")
         record: JSON = {} if kind.defaults is None else kind.defaults(self)
-        merge(record, fields)
+        merge(record, copy.deepcopy(fields))
         record = {kind.key: record.get(kind.key) or self.ids.word(), **record}
         self.records.setdefault(path, {})[str(record[kind.key])] = record
         self.gone.discard(f"{path}/{record[kind.key]}")
@@ -107,14 +105,15 @@ class RecordActions(WorldBase):
         return record
 
     def change(self, path: str, record_id: str, fields: JSON) -> JSON:
-        """Lay ``fields`` over a record; an unknown one raises ControlError (404)."""
+        """Lay ``fields`` over a record; an unknown one raises ControlError (404), one that would be double (409)."""
         kind, record = self.collection(path), self._need(path, record_id)
+        self._need_unused(path, fields, record_id)
         names = sorted(name for name, value in fields.items() if record.get(name) != value)
         merge(record, {name: value for name, value in fields.items() if name != kind.key})
         self.record(f"{kind.noun}_updated", path=path, id=record[kind.key], fields=names)
         return record
 
-    def found(self, path: str, record_id: str) -> JSON | None:
+    def hold(self, path: str, record_id: str) -> JSON | None:
         """Return a record as :meth:`find` does, and keep it from now on."""
         record = self.find(path, record_id)
         return None if record is None else self.records.setdefault(path, {}).setdefault(record_id, record)
@@ -139,6 +138,13 @@ class RecordActions(WorldBase):
         merge(self.document(path), fields)
         self.record("settings_updated", path=path, fields=sorted(fields))
         return self.document(path)
+
+    def _need_unused(self, path: str, fields: JSON, record_id: str) -> None:
+        kind = self.collection(path)
+        value = fields.get(kind.unique)
+        others = (row for other, row in self.shelf(path).items() if other != record_id)
+        if value is not None and any(row.get(kind.unique) == value for row in others):
+            raise ControlError(f"{kind.noun} {value!r} is in use", status=409)
 
     def _need(self, path: str, record_id: str) -> JSON:
         known = self.records.get(path, {})

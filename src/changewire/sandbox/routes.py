@@ -21,6 +21,7 @@ from changewire.sandbox import (
     api_recordings,
     api_registration,
     api_reports,
+    api_rooms,
     api_users,
     api_webinars,
     crud,
@@ -34,7 +35,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _VARIABLE = "{}"
 _MODULES = (
     api_archive, api_channels, api_directory, api_events, api_live, api_messages, api_past, api_people, api_phone,
-    api_recorded, api_recordings, api_registration, api_reports, api_users, api_webinars,
+    api_recorded, api_recordings, api_registration, api_reports, api_rooms, api_users, api_webinars,
 )  # fmt: skip
 # A window is asked for in the documents, but running sessions are listed without one.
 _ASK_THEMSELVES = ("GET /metrics/meetings", "GET /metrics/webinars")
@@ -61,9 +62,10 @@ def all_scopes() -> tuple[str, ...]:
 def find_route(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """Return the endpoint of a still encoded path below ``/v2`` and its variable parts.
 
-    Fixed parts win over variable ones. None if there is no such endpoint.
+    Fixed parts win over variable ones, and a slash at the end counts for nothing, as some clients send one. None if
+    there is no such endpoint.
     """
-    parts = path.split("/")[1:]
+    parts = path.rstrip("/").split("/")[1:]
     route = _search(_tree(), parts, method)
     if route is None and parts[0] == "accounts":
         return _of_sub_account(method, parts)

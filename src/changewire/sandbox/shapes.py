@@ -24,6 +24,12 @@ def poll(world: WorldBase) -> JSON:
             "questions": []}  # fmt: skip
 
 
+def tracking_source(world: WorldBase) -> JSON:
+    """Return a place where a webinar is advertised."""
+    return {"id": world.ids.word(), "source_name": "", "tracking_url": "", "visitor_count": 0,
+            "registration_count": 0}  # fmt: skip
+
+
 def panelist(world: WorldBase) -> JSON:
     """Return a panelist of a webinar."""
     return {"id": world.ids.word(), "name": "", "email": "", "join_url": "", "virtual_background_id": "",

@@ -96,6 +96,14 @@ def run(connection: sqlite3.Connection, run_id: str) -> RunHistory | None:
     return runs_of(connection, [seq for (seq,) in found])[0] if found else None
 
 
+def runs_of_event(connection: sqlite3.Connection, event_id: str) -> list[RunHistory]:
+    """See `Store.runs_of_event`."""
+    query = (
+        "SELECT seq FROM runs WHERE event_id = ? OR id IN (SELECT run_id FROM batches WHERE event_id = ?) ORDER BY seq"
+    )
+    return runs_of(connection, [seq for (seq,) in rows.read_all(connection, query, (event_id, event_id))])
+
+
 def _attempts(connection: sqlite3.Connection, run_ids: list[str]) -> dict[str, list[AttemptRecord]]:
     query = f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE run_id IN (SELECT value FROM json_each(?))"
     found: dict[str, list[AttemptRecord]] = defaultdict(list)

@@ -15,10 +15,11 @@ from typing import Any
 from changewire.clock import to_text
 from changewire.errors import CredentialError
 from changewire.secret import mask
-from changewire.state import rows
+from changewire.state import alerts, rows
 from changewire.state.queries import sql
-from changewire.state.records import Lifted, PauseCause, Paused, PauseKind, PauseRecord, TriggerState
+from changewire.state.records import AlertRecord, Lifted, PauseCause, Paused, PauseKind, PauseRecord, TriggerState
 from changewire.state.writer import Transaction
+from changewire.values import Json, make_id
 
 FIRST_TRY, LONGEST_TRY = timedelta(minutes=1), timedelta(hours=1)
 
@@ -71,6 +72,8 @@ def pause(record: PauseRecord, now: datetime, by: tuple[str, int] | None) -> Cal
             return Paused.KNOWN
         try_at = next_try(0, now) if record.cause is PauseCause.CREDENTIAL else None
         _put(transaction, replace(record, try_at=try_at, trial=None), now)
+        if record.cause is PauseCause.CREDENTIAL:
+            alerts.put(transaction, _alert("connection_paused", record, now, told(record)))
         return Paused.NEW
 
     return unit
@@ -86,9 +89,18 @@ def lift(kind: PauseKind, name: str, now: datetime, cause: PauseCause | None) ->
         transaction.execute("lift.pause", "DELETE FROM pauses WHERE kind = ? AND name = ?", (str(kind), name))
         given = {"now": to_text(now), "held_by": known.held_by, "run_id": None}
         resumed = transaction.execute("lift.runs", sql("resume_held_runs"), given).fetchall()
+        if known.cause is PauseCause.CREDENTIAL:
+            words = f"connection {name!r} works again: what waited for it goes on"
+            alerts.put(transaction, _alert("connection_mended", known, now, words))
         return Lifted(apply(transaction, now), [row[0] for row in resumed])
 
     return unit
+
+
+def _alert(what: str, record: PauseRecord, now: datetime, message: str) -> AlertRecord:
+    facts: dict[str, Json] = {"next": record.advice} if what == "connection_paused" else {}
+    alert_id = make_id("alert", what, record.name, to_text(record.since))
+    return AlertRecord(alert_id, now, what, record.name, message, facts)
 
 
 def put_off(name: str, reason: str | None, now: datetime) -> Callable[[Transaction], None]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import pauses, rows
+from changewire.state import alerts, pauses, rows
 from changewire.state.batches import put_runs
+from changewire.state.echoes import settle
 from changewire.state.queries import sql
 from changewire.state.records import (
     Claimed,
@@ -90,6 +91,9 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         if events:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
+        if commit.alert is not None:
+            alerts.put(transaction, commit.alert)
+        settle(transaction, commit.echoes, commit.now)
         if mended is not None:
             mended(transaction)
         if commit.handover is not None and commit.runs:
@@ -236,7 +240,7 @@ def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Tra
             return False
         transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (record.id,))
         transaction.execute("adopt.trigger", sql("change_trigger"), _change(orphan, record, now))
-        for table in ("items", "events"):
+        for table in ("items", "events", "echoes"):
             moved = f"UPDATE {table} SET trigger_id = ? WHERE trigger_id = ?"
             transaction.execute(f"adopt.{table}", moved, (record.id, orphan_id))
         return True

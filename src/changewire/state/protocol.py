@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from changewire.state.records import (
+    AlertRecord,
     AttemptRecord,
     Claimed,
     EventRecord,
@@ -25,12 +26,15 @@ from changewire.state.records import (
     RunRecord,
     RunState,
     TriggerRecord,
+    WriteRecord,
 )
 from changewire.values import Json
 
 
 class Store(Protocol):
     """All that is remembered, in one place."""
+
+    alert_after: int  # so many runs of a workflow in a row that failed or were paused raise an alert
 
     def open(self, *, take_over: bool = True) -> None:
         """Begin. ``take_over`` frees the claims that an earlier process left, so it needs the home's lock;
@@ -94,6 +98,12 @@ class Store(Protocol):
 
         False, and nothing stored, where the claim or the generation is no longer the trigger's.
         """
+
+    def put_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """Keep what steps wrote and what was acknowledged, until the polls that see it settle it."""
+
+    def writes(self, trigger_id: str) -> list[WriteRecord]:
+        """What was written to what a trigger watches and is not settled yet, oldest first."""
 
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """Store events of triggers that are not polled, with the runs they start; the ids of those that are new. An
@@ -191,6 +201,20 @@ class Store(Protocol):
         as one may have are one run. The runs as they were stored.
         """
 
+    # alerts
+
+    def raise_alert(self, alert: AlertRecord) -> bool:
+        """Store an alert that is no part of a poll, a run or a pause, which store theirs themselves. False: known."""
+
+    def untold_alerts(self) -> list[AlertRecord]:
+        """Some of the alerts that nobody was told of, the oldest first; none: all were told."""
+
+    def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
+        """The latest of these alerts about something; None: there was none."""
+
+    def alerts_told(self, ids: Sequence[str], now: datetime) -> None:
+        """Note that these were told. Telling them once more stores nothing twice."""
+
     # pauses
 
     def pauses(self) -> list[PauseRecord]:
@@ -270,6 +294,9 @@ class Store(Protocol):
 
     def run(self, run_id: str) -> RunHistory | None:
         """One run with its attempts; None: there is none of this id."""
+
+    def runs_of_event(self, event_id: str) -> list[RunHistory]:
+        """All runs that an event started or is part of, in the order in which they were stored."""
 
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
         """The ids of events or runs that begin so."""

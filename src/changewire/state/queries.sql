@@ -52,6 +52,7 @@ UPDATE triggers SET
     rules = coalesce(:rules, rules),
     body_hash = iif(:ok, :body_hash, body_hash),
     cursor = coalesce(:cursor, cursor),
+    verdicts = coalesce(:verdicts, verdicts),
     polls = polls + 1,
     lag_ms = coalesce(:lag_ms, lag_ms),
     lag_p99_ms = coalesce(:lag_p99_ms, lag_p99_ms)
@@ -147,6 +148,22 @@ RETURNING id
 UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
 WHERE state = 'paused' AND held_by = :held_by AND (:run_id IS NULL OR id = :run_id)
 RETURNING id
+
+-- name: put_alert
+INSERT INTO alerts (id, at, what, name, message, facts, chain, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING
+
+-- name: untold_alerts
+SELECT id, at, what, name, message, facts, chain, cause FROM alerts WHERE told = 0 ORDER BY seq LIMIT 100
+
+-- name: latest_alert
+SELECT id, at, what, name, message, facts, chain, cause FROM alerts
+WHERE name = :name AND what IN (SELECT value FROM json_each(:whats)) ORDER BY seq DESC LIMIT 1
+
+-- name: streak_of_run
+SELECT run.workflow, event.type, coalesce(event.chain, '[]'), coalesce(streak.failures, 0) FROM runs AS run
+LEFT JOIN events AS event ON event.id = run.event_id LEFT JOIN streaks AS streak ON streak.workflow = run.workflow
+WHERE run.id = ?
 
 -- name: count_held
 SELECT held_by, count(*) FROM runs WHERE held_by IS NOT NULL AND state = 'paused' GROUP BY held_by
@@ -302,3 +319,17 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)
+
+-- name: put_echo
+INSERT INTO echoes (trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: expected_echoes
+SELECT seq, trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at FROM echoes
+WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY seq
+
+-- name: settle_echo
+UPDATE echoes SET outcome = ?, seen_at = ? WHERE seq = ?
+
+-- name: prune_echoes
+DELETE FROM echoes WHERE acknowledged_at < :before

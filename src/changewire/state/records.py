@@ -93,6 +93,7 @@ class TriggerRecord:
     generation: int = 1  # goes up whenever the config of the trigger changes
     schedule: str = ""  # the schedule as written; lets `sync_triggers` see that it changed
     paused: bool = False  # a pause concerns it: it is not polled
+    verdicts: Json = None  # of the last poll that was not like the one before: {"at", "counts", "held"}
 
     @property
     def shown(self) -> str:
@@ -147,6 +148,22 @@ class Raised:
     item: Mapping[str, Json]  # what the type's expressions call ``item``; it has a ``key``
     chain: tuple[str, ...] = ()  # names of the workflows that led to it, the one that raised it last
     cause: str | None = None  # id of the run that raised it; None: no run did
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord:
+    """What a step wrote through a connection that a trigger of its workflow polls."""
+
+    trigger_id: str
+    run_id: str
+    address: str
+    method: str
+    path: str  # below the connection
+    body: Json  # None: no JSON
+    key: str | None  # of the item that the answer says was made; None: it says nothing
+    sent_at: datetime
+    acknowledged_at: datetime | None = None  # None: it is under way
+    number: int | None = None  # in the store; None: it is not there
 
 
 @dataclass(slots=True)
@@ -244,6 +261,20 @@ class Lifted:
 
 
 @dataclass(slots=True)
+class AlertRecord:
+    """Something that somebody should know: once when it begins, once when it is over."""
+
+    id: str  # follows from what it tells of, so that it is stored once
+    at: datetime
+    what: str  # such as "connection_paused", see the trigger type core.alert
+    name: str  # of the trigger ("workflow/trigger"), workflow or connection
+    message: str
+    facts: dict[str, Json] = field(default_factory=dict)  # more fields for the event
+    chain: tuple[str, ...] = ()  # names of the workflows that led to it
+    cause: str | None = None  # id of the run that it is about; None: none
+
+
+@dataclass(slots=True)
 class Claimed:
     """A trigger that is ours to poll until the lease ends."""
 
@@ -290,8 +321,11 @@ class PollCommit:
     events: Sequence[EventRecord] = ()
     runs: Sequence[RunRecord] = ()  # stored only where their event is new
     handover: Handover | None = None  # for those of the runs that need not mind others; None: all wait to be claimed
+    echoes: Mapping[int, str] = field(default_factory=dict)  # what became of writes, by `WriteRecord.number`
     lag_ms: float | None = None
     lag_p99_ms: float | None = None
+    verdicts: Json = None  # how the items were judged; None: keep what is stored
+    alert: AlertRecord | None = None  # what to tell of this poll
     mends: str | None = None  # a connection whose pause this poll ends, with all that waits for it
 
 

@@ -29,7 +29,7 @@ from changewire.values import dumps_text, loads
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
     "last_event, failures, error, error_class, baseline_at, rules, body_hash, cursor, polls, events, lag_ms, "
-    "lag_p99_ms, active, generation, schedule, paused"
+    "lag_p99_ms, active, generation, schedule, paused, verdicts"
 )
 EVENT_COLUMNS = (
     'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill, '
@@ -74,6 +74,7 @@ def trigger_of(row: Row) -> TriggerRecord:
         if value is not None:
             setattr(record, name, from_text(value))
     record.cursor = loads(record.cursor)
+    record.verdicts = None if record.verdicts is None else loads(record.verdicts)
     record.active, record.paused = bool(record.active), bool(record.paused)
     return record
 
@@ -86,6 +87,7 @@ def trigger_row(record: TriggerRecord, now: datetime) -> dict[str, Any]:
     row["state"] = str(record.state)
     row["error"] = shown(record.error)
     row["cursor"] = dumps_text(record.cursor)
+    row["verdicts"] = None if record.verdicts is None else dumps_text(record.verdicts)
     return {**row, "changed_at": to_text(now)}
 
 
@@ -191,6 +193,7 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
         "rules": commit.rules,
         "body_hash": commit.body_hash,
         "cursor": None if commit.cursor is None else dumps_text(commit.cursor),
+        "verdicts": None if commit.verdicts is None else _json(commit.verdicts),
         "lag_ms": commit.lag_ms,
         "lag_p99_ms": commit.lag_p99_ms,
     }

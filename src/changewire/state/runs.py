@@ -10,7 +10,7 @@ from typing import Any
 
 from changewire.clock import to_text
 from changewire.errors import StateError
-from changewire.state import batches, lanes, rows
+from changewire.state import alerts, batches, lanes, rows
 from changewire.state.polls import next_claim
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
@@ -71,6 +71,9 @@ def leave_run(
     due_at: datetime | None,
     finished_at: datetime | None,
     held_by: str | None = None,
+    *,
+    now: datetime,
+    alert_after: int,
 ) -> Callable[[Transaction], bool]:
     """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none."""
     if (state in {RunState.PENDING, RunState.WAITING}) != (due_at is not None):
@@ -85,8 +88,14 @@ def leave_run(
     }
     given |= {"due_at": rows.text(due_at), "finished_at": rows.text(finished_at), "held_by": held_by}
 
+    counts = state in {RunState.SUCCEEDED, RunState.FAILED} or (state is RunState.PAUSED and held_by is None)
+
     def unit(transaction: Transaction) -> bool:
-        return transaction.execute("leave_run", sql("leave_run"), given).rowcount == 1
+        if transaction.execute("leave_run", sql("leave_run"), given).rowcount != 1:
+            return False
+        if counts:
+            alerts.count_run(transaction, run_id, state, reason, now, alert_after)
+        return True
 
     return unit
 

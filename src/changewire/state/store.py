@@ -6,15 +6,16 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.errors import StateError
-from changewire.state import batches, history, lanes, pauses, polls, pruning, rows, runs
+from changewire.state import alerts, batches, echoes, history, lanes, pauses, polls, pruning, rows, runs
 from changewire.state.database import Readers, connect, explain, make_private
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
 from changewire.state.records import (
+    AlertRecord,
     AttemptRecord,
     Claimed,
     EventRecord,
@@ -29,6 +30,7 @@ from changewire.state.records import (
     RunRecord,
     RunState,
     TriggerRecord,
+    WriteRecord,
 )
 from changewire.state.schema import migrate
 from changewire.state.writer import OnWrite, Transaction, Writer
@@ -48,6 +50,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, clock: Clock, on_write: OnWrite | None = None) -> None:
         self.path = path
+        self.alert_after = 3
         self._clock = clock
         self._on_write = on_write
         self._writer: Writer | None = None
@@ -162,6 +165,14 @@ class SqliteStore:
         """See `Store.commit_poll`."""
         return self._write(polls.commit_poll(commit))
 
+    def put_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """See `Store.put_writes`."""
+        self._write(echoes.put(writes))
+
+    def writes(self, trigger_id: str) -> list[WriteRecord]:
+        """See `Store.writes`."""
+        return self._read(lambda connection: echoes.expected(connection, trigger_id))
+
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """See `Store.feed`."""
         return self._write(polls.feed(events, runs)) if events else []
@@ -231,7 +242,7 @@ class SqliteStore:
         """See `Store.commit_step`."""
         if state is RunState.RUNNING:
             return self._write(runs.start_attempt(claim, attempt, lease_until, before))
-        leave = runs.leave_run(attempt.run_id, claim, state, reason, due_at, finished_at, held_by)
+        leave = self._leave(attempt.run_id, claim, state, reason, due_at, finished_at, held_by)
         return self._write(runs.commit_step(attempt, leave, before))
 
     def finish_run(
@@ -246,7 +257,7 @@ class SqliteStore:
         held_by: str | None = None,
     ) -> bool:
         """See `Store.finish_run`."""
-        return self._write(runs.leave_run(run_id, claim, state, reason, due_at, finished_at, held_by))
+        return self._write(self._leave(run_id, claim, state, reason, due_at, finished_at, held_by))
 
     def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
         """See `Store.resume`."""
@@ -259,6 +270,27 @@ class SqliteStore:
     def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
         """See `Store.replay`."""
         return self._write(runs.replay(wanted))
+
+    def _leave(self, *where: Any) -> Callable[[Transaction], bool]:
+        return runs.leave_run(*where, now=self._clock.now(), alert_after=self.alert_after)
+
+    # alerts
+
+    def raise_alert(self, alert: AlertRecord) -> bool:
+        """See `Store.raise_alert`."""
+        return self._write(alerts.raise_alert(alert))
+
+    def untold_alerts(self) -> list[AlertRecord]:
+        """See `Store.untold_alerts`."""
+        return self._read(alerts.untold)
+
+    def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
+        """See `Store.latest_alert`."""
+        return self._read(lambda connection: alerts.latest(connection, name, whats))
+
+    def alerts_told(self, ids: Sequence[str], now: datetime) -> None:
+        """See `Store.alerts_told`."""
+        self._write(alerts.told(ids, now))
 
     # pauses
 
@@ -325,6 +357,10 @@ class SqliteStore:
         for start in range(0, len(numbers), READ_AT_ONCE):
             part = numbers[start : start + READ_AT_ONCE]
             yield from self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
+
+    def runs_of_event(self, event_id: str) -> list[RunHistory]:
+        """See `Store.runs_of_event`."""
+        return self._read(lambda connection: history.runs_of_event(connection, event_id))
 
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
         """See `Store.beginning_with`."""
@@ -393,6 +429,7 @@ class SqliteStore:
 
     def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
         """See `Store.prune`."""
+        self._write(echoes.prune(now - events))
         return {"runs": self._prune_runs(now - runs), "events": self._prune_events(now - events)}
 
     def _prune_runs(self, before: datetime) -> int:

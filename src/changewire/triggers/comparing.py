@@ -75,6 +75,12 @@ def additions(new: Json, rules: Rules, scope: Scope) -> list[Change]:
     return changes
 
 
+def sent_value(body: Json, rules: Rules, scope: Scope, tokens: Tokens) -> tuple[Json] | None:
+    """The value at a path of ``body``, by the names that ``rules`` give to entries; None: there is no such place."""
+    sent = _Sent(body, rules, scope)
+    return (sent.at(tokens),) if tokens and isinstance(body, dict) and sent.has(tokens) else None
+
+
 class _Sent:
     """An item as the API sent it, with the values at canonical paths in it."""
 

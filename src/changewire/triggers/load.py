@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from changewire.triggers.binding import Reader
 from changewire.triggers.expressions import EXPRESSIONS
@@ -34,21 +35,28 @@ class Peak:
     names: tuple[str, ...]  # who asks in it, those with the most requests first
 
 
-def due_times(schedule: Schedule, begin: datetime, end: datetime) -> Iterator[int]:
+def due_times(schedule: Schedule, begin: datetime, end: datetime) -> Sequence[int]:
     """All due times after ``begin`` and up to ``end``, in microseconds since the beginning of all schedules."""
+    if schedule.every is None:
+        return _by_calendar(schedule, begin, end)
     first = schedule.next_after(begin)
-    if schedule.every is not None:
-        yield from range((first - EPOCH) // _TICK, (end - EPOCH) // _TICK + 1, schedule.every // _TICK)
-        return
-    while first <= end:
-        yield (first - EPOCH) // _TICK
-        first = schedule.next_after(first)
+    return range((first - EPOCH) // _TICK, (end - EPOCH) // _TICK + 1, schedule.every // _TICK)
+
+
+@lru_cache(1024)
+def _by_calendar(schedule: Schedule, begin: datetime, end: datetime) -> tuple[int, ...]:
+    """A calendar is slow to ask, and many triggers share one."""
+    found, at = [], schedule.next_after(begin)
+    while at <= end:
+        found.append((at - EPOCH) // _TICK)
+        at = schedule.next_after(at)
+    return tuple(found)
 
 
 def per_day(askers: Sequence[Asker], label: str, begin: datetime) -> int:
     """Requests of ``label`` in the day that follows ``begin``."""
     return sum(
-        asker.requests[label] * sum(1 for _ in due_times(asker.schedule, begin, begin + DAY))
+        asker.requests[label] * len(due_times(asker.schedule, begin, begin + DAY))
         for asker in askers
         if asker.requests.get(label)
     )
@@ -58,25 +66,26 @@ def peak(askers: Sequence[Asker], label: str, begin: datetime, span: timedelta) 
     """The fullest ``span`` for ``label``, wherever it begins; over everything that repeats within a day."""
     asking = [asker for asker in askers if asker.requests.get(label)]
     end = begin + repeats_after([asker.schedule for asker in asking]) + span
-    moments = sorted(
-        (at, number) for number, asker in enumerate(asking) for at in due_times(asker.schedule, begin, end)
+    counts, length, size = [asker.requests[label] for asker in asking], span // _TICK, len(asking)
+    # There may be millions in a day. One number for moment and asker is sorted ten times as fast as a pair.
+    polls = sorted(
+        at * size + number for number, asker in enumerate(asking) for at in due_times(asker.schedule, begin, end)
     )
-    counts, length = [asker.requests[label] for asker in asking], span // _TICK
-    inside = most = first = best = 0
-    for last, (at, number) in enumerate(moments):
-        inside += counts[number]
-        while at - moments[first][0] >= length:
-            inside -= counts[moments[first][1]]
+    inside = most = first = best = until = 0
+    for last, poll in enumerate(polls):
+        inside += counts[poll % size]
+        while poll // size - polls[first] // size >= length:
+            inside -= counts[polls[first] % size]
             first += 1
         if inside > most:
             most, best, until = inside, first, last
     if not most:
         return Peak(0, None, ())
     share: dict[int, int] = {}
-    for _, number in moments[best : until + 1]:
-        share[number] = share.get(number, 0) + counts[number]
+    for poll in polls[best : until + 1]:
+        share[poll % size] = share.get(poll % size, 0) + counts[poll % size]
     names = [asking[number].name for number in sorted(share, key=lambda one: (-share[one], asking[one].name))]
-    return Peak(most, EPOCH + moments[best][0] * _TICK, tuple(dict.fromkeys(names)))
+    return Peak(most, EPOCH + polls[best] // size * _TICK, tuple(dict.fromkeys(names)))
 
 
 def repeats_after(schedules: Sequence[Schedule]) -> timedelta:

@@ -72,6 +72,9 @@ class Noticed:
     detail: Json = None  # the answer that proves it; None: there is none
 
 
+MOST_HELD = 8  # items that did not fire, of which the keys are kept
+
+
 @dataclass
 class Notice:
     """What a reading means."""
@@ -79,6 +82,15 @@ class Notice:
     noticed: list[Noticed] = field(default_factory=list)
     quiet: list[ItemRecord] = field(default_factory=list)  # to be remembered, without an event
     verdicts: Counter[str] = field(default_factory=Counter)  # how many items fared how; the words `explain` uses
+    held: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # some that did not fire although they differ: key, verdict
+
+    def hold(self, verdict: str, key: str) -> None:
+        """Count an item that differs and does not fire, or not yet."""
+        self.verdicts[verdict] += 1
+        if len(self.held) < MOST_HELD:
+            self.held.append((key, verdict))
 
 
 def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
@@ -182,21 +194,24 @@ def _judge_created(case: _Case, result: Notice) -> None:
         result.verdicts["seen"] += 1
         return
     if not case.ready():
-        result.verdicts["not_ready"] += 1
+        result.hold("not_ready", case.key)
         return
     record = case.remembered("")
     if case.wanted():
         case.fire("created", None, (), record, result)
     elif case.baseline() or _older_than_watch(case):
         result.quiet.append(record)
-        result.verdicts["baseline" if case.baseline() else "old"] += 1
+        if case.baseline():
+            result.verdicts["baseline"] += 1
+        else:
+            result.hold("old", case.key)
     elif _settled(case, content_hash(canonical(case.item, case.watch.rules, case.scope)), result):
         case.fire("created", None, (), record, result)
 
 
 def _judge_updated(case: _Case, result: Notice) -> None:
     if not case.ready():
-        result.verdicts["not_ready"] += 1
+        result.hold("not_ready", case.key)
         return
     form = canonical(case.item, case.watch.rules, case.scope)
     digest, known = content_hash(form), case.known
@@ -213,14 +228,14 @@ def _judge_updated(case: _Case, result: Notice) -> None:
     changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope, form))
     if not changes:
         result.quiet.append(case.remembered(digest, revision=known.revision))
-        result.verdicts["only_noise"] += 1
+        result.hold("only_noise", case.key)
     elif _settled(case, digest, result):
         case.fire("updated", old, changes, case.remembered(digest, revision=known.revision + 1), result)
 
 
 def _judge_status(case: _Case, result: Notice) -> None:
     if not case.ready():
-        result.verdicts["not_ready"] += 1
+        result.hold("not_ready", case.key)
         return
     path = parse_path(case.watch.kind.status or "")
     value = get(case.item, path)
@@ -245,7 +260,7 @@ def _judge_present(case: _Case, result: Notice) -> None:
     """An item that is there, where it matters only whether it is. Its record stays as a tombstone after a deletion,
     so that the next one is another event."""
     if not case.ready():
-        result.verdicts["not_ready"] += 1
+        result.hold("not_ready", case.key)
         return
     digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
     if case.known is None or case.unknown():
@@ -264,7 +279,7 @@ def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: 
     for record in gone:
         if record.absences + 1 < needed:
             result.quiet.append(replace(record, absences=record.absences + 1))
-            result.verdicts["held" if braked else "absent"] += 1
+            result.hold("held" if braked else "absent", record.key)
             continue
         item = loads(record.body or b"null")
         tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
@@ -300,7 +315,7 @@ def _settled(case: _Case, digest: str, result: Notice) -> bool:
     if count >= case.watch.settle:
         return True
     result.quiet.append(replace(known, candidate=digest, candidate_count=count, absences=0))
-    result.verdicts["settling"] += 1
+    result.hold("settling", case.key)
     return False
 
 

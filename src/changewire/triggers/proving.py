@@ -34,7 +34,7 @@ def proven(result: Notice, watch: Watch, ask: Ask) -> Notice:
         asked += 1
         found = _weigh(noticed, watch, evidence, ask, result) if asked <= MOST else None
         if asked > MOST:
-            result.verdicts["unproven"] += 1
+            result.hold("unproven", noticed.key)
         if found is None:
             result.verdicts["fired"] -= 1
         else:
@@ -59,10 +59,10 @@ def _weigh(noticed: Noticed, watch: Watch, evidence: Evidence, ask: Ask, result:
             result.quiet.append(replace(record, absences=record.absences + 1))
         elif noticed.record is not None:
             result.quiet.append(noticed.record)
-        result.verdicts["unproven"] += 1
+        result.hold("unproven", noticed.key)
         return None
     if not evidence.errors:
         return replace(noticed, detail=answer)
     result.quiet.append(replace(record, absences=-absences * BRAKE_PATIENCE))  # it is elsewhere: ask again much later
-    result.verdicts["elsewhere"] += 1
+    result.hold("elsewhere", noticed.key)
     return None

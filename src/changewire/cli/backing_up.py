@@ -1,0 +1,73 @@
+"""A copy of the database, taken while the daemon works."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from changewire.cli.base import Command, Options, database_of
+from changewire.cli.output import print_json, print_text
+from changewire.errors import StateError, UsageError
+
+
+@click.command(
+    cls=Command,
+    short_help="Copy the database to a file, while the daemon works.",
+    examples=[
+        ("changewire backup before.db", "a copy of all that is remembered"),
+        ('changewire backup "/backups/$(date +%F).db"', "from cron"),
+    ],
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def backup(options: Options, file: Path) -> int:
+    """Copy the database to FILE, whole and of one moment, also while `changewire run` works.
+
+    FILE must not be there. Only you can read it: what events hold is in it. To go back to it, stop the daemon and put
+    it in the place of state/changewire.db. With --json one line: file, bytes.
+    """
+    source = database_of(options.find_home())
+    if not source.exists():
+        raise UsageError("there is no database in this home so far: nothing was watched")
+    _make(file)
+    try:
+        copy(source, file)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    size = file.stat().st_size
+    if options.json:
+        print_json({"v": 1, "file": str(file), "bytes": size})
+    else:
+        print_text(f"{file}: {size} bytes")
+    return 0
+
+
+def _make(file: Path) -> None:
+    """An empty file that nobody else can read. Raises UsageError where there is one, or no folder for it."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise UsageError(f"{file} is there already, and a backup overwrites nothing: take another name") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be made: {(error.strerror or str(error)).lower()}") from None
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database that may be in use. Raises StateError where the copy is not whole."""
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+            new.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
+            ((found,),) = new.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.Error as error:
+        raise StateError(f"The database {source} cannot be copied to {target}: {error}") from error
+    if found != "ok":
+        raise StateError(f"The copy {target} is damaged, and so the database {source} may be: {found}")

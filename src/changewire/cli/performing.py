@@ -1,0 +1,210 @@
+"""What ``call`` does: an action found, its parameters read, done once, and its output shown."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from changewire.actions.calling import check_inputs, choose_connection, perform
+from changewire.actions.context import ActionContext, untold
+from changewire.actions.inputs import revealed
+from changewire.actions.pages import Reach
+from changewire.cli.base import FAILED, NEEDS_PERSON, Options, database_of, say
+from changewire.cli.given import read_given
+from changewire.cli.listing import bars, list_in, print_rows, write_out
+from changewire.cli.output import print_json, print_pretty
+from changewire.cli.requests import print_request, request_view
+from changewire.cli.spoken import spoken
+from changewire.clock import SystemClock
+from changewire.config.connections import load_connections
+from changewire.config.environment import UnsetError
+from changewire.connectors.client import Clients
+from changewire.connectors.token_store import TokenStore
+from changewire.errors import ApiError, ConfigError, FailureClass, UsageError
+from changewire.home import Home, load_home
+from changewire.log import ConsoleLog
+from changewire.values import Json, make_id
+
+if TYPE_CHECKING:
+    from changewire.actions.definition import ActionType
+    from changewire.connectors.client import Client
+    from changewire.log import Log
+    from changewire.state.records import Raised
+
+LARGEST = 256 << 20  # bytes of JSON that are shown or written
+_FOR_PEOPLE = frozenset({FailureClass.CREDENTIAL, FailureClass.SCOPE, FailureClass.PLAN})
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for on the command line."""
+
+    action: str
+    values: tuple[str, ...]
+    connection: str | None
+    dry_run: bool
+    all_pages: bool
+    limit: int | None
+    columns: str | None
+    out: Path | None
+
+
+def carry_out(options: Options, order: Order) -> int:
+    """Do what was ordered and show what came of it; the exit code."""
+    home = load_home(options.find_home())
+    kind = find_action(home, order.action)
+    written = _written(home, kind, order)
+    given = check_inputs(kind, _expanded(home, written))
+    chosen = _connection(home, kind, given.get("connection"))
+    clock = SystemClock()
+    with closing(Clients(home.connections, clock, home.settings, TokenStore.of_home(home.path, clock))) as clients:
+        client = None if chosen is None else clients.get(chosen)
+        head: dict[str, Json] = {"v": 1, "action": kind.name, "connection": chosen}
+        if order.dry_run:
+            _show_plan(options, kind, given, client, head)
+            return 0
+        try:
+            with bars(wanted=not options.json or order.out is not None) as told:
+                context = _context(home, kind, written, clients, client, order, told)
+                output = perform(kind, given, context, largest=LARGEST)
+        except ApiError as error:
+            say(str(error))
+            return NEEDS_PERSON if error.failure in _FOR_PEOPLE else FAILED
+    _show(options, kind, order, output, head)
+    return 0
+
+
+def find_action(home: Home, name: str) -> ActionType:
+    """The action of that name. Raises UsageError with the nearest one."""
+    known = home.catalog.actions
+    if name in known:
+        return known[name]
+    if name in home.catalog.triggers:
+        raise UsageError(f"{name} is a trigger type, not an action: `changewire test WORKFLOW` polls it once")
+    near = known.near(name)
+    hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists them"
+    raise UsageError(f"there is no action {name!r}{hint}")
+
+
+def _written(home: Home, kind: ActionType, order: Order) -> dict[str, Json]:
+    zone, now = ZoneInfo(home.settings.timezone), SystemClock().now()
+    written = read_given(order.values, kind.parameters, lambda text, what: spoken(text, what, now, zone))
+    if order.connection is not None:
+        written["connection"] = order.connection
+    if order.all_pages or order.limit is not None:
+        if "all_pages" not in kind.parameters:
+            option = "--all-pages" if order.all_pages else "--limit"
+            raise UsageError(f"{option}: {kind.name} gives no list that comes in pages")
+        written["all_pages"] = True
+    return written
+
+
+def _expanded(home: Home, written: Mapping[str, Json]) -> dict[str, Json]:
+    try:
+        expanded: dict[str, Json] = home.environment.expand_data(dict(written), secret=True)
+    except UnsetError as error:
+        raise UsageError(str(error)) from None
+    return expanded
+
+
+def _connection(home: Home, kind: ActionType, given: Json) -> str | None:
+    """The connection to work on; None where none is needed. One that is written, but wrong, raises ConfigError."""
+    named = revealed(given)
+    if named is not None and named not in home.connections:
+        problems = load_connections(home.path, home.environment)[1].get(str(named))
+        if problems:
+            raise ConfigError(problems)
+    return choose_connection(kind, named, None, home.connections)
+
+
+def _show_plan(
+    options: Options, kind: ActionType, given: Mapping[str, Json], client: Client | None, head: dict[str, Json]
+) -> None:
+    """What would be sent; ``request`` is None for actions that are code."""
+    shown = {name: "***" if kind.parameters[name].secret else value for name, value in given.items()}
+    request = None if kind.run is not None or client is None else request_view(kind, given, client)
+    if options.json:
+        print_json({**head, "with": shown, "request": request})
+    elif request is None:
+        print_pretty({"with": shown, "request": None})
+    else:
+        print_request(request)
+    say("nothing was sent")
+
+
+def _context(
+    home: Home,
+    kind: ActionType,
+    written: Mapping[str, Json],
+    clients: Clients,
+    client: Client | None,
+    order: Order,
+    told: Any,
+) -> ActionContext:
+    clock = SystemClock()
+    log = ConsoleLog(clock, stream=sys.stderr)
+    listed = None if told is None else lambda done, total: told(kind.name, done, total)
+    return ActionContext(
+        home=home.path,
+        client=client,
+        clients=clients,
+        clock=clock,
+        deadline=clock.monotonic() + kind.spec.timeout.total_seconds() * (10 if order.all_pages else 1),
+        idempotency_key=make_id("key", uuid.uuid4().hex),
+        log=log,
+        settings=home.settings,
+        written=written,
+        reach=Reach(limit=order.limit, progress=listed),
+        feed=lambda raised: _feed(home, raised, log),
+        progress=told or untold,
+    )
+
+
+def _show(options: Options, kind: ActionType, order: Order, output: Json, head: dict[str, Json]) -> None:
+    rows = list_in(output, kind.spec.items)
+    columns = [name.strip() for name in (order.columns or "").split(",") if name.strip()]
+    if order.out is not None:
+        size = write_out(order.out, output, rows, columns)
+        say(f"{order.out}: {size:,} bytes" + (f", {len(rows):,} records" if rows is not None else ""))
+    elif options.json:
+        print_json({**head, "output": output})
+    elif rows:
+        print_rows(rows, columns)
+        _say_rest(kind, rows, output)
+    elif columns and rows is None:
+        raise UsageError("--columns: this output is no list of records")
+    elif output is not None:
+        print_pretty(output)
+    else:
+        say("done")
+
+
+def _say_rest(kind: ActionType, rows: Any, output: Json) -> None:
+    """Whether that was all."""
+    token = (
+        next((output[name] for name in ("next_page_token", "nextPageToken") if output.get(name)), "")
+        if (isinstance(output, dict))
+        else ""
+    )
+    if token and "all_pages" in kind.parameters:
+        say(f"{len(rows):,} shown, and there are more: --all-pages or --limit N reads on")
+
+
+def _feed(home: Home, raised: Raised, log: Log) -> list[str]:
+    """Store what is raised by hand; a daemon that is at work takes up the runs."""
+    from changewire.clock import SystemClock
+    from changewire.feeding import Feeder
+    from changewire.state.store import SqliteStore
+
+    clock = SystemClock()
+    store = SqliteStore(database_of(home.path), clock=clock)
+    store.open(take_over=False)
+    with closing(store):
+        store.save_versions({file.version: file.text for file in home.workflows.values()})
+        return Feeder(lambda: home, store, clock, log).feed(raised)

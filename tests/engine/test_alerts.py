@@ -1,0 +1,177 @@
+"""What somebody should know is told once when it begins and once when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from changewire.sandbox import Sandbox
+from changewire.state.records import RunState
+from tests.engine.rig import USER, connection, sandbox_clock, workflow, write_home
+from tests.support.turning import Turned
+
+NEW = workflow("New", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
+FAILING = NEW.partition("steps:")[0] + (
+    "steps: [{use: zoom.get_meeting, with: {meeting_id: '{{ payload.meeting.topic }}'}}]\n"
+)
+WATCH = (
+    "name: Watch\ntrigger: {type: core.alert, with: {of: [%s]}}\n"
+    "steps: [{use: core.log, with: {message: '{{ payload.what }} {{ payload.name }}'}}]\n"
+)
+Make = Callable[..., Turned]
+
+
+@pytest.fixture
+def logged() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def make(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Iterator[Make]:
+    made: list[Turned] = []
+
+    def log(event: str, message: str, /, **_: Any) -> None:
+        logged.append((event, message))
+
+    def start(on_write: Callable[[str], None] | None = None, **workflows: str) -> Turned:
+        write_home(tmp_path, connection(sandbox.url), **workflows)
+        clock = made[-1].clock if made else sandbox_clock(sandbox)
+        made.append(Turned(tmp_path, clock, log=log, on_write=on_write).start())
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+
+
+def on(daemon: Turned, seconds: float = 70) -> None:
+    daemon.clock.advance(seconds)
+    daemon.daemon.mend()
+    daemon.turn()
+    daemon.daemon.turn(daemon.clock.now())
+    daemon.turn()
+
+
+def alerts(daemon: Turned) -> list[tuple[str, str]]:
+    return [(event.event_type, event.payload["name"]) for event in daemon.store.events() if event.type == "core.alert"]
+
+
+def test_a_trigger_that_fails_and_recovers_is_told_once_each(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=NEW, watch=WATCH % "")
+    daemon.turn()
+    sandbox.control("faults", match="GET /v2/users", kind="status", status=500)
+    for _ in range(6):
+        on(daemon, 3600)
+    assert alerts(daemon) == [("trigger_failing", "New/trigger")]
+    sandbox.control("clear_faults")
+    for _ in range(3):
+        on(daemon, 3600)
+    assert alerts(daemon) == [("trigger_failing", "New/trigger"), ("trigger_recovered", "New/trigger")]
+    (event, _) = [event for event in daemon.store.events() if event.type == "core.alert"]
+    assert event.payload["message"].startswith("New/trigger: 3 polls in a row failed; the last: ")
+    assert event.payload["next"] == "`changewire explain New/trigger`"
+    assert {each.run.state for each in daemon.store.runs(workflow="Watch")} == {RunState.SUCCEEDED}
+
+
+def test_a_workflow_whose_runs_fail_in_a_row_is_told_once_and_once_when_one_is_done(
+    sandbox: Sandbox, make: Make, logged: list[tuple[str, str]]
+) -> None:
+    daemon = make(new=FAILING, watch=WATCH % "workflow_failing, workflow_recovered")
+    daemon.turn()
+    for number in range(5):
+        sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
+    on(daemon)
+    assert alerts(daemon) == [("workflow_failing", "New")]
+    good = sandbox.control("create_meeting", user_id=USER, topic="good")
+    sandbox.control("update_meeting", meeting_id=good["meeting_id"], topic=str(good["meeting_id"]))
+    on(daemon)
+    on(daemon)
+    assert alerts(daemon) == [("workflow_failing", "New"), ("workflow_recovered", "New")]
+    (message,) = [message for event, message in logged if event == "workflow_failing"]
+    assert message.startswith("New: 3 runs in a row were not done; the last is paused: steps/0 (zoom.get_meeting): ")
+    assert ("workflow_recovered", "New is well again after 5 runs that were not") in logged
+
+
+def test_a_connection_is_told_once(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=NEW, other=NEW.replace("name: New", "name: Other"), watch=WATCH % "")
+    daemon.turn()
+    body = '{"reason": "Invalid client", "error": "invalid_client"}'
+    sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
+    sandbox.control("expire_tokens")
+    for _ in range(3):
+        on(daemon, 3600)
+    assert alerts(daemon) == [("connection_paused", "work")]
+    sandbox.control("clear_faults")
+    on(daemon, 3601)
+    assert alerts(daemon) == [("connection_paused", "work"), ("connection_mended", "work")]
+
+
+def test_what_is_late_is_told_once_also_over_a_restart(
+    sandbox: Sandbox, make: Make, logged: list[tuple[str, str]]
+) -> None:
+    daemon = make(new=NEW, watch=WATCH % "trigger_stalled, trigger_on_time")
+    daemon.turn()
+    daemon.clock.advance(3600)
+    daemon.daemon._reap()
+    daemon.daemon._reap()
+    daemon.close()
+    again = make(new=NEW, watch=WATCH % "trigger_stalled, trigger_on_time")
+    again.daemon._reap()
+    assert alerts(again) == [("trigger_stalled", "New/trigger")]
+    again.turn()
+    again.daemon._reap()
+    again.daemon._reap()
+    assert alerts(again) == [("trigger_stalled", "New/trigger"), ("trigger_on_time", "New/trigger")]
+    assert [event for event, _ in logged if event.startswith("trigger_")] == ["trigger_stalled", "trigger_on_time"]
+
+
+def test_a_workflow_that_is_told_raises_no_alert_about_itself(sandbox: Sandbox, make: Make) -> None:
+    watch = "name: Watch\ntrigger: {type: core.alert}\nsteps: [{use: zoom.get_meeting, with: {meeting_id: '1'}}]\n"
+    daemon = make(new=FAILING, watch=watch, settings=NEW.replace("name: New", "name: More"))
+    (daemon.daemon.path / "config" / "changewire.yaml").write_text("alert_after: 1\n")
+    daemon.daemon.reload()
+    daemon.turn()
+    for number in range(3):
+        sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
+        on(daemon)
+    assert alerts(daemon) == [("workflow_failing", "New")]
+    assert {each.run.state for each in daemon.store.runs(workflow="Watch")} == {RunState.PAUSED}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("point", ["feed.event:before", "feed.event:after", "alert.told:before", "alert.told:after"])
+def test_killed_while_it_is_told_it_is_told_once(sandbox: Sandbox, make: Make, point: str) -> None:
+    killed: list[str] = []
+
+    def on_write(name: str) -> None:
+        if name == point and not killed:
+            killed.append(name)
+            raise Killed
+
+    daemon = make(on_write, new=FAILING, watch=WATCH % "")
+    daemon.turn()
+    for number in range(3):
+        sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
+    with pytest.raises(Killed):
+        on(daemon)
+    assert killed == [point]
+    daemon.close()
+    with closing(make(new=FAILING, watch=WATCH % "")) as again:
+        on(again)
+        on(again)
+        assert alerts(again) == [("workflow_failing", "New")]
+        assert len(again.store.runs(workflow="Watch")) == 1
+
+
+def test_unknown_alerts_are_told_where_they_are_written(make: Make) -> None:
+    daemon = make(new=NEW, watch=WATCH % "conection_paused")
+    (broken,) = daemon.daemon.home.broken
+    assert "conection_paused" in str(broken.problems[0])
+    assert broken.problems[0].suggestion == "connection_paused"
