@@ -193,7 +193,7 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
         "rules": commit.rules,
         "body_hash": commit.body_hash,
         "cursor": None if commit.cursor is None else dumps_text(commit.cursor),
-        "verdicts": None if commit.verdicts is None else _json(commit.verdicts),
+        "verdicts": None if commit.verdicts is None else masked_json(commit.verdicts),
         "lag_ms": commit.lag_ms,
         "lag_p99_ms": commit.lag_p99_ms,
     }
