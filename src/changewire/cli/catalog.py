@@ -225,8 +225,11 @@ def _example(name: str, parameter: Parameter, sample: Any) -> Json:
         return parameter.enum[0]
     if isinstance(sample, Mapping):
         value = sample.get(name, sample.get("id") if name.endswith("_id") else None)
-        if value is not None:
-            return str(value) if parameter.type == "string" else value
+        from changewire.parameters import check_values
+
+        fitting, _ = check_values({name: parameter}, {name: value})
+        if name in fitting:
+            return fitting[name]
     if name == "url":
         return "https://api.example.com/things"
     if parameter.type == "list" and parameter.min:

@@ -18,8 +18,19 @@ from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticing import Noticed, item_key
 from changewire.triggers.payloads import make_events
 from changewire.triggers.rules import make_rules, unknown_paths
+from changewire.values import Json
 
 _PATHS = ("secret", "only", "lists", "ordered", "text_sets", "without_query", "may_vanish")
+_STAND_INS: dict[str, Json] = {
+    "string": "1",
+    "integer": 1,
+    "number": 1,
+    "boolean": True,
+    "object": {},
+    "list": [],
+    "any": "1",
+}
+"""What stands for a parameter that must be given, while a type is tried on its sample."""
 SAMPLE_MOMENT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
@@ -53,7 +64,7 @@ def load_trigger_types(folders: Sequence[Path]) -> tuple[dict[str, TriggerType],
 
 def sample_scope(kind: TriggerType) -> Scope:
     """The names that a template of the type sees when it is tried on the sample."""
-    parameters = {name: parameter.default for name, parameter in kind.parameters.items()}
+    parameters = {name: _STAND_INS[one.type] if one.required else one.default for name, one in kind.parameters.items()}
     return {**Reader(kind, parameters).scope(SAMPLE_MOMENT), "lookup": kind.sample_lookup, "outer": kind.sample_outer}
 
 
