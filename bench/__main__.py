@@ -1,6 +1,6 @@
 """``python -m bench``: measure, print a table, or with ``--json`` one object. Ratios count, figures are the machine's.
 
-Everything is on 127.0.0.1 and takes less than four minutes. What is compared is measured by turns in the same run.
+Everything is on 127.0.0.1 and takes less than eight minutes. What is compared is measured by turns in the same run.
 """
 
 from __future__ import annotations

@@ -120,14 +120,14 @@ def calls(kind: TriggerType) -> str:
         told += f", {len(look.records)} times"
     elif look is not None:
         told = f"{look.label}{_when(look.when)} first; {told}" + (f", up to {look.take} times" if look.take > 1 else "")
-    for asked, each in ((kind.detail, "each new one"), (kind.evidence, "each missing one")):
+    for asked, each in ((kind.detail, "each new one"), (kind.evidence, "each that is missing")):
         if asked is not None:
             told += f"; {asked.label} for {each}"
     return told
 
 
 def _when(when: str) -> str:
-    number = re.search(r"parameters\.(\w+_id)", when)
+    number = re.search(r"parameters\.(\w+)", when)
     return f", where `{number[1]}` is a number," if number else ""
 
 

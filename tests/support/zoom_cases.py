@@ -389,7 +389,7 @@ CASES: dict[str, Case] = {
         "/phone/recordings",
     ),
     "new_sms": Case(
-        {"sessions": 5},
+        {},
         (
             brings("new_sms", by=do("send_sms", message="?Hello")),
             brings("new_sms", by=do("send_sms", message="?Hello", number="+3293331234")),

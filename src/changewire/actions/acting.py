@@ -33,7 +33,7 @@ def kept(output: Json) -> Json:
     return loads(masked_json(output))
 
 
-def act(walk: Course, step: ActionStep, address: str, frame: Frame, tail: bool) -> Json:
+def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
     """Bring an action to its end; its output, None where it was skipped or may fail. Raises Ended."""
     latest = frame.latest(address)
     if latest is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from changewire.cli.base import Command, Options, say
 from changewire.cli.completing import complete_name
 from changewire.cli.output import print_json, print_table, print_text, print_yaml, to_yaml
+from changewire.cli.searching import search, title_of
 from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json
 
@@ -48,7 +49,7 @@ def catalog(options: Options, name: str | None, words: Sequence[str]) -> int:
 
     The home's own types are listed with the built-in ones; outside of a home there are only these. With --json each
     line has kind (trigger or action), name, title, description, connector, parameters, needs and snippet; a trigger
-    type also event_types and payload, an action idempotency, output and sample.
+    type also event_types, payload and caveat, an action idempotency, output and sample.
     """
     found = _catalog(options)
     known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
@@ -82,36 +83,6 @@ def _name_of(kind: TriggerType | ActionType) -> str:
     from changewire.actions.definition import ActionType
 
     return kind.name if isinstance(kind, ActionType) else kind.type
-
-
-def search(found: Catalog, words: Sequence[str], connectors: Set[str]) -> dict[str, TriggerType | ActionType]:
-    """What has all of the words in its name, title, path or part of the API; a connector's name limits it to that."""
-    from changewire.actions.whole import operation_action
-    from changewire.connectors.operations import operations
-
-    wanted = [word.lower() for word in words]
-    limited = wanted[0] if len(wanted) > 1 and wanted[0] in connectors else None
-    wanted = wanted[1:] if limited else wanted
-    known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
-    chosen = {
-        key: kind
-        for key, kind in sorted(known.items())
-        if limited in (None, kind.connector) and _has(wanted, f"{key} {_title(kind)}")
-    }
-    for connector in [limited] if limited else sorted(connectors):
-        table = operations(connector)
-        for name in sorted(table):
-            one = table[name]
-            if _has(wanted, f"{name} {one.title} {one.path} {one.domain}"):
-                kind = operation_action(connector, name)
-                assert kind is not None
-                chosen.setdefault(kind.name, kind)
-    return chosen
-
-
-def _has(wanted: Sequence[str], text: str) -> bool:
-    plain = text.lower()
-    return all(word in plain for word in wanted)
 
 
 def _nothing(found: Catalog, name: str, words: Sequence[str]) -> UsageError:
@@ -158,7 +129,7 @@ def view(name: str, kind: TriggerType | ActionType) -> dict[str, Json]:
         title, description = spec.title, spec.description
     else:
         needs = kind.needs.model_dump(mode="json")
-        own = {"event_types": list(kind.event_types), "payload": sample_payload(kind)}
+        own = {"event_types": list(kind.event_types), "payload": sample_payload(kind), "caveat": kind.caveat}
         title, description = kind.title, kind.description
     return {
         "v": 1,
@@ -260,7 +231,7 @@ def _list(chosen: Mapping[str, TriggerType | ActionType]) -> None:
             if isinstance(kind, ActionType) is actions and not _is_whole(kind)
         }
         if kinds:
-            print_table((head, "what it is"), [(name, _title(kind)) for name, kind in kinds.items()])
+            print_table((head, "what it is"), [(name, title_of(kind)) for name, kind in kinds.items()])
             print_text("")
     rows = [(kind.name, one.title, f"{one.method} {one.path}", one.label, _status(one)) for kind, one in _pairs(chosen)]
     if rows:
@@ -279,12 +250,6 @@ def _is_whole(kind: TriggerType | ActionType) -> bool:
     return bool(getattr(kind, "whole", False))
 
 
-def _title(kind: TriggerType | ActionType) -> str:
-    from changewire.actions.definition import ActionType
-
-    return kind.spec.title if isinstance(kind, ActionType) else kind.title
-
-
 def _status(one: Operation) -> str | None:
     if one.status in ("current", "new"):
         return None
@@ -300,6 +265,8 @@ def _show(shown: Mapping[str, Any]) -> None:
         print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
     _show_request(shown)
     _show_needs(shown["needs"])
+    if shown.get("caveat"):
+        print_text(f"\nGood to know\n  {shown['caveat']}")
     if "idempotency" in shown:
         print_text(f"\nDone twice\n  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
     for key, head in (

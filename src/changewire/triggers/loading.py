@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from changewire.config.yaml_files import Document, check, read_yaml
@@ -60,6 +61,39 @@ def load_trigger_types(folders: Sequence[Path]) -> tuple[dict[str, TriggerType],
                 here[kind.type] = shown
                 found.setdefault(kind.type, kind)
     return found, problems
+
+
+class Types(Mapping[str, TriggerType]):
+    """The types of a home by name, ``own`` ones first; those of this installation lie in the folder ``builtin`` (None:
+    they are among its own), in files of their names. Each of these is read when somebody asks for it, and not tried:
+    that was done before it was handed out.
+    """
+
+    def __init__(self, own: Mapping[str, TriggerType], builtin: Path | None) -> None:
+        self._own = own
+        self._files = {} if builtin is None else _files(builtin)
+
+    def __getitem__(self, name: str) -> TriggerType:
+        return self._own[name] if name in self._own else _read(self._files[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._own, **self._files})
+
+    def __len__(self) -> int:
+        return len({**self._own, **self._files})
+
+
+@cache
+def _files(folder: Path) -> dict[str, Path]:
+    return {f"{path.parent.name}.{path.stem}": path for path in sorted(folder.rglob("*.yaml"))}
+
+
+@cache
+def _read(path: Path) -> TriggerType:
+    return check(read_yaml(path, f"triggers/{path.parent.name}/{path.name}"), TriggerType)
 
 
 def sample_scope(kind: TriggerType) -> Scope:
