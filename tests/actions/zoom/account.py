@@ -9,7 +9,7 @@ from changewire.sandbox import OWNER_EMAIL, OWNER_ID, Sandbox
 
 Names = dict[str, Any]
 MEMBER = "ari.member+zoom@example.com"
-PLANNED, RECURRING, PAST = 85512340001, 85512340002, 85512340003
+PLANNED, PAST = 85512340001, 85512340003
 WEBINAR, PAST_WEBINAR = 91122233344, 91122233345
 POLL = {"title": "Lunch", "questions": [{"name": "Where?", "type": "single", "answers": ["Here", "There"]}]}
 
@@ -57,12 +57,19 @@ def _meetings(sandbox: Sandbox) -> Names:
     deleted = do("create_meeting", user_id=OWNER_EMAIL, topic="Cancelled")["meeting_id"]
     do("delete_meeting", meeting_id=deleted)
     do("update_meeting", meeting_id=PLANNED, settings={"approval_type": 1})
+    streaming = do("create_meeting", user_id=OWNER_EMAIL, topic="Streaming")["meeting_id"]
+    do("start_meeting", meeting_id=streaming)
+    sandbox.world.set_document(f"/live_meetings/{streaming}/rtms_app", {"status": "started"})
+    weekly = {"type": 2, "repeat_interval": 1, "weekly_days": "2", "end_times": 4}
+    recurring = {"recurrence": weekly, "settings": {"approval_type": 0}, "topic": "Weekly standup", "agenda": "News"}
+    course = do("create_meeting", user_id=OWNER_EMAIL, type=8, **recurring)["meeting_id"]
     registrant = do("add_registrant", meeting_id=PLANNED, email="robin@example.org", first_name="Robin")
     poll = do("add_record", path=f"/meetings/{PLANNED}/polls", **POLL)["id"]
     do("answer_poll", meeting_id=PAST)
     do("ask_question", meeting_id=PAST, answer="Yes")
     return {
-        "planned": PLANNED, "recurring": RECURRING, "past": PAST, "live": live, "deleted": deleted, "poll": poll,
+        "planned": PLANNED, "course": course, "past": PAST, "live": live, "streaming": streaming, "deleted": deleted,
+        "poll": poll,
         "registrant": registrant["registrant_id"],
     }  # fmt: skip
 
@@ -71,6 +78,7 @@ def _recordings(sandbox: Sandbox) -> Names:
     do = sandbox.control
     session = do("add_recording_file", meeting_id=PAST, file_type="CHAT")
     do("add_participant_audio", meeting_id=PAST)
+    do("edit_summary", meeting_id=PAST, summary_details=[{"label": "Rollout", "summary": "In two phases"}])
     do("add_archive_file", meeting_id=PAST)
     thrown = do("create_meeting", user_id=OWNER_EMAIL, topic="Thrown away")["meeting_id"]
     whole = do("end_meeting", meeting_id=thrown, recording="completed")["uuid"]
@@ -90,6 +98,8 @@ def _webinars(sandbox: Sandbox) -> Names:
     live = do("create_webinar", user_id=OWNER_EMAIL, topic="Running")["webinar_id"]
     do("start_webinar", webinar_id=live)
     do("update_webinar", webinar_id=WEBINAR, settings={"approval_type": 1})
+    daily = {"type": 1, "repeat_interval": 1, "end_times": 4}
+    series = do("create_webinar", user_id=OWNER_EMAIL, type=9, recurrence=daily, settings={"approval_type": 0})
     registrant = do("add_registrant", webinar_id=WEBINAR, email="robin@example.org", first_name="Robin")
     do("update_webinar", webinar_id=PAST_WEBINAR, settings={"approval_type": 0})
     do("add_registrant", webinar_id=PAST_WEBINAR, email="absent@example.org", first_name="Ab")
@@ -97,6 +107,7 @@ def _webinars(sandbox: Sandbox) -> Names:
     do("ask_question", webinar_id=PAST_WEBINAR, answer="Yes")
     return {
         "webinar": WEBINAR, "past_webinar": PAST_WEBINAR, "live_webinar": live,
+        "series": series["webinar_id"],
         "webinar_registrant": registrant["registrant_id"],
         "webinar_poll": do("add_record", path=f"/webinars/{WEBINAR}/polls", **POLL)["id"],
         "panelist": do("add_panelist", webinar_id=WEBINAR, email="sam@example.org", name="Sam")["id"],
