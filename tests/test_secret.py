@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.secret import STARS, Secret, learn, mask, mask_data
+from changewire.secret import STARS, Secret, learn, mask, mask_data, masked_json
+from changewire.values import dumps_text
 
 VALUE = 'p&ss "wörd"/+<1>'
 
@@ -78,3 +79,25 @@ def test_a_longer_secret_goes_before_one_inside_it() -> None:
     learn(short)
     learn(f"{short}-longer")
     assert mask(f"<{short}-longer>") == f"<{STARS}>"
+
+
+WORDS = st.sampled_from(
+    [VALUE, 'tell p&ss "wörd"/+<1> to nobody', "qz7w-q", "qz7", "line\nbreak", html.escape(VALUE), "", "b"]
+)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4) | st.tuples(inner, inner),
+    max_leaves=12,
+)
+
+
+@given(PLAIN, st.sampled_from([0, 8]))
+def test_the_json_text_of_masked_data_is_the_same_however_it_is_made(data: object, at_least: int) -> None:
+    learn(VALUE)
+    learn("qz7w-q")
+    assert masked_json(data, at_least) == dumps_text(mask_data(data, at_least))
+
+
+def test_data_with_secret_objects_in_it_has_stars_in_its_json(secret: Secret) -> None:
+    assert masked_json({"a": [secret, 1]}) == '{"a":["***",1]}'
+    assert masked_json(secret) == '"***"'

@@ -2,6 +2,8 @@ import threading
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from changewire.secret import Secret
 from changewire.templates import (
@@ -257,3 +259,18 @@ def test_many_threads_can_render_at_once() -> None:
     for thread in threads:
         thread.join()
     assert sorted(results) == sorted(list(range(1, 51)) * 8)
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(PLAIN)
+def test_plain_data_comes_out_of_an_expression_as_it_was_and_as_a_copy(data: Any) -> None:
+    found = render("{{ data }}", {"data": data})
+    assert found == data
+    assert repr(found) == repr(data), "1, 1.0 and true are told apart, and keys keep their order"
+    assert found is not data or not isinstance(data, dict | list)

@@ -10,7 +10,7 @@ from changewire.actions.loading import load_actions
 from changewire.actions.whole import Actions
 from changewire.errors import ChangewireError, Problem
 from changewire.triggers.definition import TriggerType
-from changewire.triggers.loading import load_trigger_types
+from changewire.triggers.loading import Types, load_trigger_types
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,11 @@ class Catalog:
 
 def load_catalog(home: Path) -> Catalog:
     """The catalog of a home. Files that cannot be used are left out and told in ``problems``."""
-    triggers, wrong_triggers = load_trigger_types(_folders(home, "triggers"))
+    own, builtin = home / "triggers", builtin_folder("triggers")
+    triggers, wrong_triggers = load_trigger_types([own])
+    also = builtin if own.resolve() != builtin.resolve() else None
     actions, wrong_actions = load_actions(_folders(home, "actions"))
-    return Catalog(triggers, actions, (*wrong_triggers, *wrong_actions))
+    return Catalog(Types(triggers, also), actions, (*wrong_triggers, *wrong_actions))
 
 
 def builtin_folder(name: str) -> Path:

@@ -191,8 +191,8 @@ class Engine:
             )
 
         reading = once(fresh=fresh)
-        if record.baseline_at is None and (reading.pages > 1 or not reading.items):
-            # An item can slip past between two pages while the list shifts, and a source can hiccup with an empty
+        if record.baseline_at is None and (reading.requests > 1 or not reading.items):
+            # An item can slip past between two requests while lists shift, and a source can hiccup with an empty
             # list. What the baseline misses looks new in the next poll, so such a one is read twice.
             reading.items += once(fresh=True).items
         return reading

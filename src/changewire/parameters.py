@@ -180,7 +180,7 @@ def _unknown(name: str, parameters: Mapping[str, Parameter], at: Place) -> Param
     near = nearest(name, parameters)
     listed = "" if near or not parameters else f"; known are {', '.join(parameters)}"
     what = "field" if at else "parameter"
-    inside = f" in {_named(at)}" if at else ""
+    inside = f" in {_NESTED.split(str(at[0]))[0]}{_named(('', *at[1:]))}" if at else ""
     return ParameterProblem((*at, name), "unknown_parameter", f"there is no {what} {name!r}{inside}{listed}", near)
 
 

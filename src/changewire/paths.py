@@ -6,6 +6,7 @@ every key of an object. Nothing matches by accident: ``url`` is not ``old_url`` 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
@@ -34,6 +35,7 @@ MISSING: Final = _Missing()
 """What `get` gives where there is nothing; None is a value like any other."""
 
 
+@functools.lru_cache(4096)
 def parse_path(text: str) -> Tokens:
     """The tokens of a path; the empty text is the item itself. Raises ValueError saying where it stops making sense.
 

@@ -15,7 +15,10 @@ import json
 import threading
 import urllib.parse
 from collections import deque
+from contextlib import suppress
 from typing import Any
+
+from changewire.values import dumps_text
 
 
 class Secret:
@@ -62,6 +65,7 @@ _lasting: dict[str, set[str]] = {}
 _passing: deque[tuple[str, set[str]]] = deque(maxlen=TOKENS_KEPT)
 _made: deque[tuple[str, set[str]]] = deque(maxlen=DERIVED_KEPT)
 _forms: tuple[str, ...] = ()
+_shapes: tuple[tuple[int, str], ...] = ()  # of each form its length, and how it looks inside the text of JSON
 
 
 def _derived(value: str) -> set[str]:
@@ -118,9 +122,17 @@ def _learn_made(source: str, made: str) -> None:
 
 
 def _renew() -> None:
-    global _forms
+    global _forms, _shapes
     known = [*_lasting.values(), *(forms for _, forms in _passing), *(forms for _, forms in _made)]
     _forms = tuple(sorted(set().union(*known), key=len, reverse=True))
+    _shapes = tuple((len(form), _in_json(form)) for form in _forms)
+
+
+def _in_json(form: str) -> str:
+    try:
+        return dumps_text(form)[1:-1]
+    except TypeError:  # half of a pair of surrogates, which JSON cannot hold
+        return form
 
 
 def mask(text: str, at_least: int = 0) -> str:
@@ -131,6 +143,15 @@ def mask(text: str, at_least: int = 0) -> str:
         if form in text:
             text = text.replace(form, STARS)
     return text
+
+
+def masked_json(data: Any, at_least: int = 0) -> str:
+    """The canonical JSON text of `mask_data`. Most data hold no secret, which is seen in their text at once."""
+    with suppress(TypeError):  # not plain: a `Secret`, or what JSON has no word for
+        text = dumps_text(data)
+        if not any(length >= at_least and shape in text for length, shape in _shapes):
+            return text
+    return dumps_text(mask_data(data, at_least))
 
 
 def mask_data(data: Any, at_least: int = 0) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from changewire.filters import FILTERS, TESTS
 from changewire.secret import Secret, mask
 from changewire.values import Json
 
+_STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 LARGEST = 1 << 20  # characters a rendered value may have in all
 _COMPILED = 4096  # compiled templates that are kept
 HIDDEN = "changewire_"  # how names in a scope begin that are not for people
@@ -86,9 +88,17 @@ def text_of(value: Json) -> str:
     return orjson.dumps(_plain(value)).decode()
 
 
-def _plain(value: Any, left: list[int] | None = None) -> Json:
+def _plain(value: Any) -> Json:
     """``value`` as plain data of bounded size; iterators and tuples become lists."""
-    left = left if left is not None else [LARGEST]
+    if isinstance(value, dict | list):
+        with suppress(TypeError):  # it is not plain, so each piece is looked at; what is no number is null when stored
+            text = orjson.dumps(value, option=_STRICT)
+            if len(text) <= LARGEST:
+                return orjson.loads(text)
+    return _plain_part(value, [LARGEST])
+
+
+def _plain_part(value: Any, left: list[int]) -> Json:
     left[0] -= len(value) + 1 if isinstance(value, str) else 1
     if left[0] < 0:
         raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part that is needed")
@@ -97,9 +107,9 @@ def _plain(value: Any, left: list[int] | None = None) -> Json:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):
-        return {_key(k): _plain(v, left) for k, v in value.items()}
+        return {_key(k): _plain_part(v, left) for k, v in value.items()}
     if isinstance(value, list | tuple | set | Iterator | KeysView | ValuesView | ItemsView):
-        return [_plain(v, left) for v in value]
+        return [_plain_part(v, left) for v in value]
     if isinstance(value, StrictUndefined):
         str(value)  # raises what the unknown name wants to say
     raise TemplateError(f"the result is a {type(value).__name__}, not plain data; is a pair of brackets missing?")

@@ -101,6 +101,7 @@ def test_an_object_is_given_whole_or_field_by_field(given: dict[str, Any], setti
     ("given", "message"),
     [
         ({"settings": {"host_vidoe": True}}, "there is no field 'host_vidoe' in settings (did you mean 'host_video'?)"),
+        ({"settings.host_vidoe": True}, "there is no field 'host_vidoe' in settings (did you mean 'host_video'?)"),
         ({"settings__auto_recording": "clout"}, "settings.auto_recording must be one of local, cloud, none, not 'clout'"
             " (did you mean 'cloud'?)"),
         ({"settings": {"guests": [{"name": "A"}]}}, "settings.guests[0].email is missing"),

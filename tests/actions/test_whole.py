@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from changewire.actions import pages
 from changewire.actions.calling import check_inputs, perform
 from changewire.actions.definition import ActionType, check_parameters
 from changewire.actions.loading import load_actions
@@ -24,7 +26,7 @@ from changewire.connectors.client import Client
 from changewire.connectors.operations import operations
 from changewire.errors import ApiError, UsageError
 from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
-from changewire.values import Json, loads
+from changewire.values import Json, digest, loads
 from tests.actions.rig import BUILT_IN, Rig
 from tests.connectors.server import Reply, Server
 
@@ -184,8 +186,8 @@ def test_one_request_is_sent_unless_all_pages_are_asked_for(rig: Rig, server: Se
 
 
 def test_all_pages_are_the_largest_that_there_are(rig: Rig, server: Server) -> None:
-    pages = [Reply(body={"users": [{"id": n}], "next_page_token": "t" if n == "a" else ""}) for n in ("a", "b")]
-    server.on("/v2/users", *pages)
+    replies = [Reply(body={"users": [{"id": n}], "next_page_token": "t" if n == "a" else ""}) for n in ("a", "b")]
+    server.on("/v2/users", *replies)
     assert do(rig, "zoom.users", {"all_pages": True})["users"] == [{"id": "a"}, {"id": "b"}]
     assert server.paths() == ["/v2/users?page_size=2000", "/v2/users?page_size=2000&next_page_token=t"]
 
@@ -278,3 +280,43 @@ def test_what_an_operation_makes_others_read_change_and_remove(client: Client) -
     ask("meetingDelete", {"meetingId": made["id"]})
     with pytest.raises(ApiError, match="3001"):
         ask("meeting", {"meetingId": made["id"]})
+
+
+def test_the_budget_of_a_minute_is_waited_for_between_pages(rig: Rig, server: Server) -> None:
+    assert ZOOM["dashboardMeetings"].label == "RESOURCE-INTENSIVE"
+    replies = [Reply(body={"meetings": [{"id": n}], "next_page_token": "" if n == 11 else f"t{n}"}) for n in range(12)]
+    server.on("/v2/metrics/meetings", *replies)
+    action = rig.action("zoom.dashboardMeetings")
+    given = {"from": "2026-11-01", "to": "2026-11-02", "all_pages": True}
+    context = replace(rig.context("work"), deadline=rig.clock.monotonic() + 600)
+    before = rig.clock.monotonic()
+    found = perform(action, check_inputs(action, given), context)
+    assert [one["id"] for one in found["meetings"]] == list(range(12))
+    assert rig.clock.monotonic() - before >= 59
+
+
+def test_a_list_is_held_up_to_a_number_of_pages_and_of_bytes(
+    rig: Rig, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(seen: Any) -> Reply:
+        return Reply(
+            body={"users": [{"id": f"{seen.path} {'x' * 100}"}], "next_page_token": digest(seen.path.encode())}
+        )
+
+    server.on("/v2/users", *[endless] * 500)
+    with pytest.raises(UsageError, match="more than 200 pages; ask for less"):
+        do(rig, "zoom.users", {"all_pages": True})
+    monkeypatch.setattr(pages, "MOST_BYTES", 1000)
+    with pytest.raises(UsageError, match="the list is longer than"):
+        do(rig, "zoom.users", {"all_pages": True})
+
+
+def test_reading_ends_where_enough_is_there(rig: Rig, server: Server) -> None:
+    server.on("/v2/users", *[Reply(body={"users": [{"id": n}], "next_page_token": f"t{n}"}) for n in range(9)])
+    action = rig.action("zoom.users")
+    told: list[tuple[int, int | None]] = []
+    reach = pages.Reach(limit=3, progress=lambda done, total: told.append((done, total)))
+    context = replace(rig.context("work"), reach=reach)
+    found = perform(action, check_inputs(action, {"all_pages": True}), context)
+    assert [one["id"] for one in found["users"]] == [0, 1, 2]
+    assert told == [(1, None), (2, None), (3, None)]

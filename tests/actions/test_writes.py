@@ -83,6 +83,16 @@ def test_a_message_that_comes_twice_does_nothing(rig: Rig) -> None:
     assert [event for event, _, _ in rig.told[said:]] == ["run_fenced"]
 
 
+def test_a_run_that_was_cancelled_meanwhile_is_said_to_be(rig: Rig) -> None:
+    rig.start(f"steps: [{note('a')}]")
+    claimed = rig.store.claim_runs(rig.clock.now(), 1, rig.settings.retention.runs)[0]
+    assert rig.store.cancel(claimed.id, rig.clock.now(), "cancelled by a person")
+    assert rig.runner().advance(claimed.id, claimed.claim) is None
+    assert [(event, message) for event, message, _ in rig.told if event == "run_fenced"] == [
+        ("run_fenced", "run r1 was cancelled; what it did stays done")
+    ]
+
+
 def _from_call(number: int, then: Callable[..., Any]) -> Callable[..., Any]:
     """`build_scope` as it is, and ``then`` from its call of this number on."""
     calls = itertools.count(1)

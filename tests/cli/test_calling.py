@@ -188,3 +188,17 @@ def test_what_only_a_person_can_mend_has_its_own_exit_code(make_home: Make) -> N
         (home / "config" / "connections.yaml").write_text(connection(zoom.url, secret="certainly-wrong"))
         result = changewire("call", "zoom.users", "--home", home)
     assert (result.exit_code, result.stdout) == (3, "")
+
+
+def test_what_is_gone_is_refused_and_what_is_deprecated_warned_of(make_home: Make) -> None:
+    home = make_home()
+    gone = changewire("call", "zoom.imChatSessions", "from=today", "to=today", "--home", home)
+    assert (gone.exit_code, gone.stderr) == (
+        2, "GET /im/chat/sessions is not there any more: use zoom.reportChatSessions\n",
+    )  # fmt: skip
+    old = changewire("call", "zoom.accountCallLogs", "--home", home)
+    assert old.exit_code == 0
+    assert old.stderr.splitlines() == [
+        "warning: GET /phone/call_logs is deprecated and may go away: use zoom.accountCallHistory",
+        "nothing there",
+    ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from changewire.actions.definition import Idempotency
 from changewire.catalog import builtin_folder, load_catalog
+from changewire.cli.catalog import IDEMPOTENCY
 from changewire.config.home_folder import is_home
 from changewire.home import load_home
 from tests.cli.rig import changewire, lines
@@ -138,3 +141,19 @@ def test_an_operation_is_shown_with_request_label_and_scopes() -> None:
 def test_the_list_of_an_api_says_how_much_more_it_can_do() -> None:
     assert "searches all 1," in changewire("catalog", "zoom").stderr
     assert "searches" not in changewire("catalog", "http").stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("core.log", "Done twice\n  it changes nothing outside, so it is simply done again (idempotency: pure)\n"),
+        ("zoom.get_meeting", "(idempotency: natural)\n"),
+        ("http.request", "(idempotency: header)\n"),
+    ],
+)
+def test_an_action_says_whether_it_may_be_done_twice(action: str, words: str) -> None:
+    assert words in changewire("catalog", action).stdout
+
+
+def test_every_kind_of_idempotency_has_words() -> None:
+    assert set(IDEMPOTENCY) == set(get_args(Idempotency))

@@ -47,7 +47,7 @@ def test_the_last_poll_says_what_it_saw_and_why_it_did_not_fire(make_home: Make,
         until=lambda daemon: any("settling" in str(record.verdicts) for record in daemon.store.triggers()),
     )
     text = told(home, "Details/trigger")
-    assert "  it is well; what changed since the last poll is noticed at " in text or "no daemon" in text
+    assert "  it is well; what changed since the last poll is noticed at " in text
     assert f"    1 differ, and must stay so for some polls (`settle`) ({MEETING})\n" in text
     (view,) = lines(changewire("explain", "Details", "--home", home, "--json").stdout)
     assert view["judged"]["counts"] == {"settling": 1}
@@ -68,9 +68,7 @@ def test_polls_that_fail_are_told_with_the_reason(make_home: Make, sandbox: Sand
     home = make_home(a=MEETINGS)
     with sandbox_broken(sandbox):
         watch(home, until=lambda daemon: daemon.store.triggers()[0].failures > 0)
-    assert re.search(
-        r"polls in a row failed, and nothing is lost: Zoom \(work\) answered 500|no daemon", told(home, "a")
-    )
+    assert "polls in a row failed, and nothing is lost: Zoom (work) answered 500" in told(home, "a")
 
 
 class sandbox_broken:  # noqa: N801

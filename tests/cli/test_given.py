@@ -42,6 +42,7 @@ PARAMETERS = {
     "start_time": Parameter(type="date-time"),
     "any": Parameter(type="any"),
     "from": Parameter(),
+    "begin_time": Parameter(),
 }
 
 
@@ -82,6 +83,9 @@ def test_where_the_type_is_open_a_value_is_read_as_in_a_workflow(text: str, valu
         (["any=3"], {"any": 3}),
         (["from=-7d"], {"from": "date -7d"}),
         (["from=2026"], {"from": "2026"}),
+        (["begin_time=next monday 9:00"], {"begin_time": "date-time next monday 9:00"}),
+        (["begin_time=2026-11-01T09:00:00"], {"begin_time": "2026-11-01T09:00:00"}),
+        (["topic=today"], {"topic": "today"}),
         (["unknown=3"], {"unknown": 3}),
         (["topic=a=b:=c"], {"topic": "a=b:=c"}),
     ],

@@ -187,8 +187,12 @@ def test_a_request_counts_from_its_answer_for_it_may_have_been_slow_on_its_way(c
 def test_many_refusals_at_once_are_one_and_each_later_one_in_a_row_counts_twice_as_long(clock: ManualClock) -> None:
     one = budget(clock)
 
+    lasting: list[bool] = []
+
     def refused() -> float:
-        return (one.refused("MEDIUM", clock.now() + timedelta(seconds=1), clock.now()) - clock.now()).total_seconds()
+        until, lasts = one.refused("MEDIUM", clock.now() + timedelta(seconds=1), clock.now())
+        lasting.append(lasts)
+        return (until - clock.now()).total_seconds()
 
     assert [refused() for _ in range(20)] == [1.0] * 20
     waits = []
@@ -196,6 +200,7 @@ def test_many_refusals_at_once_are_one_and_each_later_one_in_a_row_counts_twice_
         clock.advance(100)
         waits.append(refused())
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0]
+    assert lasting == [False] * 26 + [True, True]
     one.accepted("LIGHT")
     clock.advance(100)
     assert refused() == 64.0

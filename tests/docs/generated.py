@@ -48,12 +48,17 @@ def labels() -> Iterator[str]:
     for kind in _zoom():
         label = kind.request.label if kind.request else None
         calls = [f"{label} for each page" if kind.paging else f"{label}"]
-        if kind.lookup:
-            calls.insert(0, f"{kind.lookup.label} first, where `meeting_id` is a number")
+        if kind.lookup and kind.lookup.path:
+            asked = re.search(r"parameters\.(\w+)", kind.lookup.when)
+            calls.insert(0, f"{kind.lookup.label} first" + (f", where `{asked[1]}` is a number" if asked else ""))
             if kind.lookup.take > 1:
                 calls[-1] += f", up to {kind.lookup.take} times"
+        elif kind.lookup:
+            calls[-1] += f", {len(kind.lookup.records)} times"
         if kind.detail:
             calls.append(f"{kind.detail.label} for each new one")
+        if kind.evidence:
+            calls.append(f"{kind.evidence.label} for each that is missing")
         yield f"| `{kind.type}` | {'; '.join(calls)} |"
 
 

@@ -59,6 +59,15 @@ def test_a_rate_limit_of_the_moment_is_waited_out_and_no_failure(sandbox: Sandbo
     assert len(new.events) == 1
 
 
+def test_a_rate_limit_that_does_not_end_is_a_failure_that_people_see(sandbox: Sandbox, rig: Make) -> None:
+    new = rig(new=MEETINGS)
+    new.poll()
+    sandbox.control("faults", match="GET /v2/users", kind="rate_second", times=9)
+    assert new.poll(7) == [Outcome.DELAYED] * 5 + [Outcome.FAILED] * 2
+    assert (new.trigger.state, new.trigger.failures) == (TriggerState.FAILING, 2)
+    assert new.poll() == [Outcome.UNCHANGED]
+
+
 def test_a_failed_poll_leaves_the_memory_and_says_why(sandbox: Sandbox, rig: Make) -> None:
     new = rig(new=MEETINGS)
     new.poll()

@@ -165,9 +165,9 @@ type: core.mine
 title: Mine
 description: Something of my own.
 source: internal
-parameters: {path: {required: true}}
+parameters: {path: {default: there}}
 event_type: mine
-payload: {got: "{{ item[parameters.path or 'there'] }}"}
+payload: {got: "{{ item[parameters.path] }}"}
 sample: {key: a, there: 1, missing: 2}
 """
     )

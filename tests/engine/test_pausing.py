@@ -58,9 +58,12 @@ def make(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Ite
     def log(event: str, message: str, /, **_: Any) -> None:
         logged.append((event, message))
 
-    def start(connections: str | None = None, **workflows: str) -> Turned:
+    def start(
+        connections: str | None = None, on_write: Callable[[str], None] | None = None, **workflows: str
+    ) -> Turned:
         write_home(tmp_path, connections or connection(sandbox.url), **workflows)
-        made.append(Turned(tmp_path, made[-1].clock if made else sandbox_clock(sandbox), log=log).start())
+        clock = made[-1].clock if made else sandbox_clock(sandbox)
+        made.append(Turned(tmp_path, clock, log=log, on_write=on_write).start())
         return made[-1]
 
     yield start
@@ -317,3 +320,58 @@ def test_a_refusal_that_was_found_out_before_the_pause_ended_pauses_nothing(sand
     assert daemon.store.lift(PauseKind.CONNECTION, "work", now) is not None
     assert daemon.store.pause(record, now, by=(claimed.trigger_id, claimed.claim)) == "fenced"
     assert daemon.store.pauses() == []
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "pause.put:before",
+        "pause.put:after",
+        "pauses.trigger:after",
+        "alert.put:after",
+        "lift.pause:after",
+        "lift.runs:after",
+    ],
+)
+def test_killed_while_it_is_paused_or_mended_it_is_whole_and_told_once(
+    sandbox: Sandbox, make: Make, point: str
+) -> None:
+    killed: list[str] = []
+
+    def on_write(name: str) -> None:
+        if name == point and not killed:
+            killed.append(name)
+            raise Killed
+
+    watch = "name: Watch\ntrigger: {type: core.alert}\nsteps: [{use: core.log, with: {message: told}}]\n"
+    both = {"new": WITH_STEP, "watch": watch}
+    daemon = make(on_write=on_write, **both)
+    daemon.turn()
+    sandbox.control("create_meeting", user_id=USER, topic="One")
+    broken = Broken(sandbox)
+
+    def break_and_mend() -> None:
+        broken.refuse_steps()
+        on(daemon)
+        on(daemon)
+        broken.accept()
+        on(daemon, 3601)
+
+    with pytest.raises(Killed):
+        break_and_mend()
+    assert killed == [point]
+    daemon.close()
+    again = make(**both)
+    for _ in range(3):
+        on(again)
+    broken.accept()
+    for _ in range(3):
+        on(again, 3601)
+    assert again.store.pauses() == []
+    assert {each.run.state for each in again.store.runs()} == {RunState.SUCCEEDED}
+    told = [event.event_type for event in again.store.events() if event.type == "core.alert"]
+    assert told == ["connection_paused", "connection_mended"]

@@ -23,7 +23,7 @@ def test_a_plus_sign_in_an_email_needs_encoding(api: Api) -> None:
 
 
 def test_paths_are_case_sensitive_and_known(api: Api) -> None:
-    for path in ("/Users/me", "/users/me/nothing", "/users/me/"):
+    for path in ("/Users/me", "/users/me/nothing", "/users//me"):
         assert api.error(path, 404, 2300) == "This API endpoint is not recognized."
     assert api.call("PUT", "/users/me").status_code == 405
 

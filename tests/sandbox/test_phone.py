@@ -75,6 +75,10 @@ def test_text_messages_make_a_conversation(api: Api) -> None:
     assert answer.status_code == 201
     sessions = api.get("/phone/users/me/sms/sessions")["sms_sessions"]
     assert [row["participants"][1]["phone_number"] for row in sessions] == ["+49305", "+49306"]
+    assert api.get("/phone/users/me/sms/sessions/sync", sync_type="FSync")["sms_sessions"] == sessions
+    path = f"/phone/sms/sessions/{sessions[0]['session_id']}/sync"
+    token = api.get(path, sync_type="FSync")["sync_token"]
+    assert api.get(path, sync_type="ISync", sync_token=token)["sms_histories"] == []
     texts = [api.get(f"/phone/sms/sessions/{row['session_id']}")["sms_histories"] for row in sessions]
     assert [[row["direction"] for row in rows] for rows in texts] == [["In"], ["Out"]]
 
@@ -95,6 +99,7 @@ def test_phone_users_have_an_extension(api: Api) -> None:
         ("GET", "/phone/users/nobody/call_history", None, 404, 1001),
         ("GET", "/phone/call_history/x", None, 404, 300),
         ("GET", "/phone/sms/sessions/x", None, 404, 12004),
+        ("GET", "/phone/sms/sessions/x/sync", None, 404, 12004),
         ("PATCH", "/phone/voice_mails/x?read_status=Read", None, 400, 404),
         ("DELETE", "/phone/recordings/x", None, 404, 404),
         ("GET", "/phone/call_logs/x/recordings", None, 404, 404),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from changewire.catalog import builtin_folder
 from changewire.connectors.definition import Paging
 from changewire.triggers.definition import RequestSpec, TriggerType
-from changewire.triggers.loading import load_trigger_types
+from changewire.triggers.loading import Types, load_trigger_types
 
 GOOD = """\
 type: http.thing
@@ -138,6 +139,19 @@ def test_a_file_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, GOOD)
     assert found.startswith("triggers/broken.yaml:2:1: ")
     assert list(load_trigger_types([tmp_path])[0]) == ["http.thing"]
+
+
+def test_built_in_types_lie_in_files_of_their_names_and_yield_to_own_ones(tmp_path: Path) -> None:
+    folder = builtin_folder("triggers")
+    eager, wrong = load_trigger_types([folder])
+    found = Types({}, folder)
+    assert wrong == []
+    assert dict(found) == eager
+    assert (len(found), "zoom.not_there" in found, found.get("zoom.not_there")) == (len(eager), False, None)
+    (tmp_path / "thing.yaml").write_text(GOOD.replace("http.thing", "http.new_item"))
+    own, _ = load_trigger_types([tmp_path])
+    assert Types(own, folder)["http.new_item"].title == "Thing"
+    assert set(Types(own, None)) == {"http.new_item"}
 
 
 class TestOperations:

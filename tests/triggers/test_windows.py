@@ -75,6 +75,7 @@ DAYS = st.integers(2, 60)  # spans of dates share a day, so they need two
 def test_spans_cover_everything_without_a_gap(
     now: datetime, back: int, longest: int, reach: int, down_s: int | None, since_days: int | None, form: str
 ) -> None:
+    back = max(back, int(form == "datetime"))
     reach = max(reach, back)
     one = window(lookback=f"{back}d", longest=f"{longest}d", reach=f"{reach}d", format=form)
     last_ok = None if down_s is None else now - timedelta(seconds=down_s)
@@ -97,6 +98,7 @@ def test_spans_cover_everything_without_a_gap(
     [
         ({"longest": "0s"}, "`longest` must be at least 2d with format: date"),
         ({"longest": "1s", "format": "datetime"}, "`longest` must be at least 1m with format: datetime"),
+        ({"lookback": "1s", "format": "datetime"}, "`lookback` must be at least 1m with format: datetime"),
         ({"reach": "1d"}, "`reach` must not be shorter than `lookback`"),
     ],
 )

@@ -173,7 +173,7 @@ def _last_occurrence(account: Account, webinar: int) -> str:
 
 def test_all_built_in_types_can_be_used() -> None:
     assert PROBLEMS == []
-    assert {name for name in TYPES if name.startswith("zoom.")} == {f"zoom.{name}" for name in SHEET}
+    assert {f"zoom.{name}" for name in SHEET} <= TYPES.keys()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,10 +14,10 @@ from changewire.actions.progress import is_over
 from changewire.actions.retry import Decision, Failure, Verdict, decide, failure_of
 from changewire.actions.scope import step_key
 from changewire.errors import CredentialError, StateError, UsageError
-from changewire.secret import mask, mask_data
+from changewire.secret import mask, masked_json
 from changewire.state.records import AttemptRecord, AttemptState, PauseCause, PauseKind
 from changewire.templates import condition
-from changewire.values import Json, dumps, loads
+from changewire.values import Json, loads
 
 if TYPE_CHECKING:
     from changewire.actions.course import Course
@@ -30,10 +30,10 @@ _MARGIN = timedelta(minutes=1)  # a lease lasts so much longer than the attempt 
 
 def kept(output: Json) -> Json:
     """``output`` as it comes back from the database, so that expressions see the same before and after a restart."""
-    return loads(dumps(mask_data(output)))
+    return loads(masked_json(output))
 
 
-def act(walk: Course, step: ActionStep, address: str, frame: Frame, tail: bool) -> Json:
+def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
     """Bring an action to its end; its output, None where it was skipped or may fail. Raises Ended."""
     latest = frame.latest(address)
     if latest is not None:

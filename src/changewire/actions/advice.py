@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
 
 
+RETIRED = "retired_operation"
+
+
 class _Retry(Protocol):
     @property
     def attempts(self) -> int: ...
@@ -30,16 +33,22 @@ class Advice:
 
 def step_warnings(step: _Step, action: ActionType) -> list[Advice]:
     """What should be known about a step that uses ``action``."""
-    return [*_twice(step, action), *_deprecated(action)]
+    old = outdated(action)
+    return [*_twice(step, action), *([old] if old is not None else [])]
 
 
-def _deprecated(action: ActionType) -> list[Advice]:
+def outdated(action: ActionType) -> Advice | None:
+    """What to know about an action whose operation is deprecated, or retired and so of no use; None for any other."""
     operation = action.operation
-    if operation is None or operation.status != "deprecated":
-        return []
-    instead = f"use {action.connector}.{operation.successor}" if operation.successor else "look for another way"
-    message = f"{operation.method} {operation.path} is deprecated and may go away: {instead}"
-    return [Advice("use", "deprecated_operation", message)]
+    if operation is None or operation.status not in ("deprecated", "retired"):
+        return None
+    what = f"{operation.method} {operation.path}"
+    successor = f"use {action.connector}.{operation.successor}" if operation.successor else None
+    if operation.status == "retired":
+        message = f"{what} is not there any more: {successor or 'nothing took its place'}"
+    else:
+        message = f"{what} is deprecated and may go away: {successor or 'look for another way'}"
+    return Advice("use", f"{operation.status}_operation", message)
 
 
 def _twice(step: _Step, action: ActionType) -> list[Advice]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from changewire.actions.advice import RETIRED, outdated
 from changewire.actions.definition import check_parameters
 from changewire.actions.whole import Actions
 from changewire.config.environment import has_variable
 from changewire.config.steps import ActionStep, Place, SetNames, Step
 from changewire.config.workflows import Workflow
-from changewire.connectors.operations import Operation
 from changewire.templates import expression_problems
 
 
@@ -40,18 +40,14 @@ def _wrong_action(step: ActionStep, at: Place, actions: Actions) -> Iterator[Wro
         message = f"there is no action {step.use!r}; `changewire catalog` lists them"
         yield Wrong((*at, "use"), "unknown_action", message, actions.near(step.use))
         return
-    if action.operation is not None and action.operation.status == "retired":
-        yield Wrong((*at, "use"), "retired_operation", _retired(action.operation, action.connector))
+    old = outdated(action)
+    if old is not None and old.code == RETIRED:
+        yield Wrong((*at, old.at), old.code, old.message)
         return
     for problem in check_parameters(action, step.parameters):
         where = (*at, "with", *problem.path) if problem.code != "missing_parameter" else (*at, "with")
         yield Wrong(where, problem.code, problem.message, problem.suggestion, problem.code == "unknown_parameter")
     yield from _bad(step.parameters, (*at, "with"))
-
-
-def _retired(operation: Operation, connector: str) -> str:
-    instead = f"use {connector}.{operation.successor}" if operation.successor else "nothing took its place"
-    return f"{operation.method} {operation.path} is not there any more: {instead}"
 
 
 def _wrong_expressions(step: Step, at: Place) -> Iterator[Wrong]:

@@ -78,7 +78,7 @@ def _sized(kind: str, output: Json) -> Json:
     return output
 
 
-def branch(walk: Course, step: If, address: str, frame: Frame, tail: bool) -> Json:
+def branch(walk: Course, step: If, address: str, frame: Frame) -> Json:
     """`if`: its output is the way it went."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -88,12 +88,12 @@ def branch(walk: Course, step: If, address: str, frame: Frame, tail: bool) -> Js
     if row is None:
         return None
     name = row.output["branch"]
-    walk.block(step.then if name == "then" else step.otherwise, f"{address}/{name}", frame, tail)
+    walk.block(step.then if name == "then" else step.otherwise, f"{address}/{name}", frame)
     frame.ledger.close(row)
     return row.output
 
 
-def choose(walk: Course, step: Choose, address: str, frame: Frame, tail: bool) -> Json:
+def choose(walk: Course, step: Choose, address: str, frame: Frame) -> Json:
     """`choose`: its output is the number of the first choice that held, or "else"."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -105,14 +105,14 @@ def choose(walk: Course, step: Choose, address: str, frame: Frame, tail: bool) -
         return None
     number = row.output["branch"]
     if number == "else":
-        walk.block(step.otherwise, f"{address}/else", frame, tail)
+        walk.block(step.otherwise, f"{address}/else", frame)
     else:
-        walk.block(step.choices[number].do, f"{address}/choose/{number}/do", frame, tail)
+        walk.block(step.choices[number].do, f"{address}/choose/{number}/do", frame)
     frame.ledger.close(row)
     return row.output
 
 
-def wait(walk: Course, step: Wait | WaitUntil, address: str, frame: Frame, tail: bool) -> Json:
+def wait(walk: Course, step: Wait | WaitUntil, address: str, frame: Frame) -> Json:
     """`wait` and `wait_until`: a due time, worked out once."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -143,7 +143,7 @@ def _until(step: Wait | WaitUntil, scope: Mapping[str, Any], now: datetime) -> d
         raise UsageError(message) from None
 
 
-def set_names(walk: Course, step: SetNames, address: str, frame: Frame, tail: bool) -> Json:
+def set_names(walk: Course, step: SetNames, address: str, frame: Frame) -> Json:
     """`set`: values by name, each worked out with those above it in scope."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -160,7 +160,7 @@ def set_names(walk: Course, step: SetNames, address: str, frame: Frame, tail: bo
     return row.output
 
 
-def stop(walk: Course, step: Stop, address: str, frame: Frame, tail: bool) -> Json:
+def stop(walk: Course, step: Stop, address: str, frame: Frame) -> Json:
     """`stop`: raises Stopped unless it is passed over."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -173,7 +173,7 @@ def stop(walk: Course, step: Stop, address: str, frame: Frame, tail: bool) -> Js
     raise Stopped(row)
 
 
-def call(walk: Course, step: Call, address: str, frame: Frame, tail: bool) -> Json:
+def call(walk: Course, step: Call, address: str, frame: Frame) -> Json:
     """`call`: the steps of another workflow, in the version that it had when they were first reached."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -191,7 +191,7 @@ def call(walk: Course, step: Call, address: str, frame: Frame, tail: bool) -> Js
     inner = frame.calling(step.workflow, root, row.output["payload"])
     last = None
     try:
-        last = walk.block(_pinned(walk, step, row, frame), root, inner, tail)
+        last = walk.block(_pinned(walk, step, row, frame), root, inner)
     except Stopped as end:
         if end.state is not RunState.SUCCEEDED:
             raise

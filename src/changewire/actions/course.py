@@ -74,11 +74,8 @@ class Course(Protocol):
     runner: Supplies
     clock: Clock
 
-    def block(self, steps: Sequence[Step], place: str, frame: Frame, tail: bool) -> Json:
-        """Do steps one after the other; the output of the last one, None where there is none. Raises Ended.
-
-        ``tail``: nothing comes after them in the run, so that their end can be stored together with the run's.
-        """
+    def block(self, steps: Sequence[Step], place: str, frame: Frame) -> Json:
+        """Do steps one after the other; the output of the last one, None where there is none. Raises Ended."""
 
     def go_on(self, frame: Frame) -> None:
         """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""

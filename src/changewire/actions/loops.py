@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from changewire.config.steps import ForEach, Repeat
 
 
-def for_each(walk: Course, step: ForEach, address: str, frame: Frame, tail: bool) -> Json:
+def for_each(walk: Course, step: ForEach, address: str, frame: Frame) -> Json:
     """`for_each`: the same steps for each item; the output of the last one of each iteration in ``results``."""
 
     def work_out(scope: Mapping[str, Any]) -> Json:
@@ -36,7 +36,7 @@ def for_each(walk: Course, step: ForEach, address: str, frame: Frame, tail: bool
     if in_turn:
         for n in _left(address, frame, len(items)):
             inner = frame.inside(_names(step, items, n))
-            result = walk.block(step.do, f"{address}[{n}]/do", inner, tail and n == len(items) - 1)
+            result = walk.block(step.do, f"{address}[{n}]/do", inner)
             _pass_over(address, n, result, inner)
     else:
         _Parallel(walk, step, address, frame, items).run()
@@ -78,7 +78,7 @@ def _listed(value: Json) -> list[Json]:
     return value
 
 
-def repeat(walk: Course, step: Repeat, address: str, frame: Frame, tail: bool) -> Json:
+def repeat(walk: Course, step: Repeat, address: str, frame: Frame) -> Json:
     """`repeat`: ``exhausted`` says whether it ended at its bound although ``while`` or ``until`` would go on."""
     row = decided(walk, step, address, frame, lambda scope: _bound(step, scope))
     if row is None:
@@ -93,8 +93,7 @@ def repeat(walk: Course, step: Repeat, address: str, frame: Frame, tail: bool) -
             exhausted = True
             break
         inner = frame.inside(_loop_names(index))
-        last = tail and counted and index == bound - 1
-        _pass_over(address, index, walk.block(step.do, f"{address}[{index}]/do", inner, last), inner)
+        _pass_over(address, index, walk.block(step.do, f"{address}[{index}]/do", inner), inner)
     frame.ledger.close(row)
     results = _results(address, frame)
     return {"count": len(results), "results": results, "exhausted": exhausted}
@@ -186,7 +185,7 @@ class _Parallel:
 
     def _iterate(self, index: int, frame: Frame) -> Json:
         try:
-            result = self._walk.block(self._step.do, f"{self._address}[{index}]/do", frame, False)
+            result = self._walk.block(self._step.do, f"{self._address}[{index}]/do", frame)
         except Failed as end:
             end.held = frame.ledger
             raise

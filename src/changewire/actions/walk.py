@@ -98,7 +98,7 @@ class Walk:
         if left is not None:
             return left
         try:
-            self.block(self._workflow.steps, "steps", self._top, True)
+            self.block(self._workflow.steps, "steps", self._top)
         except Waits as end:
             until = end.until if self._deadline is None else min(end.until, self._deadline)
             return self._ledger.leave(RunState.WAITING, end.reason, until)
@@ -146,7 +146,7 @@ class Walk:
     def _handle(self, failed: AttemptRecord, reason: str, state: RunState) -> RunState:
         """Run the steps of on_failure; after the last the run is left in ``state``."""
         try:
-            self.block(self._workflow.on_failure, "on_failure", self._top.after(failed), True)
+            self.block(self._workflow.on_failure, "on_failure", self._top.after(failed))
         except Waits as end:
             return self._ledger.leave(RunState.WAITING, reason, end.until)
         except Interrupted:
@@ -212,14 +212,10 @@ class Walk:
 
     # steps
 
-    def block(self, steps: Sequence[Step], place: str, frame: Frame, tail: bool) -> Json:
-        """Do steps one after the other; the output of the last one, None where there is none. Raises Ended.
-
-        ``tail``: nothing comes after them in the run, so that their end can be stored together with the run's.
-        """
+    def block(self, steps: Sequence[Step], place: str, frame: Frame) -> Json:
+        """Do steps one after the other; the output of the last one, None where there is none. Raises Ended."""
         output: Any = None
         for number, step in enumerate(steps):
-            last = tail and number == len(steps) - 1
-            output = _WAYS[type(step)](self, step, f"{place}/{number}", frame, last)
+            output = _WAYS[type(step)](self, step, f"{place}/{number}", frame)
             frame.note(place, number, step.id, output)
         return output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from changewire.cli.base import Command, Options, say
 from changewire.cli.completing import complete_name
 from changewire.cli.output import print_json, print_table, print_text, print_yaml, to_yaml
+from changewire.cli.searching import search, title_of
 from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json
 
@@ -82,36 +83,6 @@ def _name_of(kind: TriggerType | ActionType) -> str:
     from changewire.actions.definition import ActionType
 
     return kind.name if isinstance(kind, ActionType) else kind.type
-
-
-def search(found: Catalog, words: Sequence[str], connectors: Set[str]) -> dict[str, TriggerType | ActionType]:
-    """What has all of the words in its name, title, path or part of the API; a connector's name limits it to that."""
-    from changewire.actions.whole import operation_action
-    from changewire.connectors.operations import operations
-
-    wanted = [word.lower() for word in words]
-    limited = wanted[0] if len(wanted) > 1 and wanted[0] in connectors else None
-    wanted = wanted[1:] if limited else wanted
-    known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
-    chosen = {
-        key: kind
-        for key, kind in sorted(known.items())
-        if limited in (None, kind.connector) and _has(wanted, f"{key} {_title(kind)}")
-    }
-    for connector in [limited] if limited else sorted(connectors):
-        table = operations(connector)
-        for name in sorted(table):
-            one = table[name]
-            if _has(wanted, f"{name} {one.title} {one.path} {one.domain}"):
-                kind = operation_action(connector, name)
-                assert kind is not None
-                chosen.setdefault(kind.name, kind)
-    return chosen
-
-
-def _has(wanted: Sequence[str], text: str) -> bool:
-    plain = text.lower()
-    return all(word in plain for word in wanted)
 
 
 def _nothing(found: Catalog, name: str, words: Sequence[str]) -> UsageError:
@@ -225,8 +196,11 @@ def _example(name: str, parameter: Parameter, sample: Any) -> Json:
         return parameter.enum[0]
     if isinstance(sample, Mapping):
         value = sample.get(name, sample.get("id") if name.endswith("_id") else None)
-        if value is not None:
-            return str(value) if parameter.type == "string" else value
+        from changewire.parameters import check_values
+
+        fitting, _ = check_values({name: parameter}, {name: value})
+        if name in fitting:
+            return fitting[name]
     if name == "url":
         return "https://api.example.com/things"
     if parameter.type == "list" and parameter.min:
@@ -257,7 +231,7 @@ def _list(chosen: Mapping[str, TriggerType | ActionType]) -> None:
             if isinstance(kind, ActionType) is actions and not _is_whole(kind)
         }
         if kinds:
-            print_table((head, "what it is"), [(name, _title(kind)) for name, kind in kinds.items()])
+            print_table((head, "what it is"), [(name, title_of(kind)) for name, kind in kinds.items()])
             print_text("")
     rows = [(kind.name, one.title, f"{one.method} {one.path}", one.label, _status(one)) for kind, one in _pairs(chosen)]
     if rows:
@@ -274,12 +248,6 @@ def _pairs(chosen: Mapping[str, TriggerType | ActionType]) -> list[tuple[ActionT
 
 def _is_whole(kind: TriggerType | ActionType) -> bool:
     return bool(getattr(kind, "whole", False))
-
-
-def _title(kind: TriggerType | ActionType) -> str:
-    from changewire.actions.definition import ActionType
-
-    return kind.spec.title if isinstance(kind, ActionType) else kind.title
 
 
 def _status(one: Operation) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from changewire.connectors.token_store import Grant
     from changewire.home import Home
 
+SHOWN = 12  # scopes; an app may have hundreds
+
 
 @click.command(
     cls=Command,
@@ -142,7 +144,8 @@ def _tell(options: Options, signing_in: SigningIn, grant: Grant) -> None:
         return
     print_text(f"signed in to {signing_in.app.title} as {name!r}")
     if grant.scopes:
-        print_text(f"it may: {', '.join(grant.scopes)}")
+        more = f" and {len(grant.scopes) - SHOWN} more" if len(grant.scopes) > SHOWN else ""
+        print_text(f"it may: {', '.join(grant.scopes[:SHOWN])}{more}")
     kept = "the keyring" if place == "keyring" else f"{signing_in.tokens.folder}/key, which only you can read"
     renewed = "is renewed by itself" if grant.refresh_token else "ends with its token, which cannot be renewed"
     say(f"the sign-in is kept encrypted (its key: {kept}) and {renewed}")

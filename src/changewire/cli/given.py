@@ -70,8 +70,8 @@ def _value(name: str, text: str, parameter: Parameter | None, dates: Dates) -> J
         return text
     if kind in ("date", "date-time"):
         return dates(text, kind)
-    if name in ("from", "to") and is_spoken(text):  # of a list, also where the API calls them plain text
-        return dates(text, "date")
+    if kind == "string" and _is_time(name) and is_spoken(text):  # APIs call some dates plain text
+        return dates(text, "date-time" if name.endswith("time") else "date")
     if kind in ("string", "integer", "number", "boolean"):
         return text  # what it is of that type, and whether, is checked with all the rest
     if kind == "object" or (kind == "list" and text.startswith("[")):
@@ -79,6 +79,10 @@ def _value(name: str, text: str, parameter: Parameter | None, dates: Dates) -> J
     if kind == "list" and parameter is not None and parameter.entries is not None:
         return _value(name, text, parameter.entries, dates)
     return text if kind == "list" else open_value(name, text)
+
+
+def _is_time(name: str) -> bool:
+    return name in ("from", "to") or name.lower().endswith(("_time", "_date"))
 
 
 def open_value(name: str, text: str) -> Json:

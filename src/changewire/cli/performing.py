@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from changewire.actions.advice import RETIRED, outdated
 from changewire.actions.calling import check_inputs, choose_connection, perform
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
@@ -59,6 +60,7 @@ def carry_out(options: Options, order: Order) -> int:
     """Do what was ordered and show what came of it; the exit code."""
     home = load_home(options.find_home())
     kind = find_action(home, order.action)
+    _refuse_retired(kind)
     written = _written(home, kind, order)
     given = check_inputs(kind, _expanded(home, written))
     chosen = _connection(home, kind, given.get("connection"))
@@ -90,6 +92,14 @@ def find_action(home: Home, name: str) -> ActionType:
     near = known.near(name)
     hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists them"
     raise UsageError(f"there is no action {name!r}{hint}")
+
+
+def _refuse_retired(kind: ActionType) -> None:
+    old = outdated(kind)
+    if old is not None and old.code == RETIRED:
+        raise UsageError(old.message)
+    if old is not None:
+        say(f"warning: {old.message}")
 
 
 def _written(home: Home, kind: ActionType, order: Order) -> dict[str, Json]:
@@ -180,6 +190,8 @@ def _show(options: Options, kind: ActionType, order: Order, output: Json, head: 
         _say_rest(kind, rows, output)
     elif columns and rows is None:
         raise UsageError("--columns: this output is no list of records")
+    elif rows is not None and kind.spec.items is not None:
+        say("nothing there")
     elif output is not None:
         print_pretty(output)
     else:

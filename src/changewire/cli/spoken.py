@@ -42,7 +42,9 @@ def spoken(text: str, kind: str, now: datetime, zone: ZoneInfo) -> str:
 def is_spoken(text: str) -> bool:
     """Whether ``text`` can only be meant as a date: a word for a day, or a span from now."""
     words = " ".join(text.split()).lower()
-    return words in WORDS or _AGO.fullmatch(words) is not None
+    timed = _TIME.fullmatch(words)
+    day = (timed[1] if timed else words).removeprefix("next ").removeprefix("last ")
+    return day in WORDS or _AGO.fullmatch(words) is not None
 
 
 def _moment(words: str, here: datetime) -> datetime | None:

@@ -184,10 +184,11 @@ class Budget:
             for counter in self._per_user(user, call, until):
                 self._forbidden["/".join(counter.keys[:2])] = until
 
-    def refused(self, label: str | None, until: datetime, now: datetime) -> datetime:
-        """The API said that this was too much and ``until`` when: when it may be asked again.
+    def refused(self, label: str | None, until: datetime, now: datetime) -> tuple[datetime, bool]:
+        """The API said that this was too much and ``until`` when: when it may be asked again, and whether that lasts.
 
-        Each time in a row it is twice as long, however many requests were on their way at that time.
+        Each time in a row it is twice as long, however many requests were on their way at that time. It lasts where
+        it cannot become any longer.
         """
         key = label or ""
         with self._lock:
@@ -197,7 +198,7 @@ class Budget:
             wait = self.span(label) * min(2 ** (self._refused[key] - 1), LONGEST_BACKOFF)
             told = max(until, now + timedelta(seconds=wait)) if self._refused[key] > 1 else until
             self._forbidden[key] = max(told, known or told)
-            return self._forbidden[key]
+            return self._forbidden[key], 2 ** (self._refused[key] - 1) > LONGEST_BACKOFF
 
     def accepted(self, label: str | None) -> None:
         """The API answered a request of ``label``, so it has enough again."""

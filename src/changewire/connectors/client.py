@@ -308,8 +308,9 @@ class Client:
         now = self._clock.now()
         until = retry_at(failure, headers, now, self.budget.span(request.label))
         if failure.passing and until is not None:
-            until = self.budget.refused(request.label, until, now)
-            return DelayedError.of(failure.error(self.connector, self.name, request.path, until, body), until)
+            until, lasts = self.budget.refused(request.label, until, now)
+            error = failure.error(self.connector, self.name, request.path, until, body)
+            return error if lasts else DelayedError.of(error, until)
         if failure.failure is FailureClass.RATE and until is not None:
             if failure.reason == "user_daily":
                 self.budget.forbid_user(request.user, (request.method, request.path), until)

@@ -90,13 +90,12 @@ class Renewal:
         """Store ``grant``; when this returns it outlives a power cut. Raises StateError."""
         sealed = self._store.vault.seal(grant.to_bytes())
         try:
-            file = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(file, sealed)
-                os.ftruncate(file, len(sealed))
+            file = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(file, "r+b") as stream:
+                stream.write(sealed)
+                stream.truncate()
+                stream.flush()
                 os.fsync(file)
-            finally:
-                os.close(file)
             self._new.replace(self._store.path(self._name))
             self._store.sync_folder()
         except OSError as error:

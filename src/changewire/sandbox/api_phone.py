@@ -80,16 +80,9 @@ def delete_call(call: Call) -> Reply:
 
 def sync_calls(call: Call) -> Reply:
     """GET /phone/users/{userId}/call_history/sync: what is new since the token, or everything."""
-    user = call.user()
-    token = call.query.get("sync_token", "")
-    rows = [
-        row for row in call.world.shelf(CALLS).values() if user["email"] in (row["caller_email"], row["callee_email"])
-    ]
-    old = int(token) if token.isdigit() else 0
-    fresh = rows[old:]
-    if "call_logs" in call.operation.path:
-        fresh = [_log(row) for row in fresh]
-    return 200, {"call_logs": fresh, "sync_token": str(len(rows))}
+    email, calls = call.user()["email"], call.world.shelf(CALLS).values()
+    rows = [row for row in calls if email in (row["caller_email"], row["callee_email"])]
+    return _since(call, "call_logs", [_log(row) for row in rows] if "call_logs" in call.operation.path else rows)
 
 
 def voicemails(call: Call) -> Reply:
@@ -150,6 +143,20 @@ def sms_sessions(call: Call) -> Reply:
     return crud.listing(call, rows)
 
 
+def sync_sms_sessions(call: Call) -> Reply:
+    """GET /phone/users/{userId}/sms/sessions/sync: the conversations begun since the token, or all."""
+    user_id, sessions = call.user()["id"], call.world.shelf(SMS).values()
+    return _since(call, "sms_sessions", [row for row in sessions if user_id == row["participants"][0]["owner"]["id"]])
+
+
+def sync_sms(call: Call) -> Reply:
+    """GET /phone/sms/sessions/{sessionId}/sync: the messages since the token, or all."""
+    session_id = call.word("sessionId")
+    if session_id not in call.world.shelf(SMS):
+        raise call.world.collection(SMS).no(session_id)
+    return _since(call, "sms_histories", list(call.world.shelf(f"{SMS}/{session_id}").values()))
+
+
 def send_sms(call: Call) -> Reply:
     """POST /phone/sms/messages."""
     sender = call.body.get("sender") or {}
@@ -168,6 +175,12 @@ def _sound(call: Call, place: str, missing: ApiError) -> Response:
     if found is None:
         raise missing
     return Response(200, b"ID3" + str(found["id"]).encode() * (1 + int(found["duration"])), "audio/mpeg")
+
+
+def _since(call: Call, key: str, rows: list[JSON]) -> Reply:
+    """Answer what is new since the query's token, which counts rows, and the next token."""
+    token = call.query.get("sync_token", "")
+    return 200, {key: rows[int(token) if token.isdecimal() else 0 :], "sync_token": str(len(rows))}
 
 
 def _calls(call: Call) -> list[JSON]:
@@ -258,5 +271,7 @@ HANDLERS: dict[str, Callable[[Call], Reply | Response]] = {
     "GET /phone/voice_mails/download/{fileId}": voicemail_file,
     "GET /phone/sms/sessions": sms_sessions,
     "GET /phone/users/{userId}/sms/sessions": sms_sessions,
+    "GET /phone/users/{userId}/sms/sessions/sync": sync_sms_sessions,
+    "GET /phone/sms/sessions/{sessionId}/sync": sync_sms,
     "POST /phone/sms/messages": send_sms,
 }

@@ -147,8 +147,7 @@ def _add(call: Call, place: str, kind: Collection) -> Reply:
     if several is not None:
         ids = ",".join(str(row[kind.key]) for row in made)
         return call.done({"ids": ids, "added_at": call.world.stamp()})
-    names = made[0] if kind.created is None else kind.created
-    return call.done({name: made[0][name] for name in names if name in made[0]})
+    return call.done(made[0])
 
 
 def _several(body: JSON) -> list[JSON] | None:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from changewire.sandbox.clock import SandboxClock, iso
 from changewire.sandbox.errors import JSON, ApiError
 from changewire.sandbox.switches import Switches
+from changewire.sandbox.table import FAMILIES
 
 _KINDS = ("Light", "Medium", "Heavy", "Resource-intensive")
-FAMILIES = ("", "Phone ", "Contact Center ")
-LABELS = tuple(f"{family}{kind}" for family in FAMILIES for kind in _KINDS)
+LABELS = tuple(f"{family} {kind}".strip() for family in ("", *FAMILIES) for kind in _KINDS)
 SECOND_TEXT = "You have reached the maximum per-second rate limit for this API. Try again later."
 DAY_TEXT = (
     "You have reached the maximum daily rate limit for this API. Refer to the response header "

@@ -20,11 +20,10 @@ class Collection:
     ``path`` is the list's, with ``{}`` for variable parts; ``noun`` names changes in the history,
     ``key`` the field that identifies a record, ``items`` the list's key where the table errs.
     ``defaults`` returns the fields of a new record, ``must`` are those that the API wants on top of
-    the table's. ``missing`` and ``taken`` are the refusals
-    (status, code, text) of an unknown record and of a second one with the same ``unique`` field.
-    ``created`` names the fields of the answer to a creation and ``hidden`` those a list leaves out;
-    ``created`` None means all. ``when`` is the field that a list's ``from`` and ``to`` are about,
-    ``paid`` refuses the free plan. ``strict`` refuses ids that nobody made.
+    the table's. ``missing`` and ``taken`` are the refusals (status, code, text) of an unknown
+    record and of a second one with the same ``unique`` field. ``hidden`` names the fields that a
+    list leaves out, ``when`` the one that its ``from`` and ``to`` are about. ``paid`` refuses the
+    free plan, ``strict`` ids that nobody made.
     """
 
     path: str
@@ -36,7 +35,6 @@ class Collection:
     must: tuple[str, ...] = ()
     unique: str = ""
     taken: tuple[int, int, str] = (409, 409, "{value} is already in use.")
-    created: tuple[str, ...] | None = None
     hidden: tuple[str, ...] = ()
     when: str = ""
     paid: bool = False

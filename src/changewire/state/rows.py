@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from changewire.clock import from_text, to_text
-from changewire.secret import mask, mask_data
+from changewire.secret import mask, masked_json
 from changewire.state.records import (
     AttemptRecord,
     AttemptState,
@@ -24,7 +24,7 @@ from changewire.state.records import (
     TriggerRecord,
     TriggerState,
 )
-from changewire.values import Json, dumps_text, loads
+from changewire.values import dumps_text, loads
 
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
@@ -63,10 +63,6 @@ def text(value: datetime | None) -> str | None:
 def shown(words: str | None) -> str | None:
     """Words as they may be stored and shown."""
     return None if words is None else mask(words)
-
-
-def _json(data: Json) -> str:
-    return dumps_text(mask_data(data))
 
 
 def trigger_of(row: Row) -> TriggerRecord:
@@ -110,7 +106,7 @@ def event_row(record: EventRecord) -> tuple[Any, ...]:
     """An event for ``put_event``."""
     head = (record.id, record.trigger_id, record.trigger, record.workflow, record.type, record.kind)
     what = (record.event_type, mask(record.key, WORD), to_text(record.detected_at))
-    noticed = (dumps_text(mask_data(part, WORD)) for part in (record.payload, record.changes))
+    noticed = (masked_json(part, WORD) for part in (record.payload, record.changes))
     return (*head, *what, *noticed, int(record.backfill), dumps_text(record.chain), record.cause)
 
 
@@ -173,10 +169,10 @@ def attempt_row(record: AttemptRecord) -> tuple[Any, ...]:
         record.attempt,
         record.use,
         str(record.state),
-        _json(record.output),
+        masked_json(record.output),
     )
     times = (text(record.started_at), text(record.finished_at), text(record.retry_at))
-    evidence = None if record.evidence is None else _json(record.evidence)
+    evidence = None if record.evidence is None else masked_json(record.evidence)
     return (*head, shown(record.error), record.error_class, *times, evidence)
 
 
@@ -197,7 +193,7 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
         "rules": commit.rules,
         "body_hash": commit.body_hash,
         "cursor": None if commit.cursor is None else dumps_text(commit.cursor),
-        "verdicts": None if commit.verdicts is None else _json(commit.verdicts),
+        "verdicts": None if commit.verdicts is None else masked_json(commit.verdicts),
         "lag_ms": commit.lag_ms,
         "lag_p99_ms": commit.lag_p99_ms,
     }

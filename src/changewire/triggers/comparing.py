@@ -19,6 +19,7 @@ from changewire.values import Json, digest, dumps
 
 Scope = Mapping[str, Any]
 _EMPTY: tuple[Json, ...] = (None, "", [], {})
+_DEEPER, _NUMBERS, _TELLING = (dict, list, float), (bool, int, float), (str, int, float)
 _EXACT = 2.0**53  # beyond it a float has no digits of a whole number left, and JSON no room for one
 
 
@@ -47,12 +48,13 @@ def content_hash(form: Json) -> str:
     return digest(dumps(form))
 
 
-def changes_between(old: Json, new: Json, rules: Rules, scope: Scope) -> list[Change]:
+def changes_between(old: Json, new: Json, rules: Rules, scope: Scope, form: Json = None) -> list[Change]:
     """What differs between two items under ``rules``, both judged at the present moment and by the present rules.
 
-    Fields that the type does not know may appear and go without being a change: an API grows all the time.
+    Fields that the type does not know may appear and go without being a change: an API grows all the time. ``form`` is
+    the `canonical` form of ``new`` where it is at hand; None: it is worked out.
     """
-    both = _Both(old, new, rules, {**scope, "item": new})
+    both = _Both(old, new, rules, {**scope, "item": new}, canonical(new, rules, scope) if form is None else form)
     return [
         Change(tokens, both.old.at(tokens), both.new.at(tokens))
         for tokens in _differences(both.before, both.after)
@@ -105,7 +107,8 @@ class _Sent:
 
     def _named(self, entries: list[Json], rule: Rule | None) -> dict[str, Json]:
         if id(entries) not in self._entries:
-            self._entries[id(entries)] = dict(zip(_entry_tokens(entries, rule, self._scope), entries, strict=True))
+            names = _names(entries, rule, self._scope) or _entry_tokens(entries, rule, self._scope)
+            self._entries[id(entries)] = dict(zip(names, entries, strict=True))
         return self._entries[id(entries)]
 
 
@@ -136,6 +139,8 @@ def _entry_token(entry: Json, rule: Rule | None) -> str:
 
 def plain_text(value: Json) -> str:
     """A key's value as text; 17 and 17.0 are the same."""
+    if type(value) is str:
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(_number(value) if isinstance(value, float) else value)
@@ -185,12 +190,15 @@ def _walk(value: Json, rule: Rule | None, scope: Scope) -> Json:
 def _walk_object(value: dict[str, Json], rule: Rule | None, scope: Scope) -> Json:
     form = {}
     for key, inner in value.items():
-        below = rule.below(key) if rule else None
-        if below is not None and _volatile(below, scope):
-            continue
-        walked = _walk(inner, below, scope) if isinstance(inner, dict | list | float) or below else inner
-        if isinstance(walked, bool | int) or walked not in _EMPTY:
-            form[key] = walked
+        below = rule.below(key) if rule is not None else None
+        if below is not None:
+            if _volatile(below, scope):
+                continue
+            inner = _walk(inner, below, scope)
+        elif isinstance(inner, _DEEPER):
+            inner = _walk(inner, None, scope)
+        if inner or isinstance(inner, _NUMBERS):  # False and 0 are values, and the empty ones are none
+            form[key] = inner
     return form
 
 
@@ -205,21 +213,25 @@ def _walk_list(value: list[Json], rule: Rule | None, scope: Scope) -> Json:
     if rule is not None and rule.only_if is not None:
         value = [entry for entry in value if EXPRESSIONS.condition(rule.only_if, {**scope, "entry": entry})]
     ordered = rule is not None and rule.ordered
-    if not ordered and ((rule is not None and rule.key is not None) or _identified(value)):
-        names = _entry_tokens(value, rule, scope)
+    names = None if ordered else _names(value, rule, scope)
+    if names is not None:
         return {name: _walk(entry, each, scope) for name, entry in zip(names, value, strict=True)}
     walked = [_walk(entry, each, scope) for entry in value]
-    return walked if ordered else sorted(walked, key=dumps)
+    return walked if ordered or len(walked) < 2 else sorted(walked, key=dumps)
 
 
-def _identified(entries: list[Json]) -> bool:
-    """Whether all entries carry an ``id`` of their own, so that they can be told apart without a rule."""
-    ids = [entry.get("id") if isinstance(entry, dict) else None for entry in entries]
-    return (
-        bool(ids)
-        and all(isinstance(i, str | int | float) and i != "" for i in ids)
-        and len(set(map(plain_text, ids))) == len(ids)
-    )
+def _names(entries: list[Json], rule: Rule | None, scope: Scope) -> list[str] | None:
+    """The names of list entries in paths, by the rule, else by an ``id`` that each has for itself; None: they cannot
+    be told apart, or it is no list of records."""
+    if rule is not None and rule.key is not None:
+        return _entry_tokens(entries, rule, scope)
+    names = []
+    for entry in entries:
+        found = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(found, _TELLING) or found == "":
+            return None
+        names.append(f"[{plain_text(found)}]")
+    return names if names and len(set(names)) == len(names) else None
 
 
 def _differences(before: Json, after: Json) -> list[Tokens]:
@@ -258,9 +270,9 @@ def _keyed(form: Json) -> bool:
 class _Both:
     """An item as it was and as it is; says which of their differences count."""
 
-    def __init__(self, old: Json, new: Json, rules: Rules, scope: Scope) -> None:
+    def __init__(self, old: Json, new: Json, rules: Rules, scope: Scope, after: Json) -> None:
         self.old, self.new, self.rules = _Sent(old, rules, scope), _Sent(new, rules, scope), rules
-        self.before, self.after = (_walk(_only(side, rules.only), rules.root, scope) for side in (old, new))
+        self.before, self.after = _walk(_only(old, rules.only), rules.root, scope), after
 
     def counts(self, tokens: Tokens) -> bool:
         """Whether a difference is more than a field that the type does not know coming or going."""

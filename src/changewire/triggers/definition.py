@@ -40,8 +40,12 @@ def shaped(data: dict[str, Any], shape: dict[str, Any], parameters: dict[str, Js
     return {**data, **found}
 
 
+_OF_A_POLL = re.compile(r"\b(item|entry|lookup|outer|now)\b")
+
+
 def _is_template(value: object) -> bool:
-    return isinstance(value, str) and "{{" in value and "parameters." in value
+    """Whether a value follows from the parameters alone."""
+    return isinstance(value, str) and "{{" in value and "parameters." in value and not _OF_A_POLL.search(value)
 
 
 def _defaults(data: dict[str, Any]) -> dict[str, Json]:
@@ -124,6 +128,8 @@ class Window(Part):
         least = timedelta(days=2) if self.format == "date" else timedelta(minutes=1)
         if self.longest < least:
             raise ValueError(f"`longest` must be at least {format_duration(least)} with format: {self.format}")
+        if self.format == "datetime" and self.lookback < least:
+            raise ValueError(f"`lookback` must be at least {format_duration(least)} with format: {self.format}")
         if self.reach < self.lookback:
             raise ValueError("`reach` must not be shorter than `lookback`")
         return self

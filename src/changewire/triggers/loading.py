@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from changewire.config.yaml_files import Document, check, read_yaml
@@ -18,8 +19,19 @@ from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticing import Noticed, item_key
 from changewire.triggers.payloads import make_events
 from changewire.triggers.rules import make_rules, unknown_paths
+from changewire.values import Json
 
 _PATHS = ("secret", "only", "lists", "ordered", "text_sets", "without_query", "may_vanish")
+_STAND_INS: dict[str, Json] = {
+    "string": "1",
+    "integer": 1,
+    "number": 1,
+    "boolean": True,
+    "object": {},
+    "list": [],
+    "any": "1",
+}
+"""What stands for a parameter that must be given, while a type is tried on its sample."""
 SAMPLE_MOMENT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
@@ -51,9 +63,42 @@ def load_trigger_types(folders: Sequence[Path]) -> tuple[dict[str, TriggerType],
     return found, problems
 
 
+class Types(Mapping[str, TriggerType]):
+    """The types of a home by name, ``own`` ones first; those of this installation lie in the folder ``builtin`` (None:
+    they are among its own), in files of their names. Each of these is read when somebody asks for it, and not tried:
+    that was done before it was handed out.
+    """
+
+    def __init__(self, own: Mapping[str, TriggerType], builtin: Path | None) -> None:
+        self._own = own
+        self._files = {} if builtin is None else _files(builtin)
+
+    def __getitem__(self, name: str) -> TriggerType:
+        return self._own[name] if name in self._own else _read(self._files[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._own, **self._files})
+
+    def __len__(self) -> int:
+        return len({**self._own, **self._files})
+
+
+@cache
+def _files(folder: Path) -> dict[str, Path]:
+    return {f"{path.parent.name}.{path.stem}": path for path in sorted(folder.rglob("*.yaml"))}
+
+
+@cache
+def _read(path: Path) -> TriggerType:
+    return check(read_yaml(path, f"triggers/{path.parent.name}/{path.name}"), TriggerType)
+
+
 def sample_scope(kind: TriggerType) -> Scope:
     """The names that a template of the type sees when it is tried on the sample."""
-    parameters = {name: parameter.default for name, parameter in kind.parameters.items()}
+    parameters = {name: _STAND_INS[one.type] if one.required else one.default for name, one in kind.parameters.items()}
     return {**Reader(kind, parameters).scope(SAMPLE_MOMENT), "lookup": kind.sample_lookup, "outer": kind.sample_outer}
 
 

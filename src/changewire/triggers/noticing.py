@@ -213,8 +213,8 @@ def _judge_updated(case: _Case, result: Notice) -> None:
     if not case.ready():
         result.hold("not_ready", case.key)
         return
-    digest = content_hash(canonical(case.item, case.watch.rules, case.scope))
-    known = case.known
+    form = canonical(case.item, case.watch.rules, case.scope)
+    digest, known = content_hash(form), case.known
     if known is None or case.unknown():
         _judge_unknown(case, digest, result)
         return
@@ -225,7 +225,7 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         _unchanged(replace(known, body=body), result, store=body != known.body or case.was_absent())
         return
     old = loads(known.body or b"null")
-    changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope))
+    changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope, form))
     if not changes:
         result.quiet.append(case.remembered(digest, revision=known.revision))
         result.hold("only_noise", case.key)

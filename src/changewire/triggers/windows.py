@@ -24,7 +24,7 @@ def spans(
     if since is not None:
         begin = min(begin, since)
     begin = max(begin, now - window.reach)
-    end = now + timedelta(days=1)
+    end = now + timedelta(days=1) if window.format == "date" else now  # moments to come are refused by some
     found = []
     while True:
         start = max(begin, end - window.longest)

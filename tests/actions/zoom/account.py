@@ -42,6 +42,8 @@ def _people(sandbox: Sandbox) -> Names:
     inactive = do("create_user", email="kim.away@example.com", first_name="Kim", last_name="Away")["user_id"]
     do("set_user_status", user_id=inactive, status="inactive")
     do("add_contact", email="lou@example.org", first_name="Lou", last_name="Outside")
+    call = {"meeting_id": PAST, "phone_number": "+4930123456", "duration": 12, "type": "call-in"}
+    do("add_record", path="/report/telephone", start_time=do("state")["now"], end_time=do("state")["now"], **call)
     do("change_account_settings", schedule_meeting={"host_video": True}, recording={"auto_recording": "none"})
     return {
         "owner": OWNER_ID, "owner_email": OWNER_EMAIL, "member": users[MEMBER], "member_email": MEMBER,
@@ -64,13 +66,14 @@ def _meetings(sandbox: Sandbox) -> Names:
     recurring = {"recurrence": weekly, "settings": {"approval_type": 0}, "topic": "Weekly standup", "agenda": "News"}
     course = do("create_meeting", user_id=OWNER_EMAIL, type=8, **recurring)["meeting_id"]
     registrant = do("add_registrant", meeting_id=PLANNED, email="robin@example.org", first_name="Robin")
+    accepted = do("add_registrant", meeting_id=course, email="robin@example.org", first_name="Robin")
     poll = do("add_record", path=f"/meetings/{PLANNED}/polls", **POLL)["id"]
     do("answer_poll", meeting_id=PAST)
     do("ask_question", meeting_id=PAST, answer="Yes")
     return {
         "planned": PLANNED, "course": course, "past": PAST, "live": live, "streaming": streaming, "deleted": deleted,
         "poll": poll,
-        "registrant": registrant["registrant_id"],
+        "registrant": registrant["registrant_id"], "accepted": accepted["registrant_id"],
     }  # fmt: skip
 
 
@@ -101,6 +104,7 @@ def _webinars(sandbox: Sandbox) -> Names:
     daily = {"type": 1, "repeat_interval": 1, "end_times": 4}
     series = do("create_webinar", user_id=OWNER_EMAIL, type=9, recurrence=daily, settings={"approval_type": 0})
     registrant = do("add_registrant", webinar_id=WEBINAR, email="robin@example.org", first_name="Robin")
+    accepted = do("add_registrant", webinar_id=series["webinar_id"], email="robin@example.org", first_name="Robin")
     do("update_webinar", webinar_id=PAST_WEBINAR, settings={"approval_type": 0})
     do("add_registrant", webinar_id=PAST_WEBINAR, email="absent@example.org", first_name="Ab")
     do("answer_poll", webinar_id=PAST_WEBINAR)
@@ -108,7 +112,7 @@ def _webinars(sandbox: Sandbox) -> Names:
     return {
         "webinar": WEBINAR, "past_webinar": PAST_WEBINAR, "live_webinar": live,
         "series": series["webinar_id"],
-        "webinar_registrant": registrant["registrant_id"],
+        "webinar_registrant": registrant["registrant_id"], "accepted_in_series": accepted["registrant_id"],
         "webinar_poll": do("add_record", path=f"/webinars/{WEBINAR}/polls", **POLL)["id"],
         "panelist": do("add_panelist", webinar_id=WEBINAR, email="sam@example.org", name="Sam")["id"],
     }  # fmt: skip
