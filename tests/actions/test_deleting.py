@@ -21,7 +21,7 @@ def run(rig: Rig) -> str:
     """Carry the only run on until it ends or a person must look."""
     state = str(rig.go())
     while state == "waiting":
-        rig.clock.advance(60)
+        rig.clock.wait(60)
         state = str(rig.go())
     return state
 
@@ -78,7 +78,7 @@ def test_what_was_certainly_not_sent_did_not_delete_it(make_rig: Callable[..., R
     server.on("/v2/meetings/85512340002", GONE)
     rig.connections["work"] = connection("work", server.url)
     rig.clients.replace(rig.connections)
-    rig.clock.advance(60)
+    rig.clock.wait(60)
     assert run(rig) == "paused"
 
 

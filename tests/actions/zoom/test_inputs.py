@@ -55,7 +55,7 @@ def test_what_is_of_the_wrong_type_is_named(account: Bench, name: str) -> None:
     before = len(account.asked())
     first = True
     for path, value in wrong_values(action):
-        given = {**good, path[0]: nested(path[1:], value)}
+        given = {**good, str(path[0]): nested(path[1:], value)}
         problems = check_parameters(action, given)  # among them what an entry of a list lacks besides
         (problem,) = [one for one in problems if one.code in ("wrong_type", "wrong_value")]
         assert problem.message.startswith(f"{shown(path)} must be "), problem.message
