@@ -37,6 +37,7 @@ VERDICTS = {
     "held": "are missing, too many at once to be believed: held back for ten times as many polls",
     "unproven": "are missing from the list, and the API does not confirm that they were deleted",
     "elsewhere": "are missing from the list, but are there when they are asked for",
+    "untold": "changed in a way that none of the type's event types is about: remembered silently",
     "echo": "are as a step of this workflow wrote them (`echo: ignore`)",
     "under_way": "may be what a step under way writes; they are looked at again in the next poll",
 }

@@ -66,12 +66,20 @@ class Finder:
         sifted = self._echoes.sift(trigger, record, result, now)
         result = sifted.notice
         chosen, left = _bounded(result.noticed, trigger)
-        events = [event for noticed in chosen for event in self.events_of(trigger, noticed, now)]
+        events = self._told(trigger, chosen, result, now)
         waiting = [noticed.key for noticed in left if noticed.backfill]
         cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
         if left or UNSETTLED & result.verdicts.keys():
             cursor["pending"] = True
         return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted)
+
+    def _told(self, trigger: Trigger, chosen: list[Noticed], result: Notice, now: datetime) -> list[EventRecord]:
+        """The events of what was noticed; a change that no event type is about is counted as such."""
+        found = [self.events_of(trigger, noticed, now) for noticed in chosen]
+        untold = found.count([])
+        result.verdicts["fired"] -= untold
+        result.verdicts["untold"] += untold
+        return [event for events in found for event in events]
 
     def _read(
         self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
