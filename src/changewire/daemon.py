@@ -330,13 +330,7 @@ class Daemon:
         """Silence is an alarm: said once for each trigger that is late by several intervals."""
         records = self.store.triggers()
         before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
-        late = {
-            record.id: record
-            for record in records
-            if record.next_due
-            and not record.paused
-            and now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
-        }
+        late = {record.id: record for record in records if record.late(now, STALLED_AFTER)}
         for record in late.values():
             self._stall(record, now, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
         for record in [each for each in before if each.id not in late]:

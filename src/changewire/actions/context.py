@@ -69,5 +69,5 @@ class ActionContext:
     reach: Reach = WHOLE  # how far lists are read that come in pages
     origin: Origin | None = None  # None: it was done by hand
     feed: Feed | None = None  # None: nobody watches for what is raised
-    look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try
+    look_first: bool = True  # an earlier attempt may have done it; False: this is certainly the first try
     progress: Progress = untold

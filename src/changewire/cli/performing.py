@@ -171,6 +171,7 @@ def _context(
         settings=home.settings,
         written=written,
         reach=Reach(limit=order.limit, progress=listed),
+        look_first=False,
         feed=lambda raised: _feed(home, raised, log),
         progress=told or untold,
     )

@@ -115,9 +115,7 @@ def _stalled(record: TriggerRecord, now: datetime) -> bool:
     """Late by three intervals. One that is suspended is looked at rarely, and that is said already."""
     from changewire.daemon import STALLED_AFTER
 
-    if record.state == "suspended" or record.paused or record.next_due is None:
-        return False
-    return now - record.next_due > STALLED_AFTER * timedelta(seconds=record.interval_s)
+    return record.state != "suspended" and record.late(now, STALLED_AFTER)
 
 
 def _view(record: TriggerRecord) -> dict[str, Any]:
