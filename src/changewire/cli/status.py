@@ -79,7 +79,7 @@ def status(options: Options) -> int:
 
 def records_of(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
     """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``."""
-    from changewire.engine import trigger_records
+    from changewire.engine.syncing import trigger_records
     from changewire.state.records import TriggerState
     from changewire.values import make_id
 
