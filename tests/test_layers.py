@@ -33,8 +33,6 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"known"},
     {"naming"},
     {"home"},
-    {"feeding", "echoes"},
-    {"dispatcher", "mending"},
     {"engine", "planning"},
     {"daemon"},
     {"cli", "demo"},

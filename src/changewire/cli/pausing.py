@@ -147,7 +147,7 @@ def _refused(options: Options, name: str) -> str | None:
 
 
 def _tell(options: Options, pause: PauseRecord, lifted: Lifted) -> None:
-    from changewire.mending import went_on
+    from changewire.engine.mending import went_on
 
     if options.json:
         view = {"kind": str(pause.kind), "name": pause.name, "triggers": lifted.triggers, "runs": lifted.runs}
