@@ -22,7 +22,8 @@ from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import trigger_records
 from changewire.errors import ChangewireError, StateError
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.log import Log
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store

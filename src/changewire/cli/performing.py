@@ -28,7 +28,8 @@ from changewire.config.environment import UnsetError
 from changewire.connectors.client import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, FailureClass, UsageError
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
 from changewire.values import Json, make_id
 
