@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from tests.docs.pages import DOCS, Block, all_blocks, blocks
 
 VARIABLES = {

@@ -154,7 +154,7 @@ class TriggerType(Part):
     title: str
     description: str
     connector: str = ""  # default: the part of `type` before the dot
-    source: Literal["internal"] | None = None  # raised inside, see `changewire.feeding`; None: `request` polls
+    source: Literal["internal"] | None = None  # raised inside, see `changewire.engine.feeding`; None: `request` polls
     needs: Needs = Needs()
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     lookup: Lookup | None = None
