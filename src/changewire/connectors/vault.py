@@ -83,7 +83,7 @@ class Vault:
             raise StateError(f"{self._path} cannot be read: {error}") from error
 
     def _make(self) -> str:
-        """A new key. Of two that make one at once, be they threads or processes, both take the one that was there first."""
+        """A new key. Of two, threads or processes, that make one at once, both take the one that was there first."""
         from cryptography.fernet import Fernet
 
         key = Fernet.generate_key().decode()
