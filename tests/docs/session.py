@@ -130,7 +130,7 @@ class Session:
 
     def _shown(self, command: str) -> str:
         shown = self.do(command)
-        self._run = ([self._run] + A_RUN.findall(shown))[-1]
+        self._run = [self._run, *A_RUN.findall(shown)][-1]
         return shown
 
 

@@ -47,13 +47,12 @@ def _build(site: Path) -> subprocess.CompletedProcess[str]:
 def test_it_builds_without_a_warning(site: Path) -> None:
     done = _build(site)
     assert (done.returncode, "No issues found" in done.stdout + done.stderr) == (0, True), done.stdout + done.stderr
-    pages = {str(page.relative_to(DOCS).with_suffix(".html")) for page in PAGES}
-    assert pages <= {str(page.relative_to(site / "build" / "site")) for page in (site / "build" / "site").rglob("*.html")}
-    assert "zoom.new_cloud_recording" in (site / "build" / "site" / "search.json").read_text()
+    built = site / "build" / "site"
+    assert [page for page in PAGES if not (built / page.relative_to(DOCS).with_suffix(".html")).exists()] == []
+    assert "zoom.new_cloud_recording" in (built / "search.json").read_text()
 
 
-@pytest.mark.parametrize("link", ["[a](nowhere.md)", "[b](tutorial.md#nowhere)"])
-def test_a_link_that_leads_nowhere_breaks_the_build(site: Path, link: str) -> None:
+def test_a_link_that_leads_nowhere_breaks_the_build(site: Path) -> None:
     with (site / "docs" / "index.md").open("a") as page:
-        page.write(f"\n{link}\n")
+        page.write("\n[a heading that is not there](tutorial.md#nowhere)\n")
     assert _build(site).returncode != 0
