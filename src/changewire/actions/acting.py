@@ -137,7 +137,7 @@ def _on_trial(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fra
 
 def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
     allowed = walk.time_left(walk.runner.timeout(step), frame)
-    key = step_key(attempt.run_id, attempt.address)
+    key = step_key(attempt.run_id, attempt.address, frame.failed)
     earlier = [one for one in frame.ledger.progress.all(attempt.address) if one.attempt != attempt.attempt]
     action, values, context = walk.runner.prepare(
         step,
