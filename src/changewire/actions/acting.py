@@ -105,7 +105,7 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
         failure = failure_of(error)
         attempt.error, attempt.error_class = mask(failure.message), failure.kind
         attempt.state = AttemptState.FAILED
-        attempt.evidence = came_of(attempt, failure, error)
+        attempt.evidence = came_of(attempt, failure, error, idempotency=idempotency)
     attempt.finished_at = now = walk.clock.now()
     attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
