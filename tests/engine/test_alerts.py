@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,33 @@ def test_what_is_late_is_told_once_also_over_a_restart(
     again.daemon._reap()
     assert alerts(again) == [("trigger_stalled", "New/trigger"), ("trigger_on_time", "New/trigger")]
     assert [event for event, _ in logged if event.startswith("trigger_")] == ["trigger_stalled", "trigger_on_time"]
+
+
+def test_what_the_request_budget_puts_off_again_and_again_is_late_as_well(
+    sandbox: Sandbox, make: Make, logged: list[tuple[str, str]]
+) -> None:
+    daemon = make(new=NEW, watch=WATCH % "trigger_stalled, trigger_on_time")
+    daemon.turn()
+    budget = daemon.daemon._clients.get("work").budget
+    for _ in range(5):
+        budget.forbid("LIGHT", daemon.clock.now() + timedelta(seconds=130))
+        budget.forbid("MEDIUM", daemon.clock.now() + timedelta(seconds=130))
+        daemon.clock.advance(62)
+        daemon.turn()
+        daemon.daemon._reap()
+    record = daemon.store.triggers(workflow="New")[0]
+    assert record.polls == 1
+    assert record.late(daemon.clock.now(), 3)
+    assert record.next_due is not None
+    assert record.next_due > daemon.clock.now()
+    assert alerts(daemon) == [("trigger_stalled", "New/trigger")]
+    daemon.clock.advance(200)
+    daemon.turn()
+    daemon.daemon._reap()
+    assert alerts(daemon) == [("trigger_stalled", "New/trigger"), ("trigger_on_time", "New/trigger")]
+    record = daemon.store.triggers(workflow="New")[0]
+    assert (record.polls, record.late_since) == (2, None)
+    assert (record.lag_ms or 0) > 300_000, "the lag is counted from the first due moment"
 
 
 def test_a_workflow_that_is_told_raises_no_alert_about_itself(sandbox: Sandbox, make: Make) -> None:

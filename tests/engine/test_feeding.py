@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from changewire.engine import trigger_records
+from changewire.engine.feeding import MOST_HOPS, Feeder
+from changewire.engine.syncing import trigger_records
 from changewire.errors import LoopError, PollError
-from changewire.feeding import MOST_HOPS, Feeder
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.state.records import Raised, RunState, TriggerState
 from changewire.testing import ManualClock
 from tests.engine.inside import emit, kick, killed, out, watching, work, write, write_home
@@ -165,9 +165,9 @@ type: core.mine
 title: Mine
 description: Something of my own.
 source: internal
-parameters: {path: {required: true}}
+parameters: {path: {default: there}}
 event_type: mine
-payload: {got: "{{ item[parameters.path or 'there'] }}"}
+payload: {got: "{{ item[parameters.path] }}"}
 sample: {key: a, there: 1, missing: 2}
 """
     )

@@ -235,6 +235,17 @@ def test_a_released_trigger_is_due_when_told_and_was_not_polled(store: Store) ->
     assert (one(store).polls, one(store).next_due) == (0, NOW + DAY)
 
 
+def test_what_is_put_off_again_and_again_is_due_since_its_first_due_moment(store: Store) -> None:
+    store.sync_triggers([trigger()], NOW)
+    for days in range(3):
+        claimed = store.claim_due(NOW + days * DAY, 1, MINUTE)[0]
+        assert claimed.due_at == NOW
+        store.release("t1", claimed.claim, NOW + (days + 1) * DAY)
+    assert (one(store).next_due, one(store).due_since) == (NOW + 3 * DAY, NOW)
+    assert store.commit_poll(poll(store.claim_due(NOW + 3 * DAY, 1, MINUTE)[0]))
+    assert one(store).late_since is None
+
+
 def test_a_lease_that_passed_is_freed_and_fences_its_poll(store: Store) -> None:
     store.sync_triggers([trigger()], NOW)
     claimed = store.claim_due(NOW, 1, MINUTE)[0]

@@ -18,7 +18,7 @@ from changewire.cli.status import daemon_view, records_of
 from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.state.records import EventRecord, RunHistory, TriggerRecord
     from changewire.state.store import SqliteStore
 
@@ -37,6 +37,7 @@ VERDICTS = {
     "held": "are missing, too many at once to be believed: held back for ten times as many polls",
     "unproven": "are missing from the list, and the API does not confirm that they were deleted",
     "elsewhere": "are missing from the list, but are there when they are asked for",
+    "untold": "changed in a way that none of the type's event types is about: remembered silently",
     "echo": "are as a step of this workflow wrote them (`echo: ignore`)",
     "under_way": "may be what a step under way writes; they are looked at again in the next poll",
 }
@@ -61,7 +62,7 @@ def explain(options: Options, name: str) -> int:
     runs.
     """
     from changewire.clock import SystemClock
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     if name.startswith(("evt_", "run_")):
         store = opened(options)
@@ -133,12 +134,18 @@ def why_of(record: TriggerRecord, store: SqliteStore | None, now: datetime, *, a
     if record.state == "baseline_pending":
         return "nothing was read so far, and the first good poll is remembered silently"
     if record.state == "stalled":
-        return f"it is late: it was due at {local(record.next_due, now)}"
+        return f"it is late: it was due at {local(record.due_since, now)}{_put_off(record, now)}"
     if record.error:
         return f"{record.failures} polls in a row failed, and nothing is lost: {record.error}"
     if record.next_due is None:
         return "it waits for what is raised inside"
     return f"it is well; what changed since the last poll is noticed at {local(record.next_due, now)}"
+
+
+def _put_off(record: TriggerRecord, now: datetime) -> str:
+    if record.late_since is None or record.next_due is None:
+        return ""
+    return f", and the request budget puts it off until {local(record.next_due, now)}: poll less often, or less else"
 
 
 def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str:

@@ -56,7 +56,8 @@ def claimed(found: list[tuple[Any, ...]]) -> list[Claimed]:
     claims = []
     for due_at, _, claim, *row in sorted(found, key=lambda row: row[:2]):
         record = rows.trigger_of(row)
-        claims.append(Claimed(record.id, from_text(due_at), claim, record.generation, record))
+        due = record.late_since or from_text(due_at)
+        claims.append(Claimed(record.id, due, claim, record.generation, record))
     return claims
 
 

@@ -111,7 +111,10 @@ class Store(Protocol):
         """
 
     def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
-        """End a claim without a poll; the trigger is due again at ``next_due``. False where fenced."""
+        """End a claim without a poll; the trigger is due again at ``next_due``. False where fenced.
+
+        The poll that did not happen stays due since its first due moment, which is what lateness and lag count from.
+        """
 
     def free_stale(self, now: datetime) -> tuple[int, int]:
         """End the claims whose lease has passed: how many (triggers, runs) were freed."""

@@ -34,7 +34,8 @@ WHERE seq IN (
 RETURNING next_due, seq, claim
 
 -- name: release_trigger
-UPDATE triggers SET claim = 0, lease_until = NULL, next_due = :next_due
+UPDATE triggers SET
+    claim = 0, lease_until = NULL, late_since = coalesce(late_since, next_due), next_due = :next_due
 WHERE id = :trigger_id AND claim = :claim AND claim <> 0
 
 -- name: commit_trigger
@@ -43,6 +44,7 @@ UPDATE triggers SET
     lease_until = NULL,
     state = :state,
     next_due = :next_due,
+    late_since = NULL,
     last_poll = :now,
     last_ok = iif(:ok, :now, last_ok),
     failures = :failures,
@@ -85,7 +87,8 @@ WHERE trigger_id = :trigger_id AND key IN (SELECT value FROM json_each(:keys))
 UPDATE triggers SET
     id = :id, workflow = :workflow, name = :name, type = :type, connection = :connection,
     fingerprint = :fingerprint, interval_s = :interval_s, schedule = :schedule,
-    next_due = coalesce(:next_due, next_due), state = :state, error = :error, error_class = :error_class,
+    next_due = coalesce(:next_due, next_due), late_since = iif(:next_due IS NULL, late_since, NULL),
+    state = :state, error = :error, error_class = :error_class,
     active = 1, generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
 WHERE id = :stored_id
 
@@ -96,7 +99,7 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 -- name: forget_trigger
 UPDATE triggers SET
     state = iif(state = 'unavailable' OR next_due IS NULL, state, 'baseline_pending'),
-    next_due = iif(next_due IS NULL, NULL, :now), baseline_at = NULL, rules = NULL, body_hash = NULL,
+    next_due = iif(next_due IS NULL, NULL, :now), late_since = NULL, baseline_at = NULL, rules = NULL, body_hash = NULL,
     cursor = '{}', failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
     generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
 WHERE id = :trigger_id AND active = 1
@@ -182,7 +185,7 @@ WHERE active = 1 OR paused = 1 ORDER BY seq
 -- name: pause_trigger
 UPDATE triggers SET
     paused = :paused, state = :state, error = :error, error_class = :error_class,
-    next_due = iif(:due AND next_due IS NOT NULL, :now, next_due),
+    next_due = iif(:due AND next_due IS NOT NULL, :now, next_due), late_since = NULL,
     generation = generation + 1, claim = 0, lease_until = NULL
 WHERE id = :id
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from changewire.values import Json
@@ -94,6 +94,18 @@ class TriggerRecord:
     schedule: str = ""  # the schedule as written; lets `sync_triggers` see that it changed
     paused: bool = False  # a pause concerns it: it is not polled
     verdicts: Json = None  # of the last poll that was not like the one before: {"at", "counts", "held"}
+    late_since: datetime | None = None  # when the poll to come was due first, before it was put off; None: `next_due`
+
+    @property
+    def due_since(self) -> datetime | None:
+        """The first due moment of the poll that has not happened yet; None: not polled by itself."""
+        return self.late_since or self.next_due
+
+    def late(self, now: datetime, intervals: int) -> bool:
+        """Whether the poll to come is later by more than so many intervals. What is paused is not late."""
+        if self.paused or self.due_since is None:
+            return False
+        return now - self.due_since > intervals * timedelta(seconds=self.interval_s)
 
     @property
     def shown(self) -> str:
