@@ -54,8 +54,7 @@ def action_entry(action: ActionType) -> Iterator[str]:
     yield from _needs(spec.plan, spec.scopes.granular, spec.scopes.classic, ())
     yield f"- Done twice (`{spec.idempotency}`): {IDEMPOTENCY[spec.idempotency]}."
     if action.pages:
-        pages = "all pages are read unless `all_pages: false`" if reads_all(action) else "`all_pages: true` reads all pages"
-        yield f"- The answer is a list; {pages}."
+        yield "- The answer is a list; all pages are read unless `all_pages: false`."
     yield ""
     if spec.output:
         yield "| output | meaning |"
@@ -65,11 +64,6 @@ def action_entry(action: ActionType) -> Iterator[str]:
         yield "There is no output."
     yield ""
     yield from _example(snippet(action.name, action), "Its output", spec.sample)
-
-
-def reads_all(action: ActionType) -> bool:
-    """Whether a list is read to its end where nothing is said about it."""
-    return action.parameters["all_pages"].default is True
 
 
 def codes(names: Iterable[str]) -> str:
