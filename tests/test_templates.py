@@ -285,6 +285,6 @@ def test_plain_data_comes_out_of_an_expression_as_it_was_and_as_a_copy(data: Any
 )
 def test_no_expression_goes_on_for_ever(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("changewire.templates.LONGEST_S", 0.05)
-    with pytest.raises(TemplateError, match=r"not allowed: more than 0.05 seconds of work; loop over less"):
+    with pytest.raises(TemplateError, match=r"more than 0\.05 seconds of work; loop over less"):
         render(template, SCOPE)
     assert render("{% for x in range(3) %}{{ loop.index }}/{{ loop.length }} {% endfor %}", SCOPE) == "1/3 2/3 3/3 "
