@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from changewire.config.circles import circles
 from changewire.config.connections import FILE as CONNECTIONS
 from changewire.config.connections import Connection, load_connections
 from changewire.config.environment import Environment
+from changewire.config.further import together
 from changewire.config.settings import Settings, load_settings
 from changewire.config.steps import ActionStep
 from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile, load_workflows
@@ -138,8 +139,8 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     if previous is not None:
         connections, wrong_connections = _last_good(previous.connections, connections, wrong_connections, problems)
     home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
-    files, unread = load_workflows(path, environment)
-    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found), *unread]
+    files, _ = load_workflows(path, environment)
+    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found)]
     for file in files:
         _add_workflow(home, file, wrong_connections)
     _refuse_wrong_calls(home)
@@ -166,16 +167,26 @@ def _last_good(
 def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> None:
     problems = list(file.problems)
     triggers: list[Trigger] = []
-    if file.workflow is not None and not problems:
-        check = _Check(home, file, file.workflow, wrong_connections)
+    check = _check_of(home, file, wrong_connections)
+    if check is not None:
         triggers = check.run()
-        problems = check.problems
+        problems = together(problems, check.problems) if problems else check.problems
     home.problems += [p for p in problems if p not in home.problems]
     if problems or file.workflow is None:
         home.broken.append(_broken(file, problems))
     else:
         home.workflows[file.workflow.name] = file
         home.triggers |= {trigger.id: trigger for trigger in triggers}
+
+
+def _check_of(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> _Check | None:
+    """How to hold a workflow against the catalog, one with problems as far as it can be read; None: not at all."""
+    if file.workflow is not None:
+        return _Check(home, file, file.workflow, wrong_connections) if not file.problems else None
+    if file.reading is None or file.reading.model is None:
+        return None
+    partly = replace(file, document=file.reading.document)
+    return _Check(home, partly, file.reading.model, wrong_connections, names_known=file.reading.names_known)
 
 
 def _broken(file: WorkflowFile, problems: Sequence[Problem]) -> Broken:
@@ -225,6 +236,7 @@ class _Check:
     workflow: Workflow
     wrong_connections: Mapping[str, Sequence[Problem]]
     problems: list[Problem] = field(default_factory=list)
+    names_known: bool = True  # False: names that expressions ask for cannot be judged
 
     def run(self) -> list[Trigger]:
         single = isinstance((self.file.document.data or {}).get("trigger"), dict) if self.file.document else True
@@ -243,7 +255,7 @@ class _Check:
                     self._warn((*place, advice.at), advice.code, advice.message)
         if self.workflow.when is not None:
             self._templates(self.workflow.when, ("when",))
-        for unknown in unknown_names(self.workflow, self.home.known):
+        for unknown in unknown_names(self.workflow, self.home.known) if self.names_known else ():
             tell = self._say if unknown.certain else self._warn
             tell(unknown.path, "unknown_name", unknown.message, unknown.suggestion)
         if self.workflow.order_by is not None:
