@@ -11,6 +11,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from changewire.config.scalars import after
 from changewire.config.wording import told
 from changewire.config.yaml_reader import failed, load, place_after
 from changewire.errors import ConfigError, Problem
@@ -52,9 +53,27 @@ class Document:
             mark = (name if key and depth == len(path) else node).start_mark
         return mark.line + 1, mark.column + 1
 
-    def problem(self, path: At, code: str, message: str, suggestion: str | None = None, key: bool = False) -> Problem:
-        """A `Problem` at that value, or at its key. Secrets in the message are masked."""
-        line, column = self.where(path, key)
+    def within(self, path: At, before: str) -> tuple[int, int]:
+        """Line and column, from 1, of what comes in the text at ``path`` after the part ``before``."""
+        node = self._root
+        for depth, part in enumerate(path, 1):
+            found = None if node is None else _child(node, self.renamed.get(tuple(path[:depth]), part))
+            node = None if found is None else found[1]
+        if not isinstance(node, yaml.ScalarNode):
+            return self.where(path)
+        return after(self.text, node, before)
+
+    def problem(
+        self,
+        path: At,
+        code: str,
+        message: str,
+        suggestion: str | None = None,
+        key: bool = False,
+        before: str = "",
+    ) -> Problem:
+        """A `Problem` at that value, or at its key, or in its text after the part ``before``. Secrets are masked."""
+        line, column = self.within(path, before) if before else self.where(path, key)
         return Problem(self.shown, line, column, code, mask(message), suggestion)
 
     @cached_property
