@@ -60,7 +60,7 @@ def test_an_unknown_name_is_told_at_the_line_and_column_of_its_expression(tmp_pa
     write_home(tmp_path, connection("https://zoom.example.com"), names=STEPS)
     assert [(p.line, p.column, p.suggestion) for p in load_home(tmp_path, {}).problems] == [
         (3, 34, "meeting"),
-        (5, 28, None),
+        (5, 30, None),
         (11, 21, "event_type"),
         (12, 22, "steps"),
     ]
