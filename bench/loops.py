@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.stored import fill
 from bench.workers import Figures
 from changewire.daemon import DATABASE, Daemon
-from changewire.dispatcher import Handlers
+from changewire.engine.dispatcher import Handlers
 from changewire.log import silent
 from changewire.state.records import Claimed, RunRecord, RunState
 from changewire.state.store import SqliteStore

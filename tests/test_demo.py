@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from changewire.catalog import load_catalog
 from changewire.demo import run_demo
 from changewire.demo.show import make_home
 from changewire.demo.story import Change, judge
 from changewire.demo.telling import Summary, TextTeller, change_line
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.state.records import EventRecord, RunHistory, RunRecord, RunState
 from changewire.values import Json
 
@@ -58,11 +57,11 @@ def test_the_demo_fires_every_event_type_of_the_sheet_exactly_once_for_each_chan
     assert summary["seconds"] < 25
 
 
-def test_the_home_of_the_demo_is_sound_and_watches_with_every_built_in_type(tmp_path: Path) -> None:
+def test_the_home_of_the_demo_is_sound_and_watches_with_every_type_of_the_sheet(tmp_path: Path) -> None:
     home = load_home(make_home(tmp_path, "http://127.0.0.1:1"), variables={})
     assert home.problems == []
     types = [trigger.config.type for trigger in home.triggers.values()]
-    assert sorted(types) == sorted(t for t in load_catalog(tmp_path).triggers if t.startswith("zoom."))
+    assert sorted(types) == sorted(NAMED_ON_THE_SHEET)
 
 
 CREATED = Change("zoom.new_meeting_created", "meeting_created", "1")

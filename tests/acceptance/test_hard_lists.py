@@ -15,7 +15,7 @@ from changewire.actions.calling import check_inputs, perform
 from changewire.actions.pages import listing, read_all_pages
 from changewire.actions.sending import build_request
 from changewire.clock import SystemClock
-from changewire.engine import Outcome
+from changewire.engine.polling import Outcome
 from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from tests.actions.rig import Rig as Actions
 from tests.actions.rig import connection

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from changewire.feeding import Feeder
+from changewire.engine.feeding import Feeder
 from changewire.state.records import Raised
 from changewire.testing import ManualClock
 from changewire.values import dumps_text

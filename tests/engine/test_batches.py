@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from changewire.feeding import run_for
+from changewire.engine.feeding import run_for
 from changewire.state.records import RunState
 from changewire.state.store import SqliteStore
 from changewire.testing import START, ManualClock

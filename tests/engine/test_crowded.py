@@ -11,7 +11,7 @@ import pytest
 
 from changewire.clock import SystemClock
 from changewire.daemon import LONGEST_NAP, Daemon
-from changewire.dispatcher import Handlers
+from changewire.engine.dispatcher import Handlers
 from changewire.log import silent
 from changewire.state.records import Claimed, RunRecord
 from changewire.testing import ManualClock

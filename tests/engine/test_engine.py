@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from changewire.engine import DETAILS, FRESH_MOST, Outcome
+from changewire.engine.finding import DETAILS, FRESH_MOST
+from changewire.engine.polling import Outcome
 from changewire.sandbox import Sandbox
 from changewire.state.records import TriggerState
 from tests.engine.rig import USER, Rig, workflow

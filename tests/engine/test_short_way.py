@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from changewire.clock import SystemClock
-from changewire.dispatcher import RUN_LEASE, Handlers, LocalDispatcher, ShortWay
+from changewire.engine.dispatcher import RUN_LEASE, Handlers, LocalDispatcher, ShortWay
 from changewire.state.records import RunRecord
 from tests.state.samples import NOW, run
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from changewire.daemon import DATABASE, Daemon
-from changewire.dispatcher import Handlers
+from changewire.engine.dispatcher import Handlers
 from changewire.log import Log, silent
 from changewire.state.records import Claimed, RunRecord, RunState
 from changewire.state.store import SqliteStore

@@ -146,6 +146,17 @@ class TestPeople:
         account.do("set_user_status", user_id=user, status="active")
         assert account.poll() == []
 
+    def test_a_change_that_is_no_event_is_explained(self, account: Account) -> None:
+        number = account.meeting()
+        account.do("end_meeting", meeting_id=number, recording="completed")
+        account.do("remove_recording", meeting_id=number)
+        account.watch("recording_trashed", user_id=USER)
+        account.do("recover_recording", meeting_id=number)
+        assert [account.poll(), account.poll()] == [[], []]
+        verdicts = account.running.trigger.verdicts
+        assert isinstance(verdicts, dict)
+        assert verdicts["counts"] == {"untold": 1}
+
     def test_who_leaves_a_group_and_comes_back_joins_again(self, account: Account) -> None:
         group = account.do("create_group", name="Desk")["id"]
         account.watch("group_members_changed", group_id=group)

@@ -25,7 +25,7 @@ class Log(Protocol):
 
 
 Feed = Callable[[Raised], Sequence[str]]
-"""Stores what is raised as events of the workflows that watch for it; their ids. See `changewire.feeding`."""
+"""Stores what is raised as events of the workflows that watch for it; their ids. See `changewire.engine.feeding`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def untold(what: str, done: int, total: int | None, /) -> None:
 
 
 WatchWrites = Callable[[Origin, str], "Watcher | None"]
-"""Who is to be told of what a step writes through a connection. See `changewire.echoes`."""
+"""Who is to be told of what a step writes through a connection. See `changewire.engine.echoes`."""
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,5 @@ class ActionContext:
     reach: Reach = WHOLE  # how far lists are read that come in pages
     origin: Origin | None = None  # None: it was done by hand
     feed: Feed | None = None  # None: nobody watches for what is raised
-    look_first: bool = True  # an action with a probe looks whether it was done; False: this is certainly the first try
+    look_first: bool = True  # an earlier attempt may have done it; False: this is certainly the first try
     progress: Progress = untold

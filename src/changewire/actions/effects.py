@@ -48,5 +48,10 @@ def must_look(attempts: Iterable[AttemptRecord]) -> bool:
 
     An attempt that is still ``running`` in the store ended with its process, so it counts.
     """
-    unclear = {Effect.SENT, Effect.UNKNOWN}
-    return any(one.state is AttemptState.RUNNING or effect_of(one) in unclear for one in attempts)
+    return any(one.state is AttemptState.RUNNING or _noted(one) in (Effect.SENT, Effect.UNKNOWN) for one in attempts)
+
+
+def _noted(attempt: AttemptRecord) -> Effect | str | None:
+    """The effect that was told when the attempt ended, else what its record says."""
+    told = attempt.evidence.get("effect") if isinstance(attempt.evidence, dict) else None
+    return told if isinstance(told, str) else effect_of(attempt)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import listing, read_all_pages
-from changewire.actions.sending import ask, fill_request
+from changewire.actions.sending import NOT_THERE, ask, fill_request
 from changewire.actions.whole import operation_action
-from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.errors import ApiError, UsageError
 from changewire.parameters import check_values
 from changewire.templates import render
 from changewire.values import Json
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
     from changewire.actions.definition import ActionType, ProbeSpec
     from changewire.connectors.client import Client
-
-_NOT_THERE = frozenset({FailureClass.GONE, FailureClass.NOT_YET})
 
 
 def look(action: ActionType, values: Mapping[str, Json], context: ActionContext) -> Json:
@@ -78,7 +76,7 @@ def _answer(
             return read_all_pages(which, request, client, context.deadline)
         return client.send(request, deadline=context.deadline).data
     except ApiError as error:
-        if error.failure in _NOT_THERE:
+        if error.failure in NOT_THERE:
             return None
         raise
 

@@ -14,7 +14,7 @@ from changewire.actions.pages import listing, read_all_pages
 from changewire.connectors.messages import Request
 from changewire.connectors.operations import squash
 from changewire.connectors.paths import encode_segment
-from changewire.errors import UsageError
+from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.templates import render, text_of
 from changewire.values import Json, dumps, loads
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from changewire.connectors.client import Client
 
 SPREAD = "*"  # as: "*" sends the fields of an object, not the object
+NOT_THERE = frozenset({FailureClass.GONE, FailureClass.NOT_YET})
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -179,15 +180,27 @@ def _without_none(value: Json) -> Json:
 
 
 def ask(action: ActionType, values: Mapping[str, Json], client: Client, context: ActionContext) -> Json:
-    """Send the request of an action and give the answer, all pages of it where that is asked for. Raises ApiError."""
+    """Send the request of an action and give the answer, all pages of it where that is asked for. Raises ApiError.
+
+    Where an earlier attempt may have done it, a DELETE of what is not there any more has succeeded: it gives None.
+    """
     many = action.pages and bool(values.get("all_pages"))
     user, key = client.connection.user, context.idempotency_key
     given = _widest(action, values) if many else values
     request = build_request(action, given, user=user, idempotency_key=key, home=context.home)
     if not many:
-        return client.send(request, deadline=context.deadline).data
+        return _once(request, client, context)
     which = listing(action.name, action.spec.items, action.spec.paging, client, context.clock)
     return read_all_pages(which, request, client, context.deadline, context.reach)
+
+
+def _once(request: Request, client: Client, context: ActionContext) -> Json:
+    try:
+        return client.send(request, deadline=context.deadline).data
+    except ApiError as error:
+        if request.method == "DELETE" and context.look_first and error.failure in NOT_THERE:
+            return None  # the earlier attempt, whose answer never came, did it
+        raise
 
 
 def _widest(action: ActionType, values: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -18,7 +18,7 @@ from changewire.cli.status import daemon_view, records_of
 from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.state.records import EventRecord, RunHistory, TriggerRecord
     from changewire.state.store import SqliteStore
 
@@ -37,6 +37,7 @@ VERDICTS = {
     "held": "are missing, too many at once to be believed: held back for ten times as many polls",
     "unproven": "are missing from the list, and the API does not confirm that they were deleted",
     "elsewhere": "are missing from the list, but are there when they are asked for",
+    "untold": "changed in a way that none of the type's event types is about: remembered silently",
     "echo": "are as a step of this workflow wrote them (`echo: ignore`)",
     "under_way": "may be what a step under way writes; they are looked at again in the next poll",
 }
@@ -61,7 +62,7 @@ def explain(options: Options, name: str) -> int:
     runs.
     """
     from changewire.clock import SystemClock
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     if name.startswith(("evt_", "run_")):
         store = opened(options)

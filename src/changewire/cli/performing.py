@@ -28,7 +28,8 @@ from changewire.config.environment import UnsetError
 from changewire.connectors.client import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, FailureClass, UsageError
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
 from changewire.values import Json, make_id
 
@@ -171,6 +172,7 @@ def _context(
         settings=home.settings,
         written=written,
         reach=Reach(limit=order.limit, progress=listed),
+        look_first=False,
         feed=lambda raised: _feed(home, raised, log),
         progress=told or untold,
     )
@@ -211,7 +213,7 @@ def _say_rest(kind: ActionType, rows: Any, output: Json) -> None:
 def _feed(home: Home, raised: Raised, log: Log) -> list[str]:
     """Store what is raised by hand; a daemon that is at work takes up the runs."""
     from changewire.clock import SystemClock
-    from changewire.feeding import Feeder
+    from changewire.engine.feeding import Feeder
     from changewire.state.store import SqliteStore
 
     clock = SystemClock()

@@ -23,7 +23,7 @@ from changewire.values import Json, dumps_text
 if TYPE_CHECKING:
     from changewire.config.environment import Environment
     from changewire.config.steps import Step
-    from changewire.home import Home, Trigger
+    from changewire.home.definition import Home, Trigger
     from changewire.state.records import EventRecord, RunRecord
     from changewire.state.store import SqliteStore
 
@@ -51,8 +51,8 @@ def test(options: Options, workflow: str) -> int:
     from changewire.clock import SystemClock
     from changewire.connectors.client import Clients
     from changewire.connectors.token_store import TokenStore
-    from changewire.engine import Engine
-    from changewire.home import load_home
+    from changewire.engine.polling import Engine
+    from changewire.home.loading import load_home
     from changewire.log import silent
 
     home, clock = load_home(options.find_home()), SystemClock()
@@ -74,7 +74,7 @@ def test(options: Options, workflow: str) -> int:
 def _memory(home: Home, trigger: Trigger) -> Iterator[SqliteStore]:
     """What is remembered of a trigger: the home's database, or an empty one where it does not know the trigger."""
     from changewire.clock import SystemClock
-    from changewire.engine import trigger_records
+    from changewire.engine.syncing import trigger_records
     from changewire.state.store import SqliteStore
 
     with ExitStack() as stack:
@@ -125,7 +125,7 @@ def _show(options: Options, home: Home, trigger: Trigger, event: EventRecord) ->
 def planned(environment: Environment, trigger: Trigger, event: EventRecord) -> tuple[list[dict[str, Json]], list[str]]:
     """The steps that an event would set off, with their parameters, and why others would not be done."""
     from changewire.actions.scope import build_scope, explain_when
-    from changewire.feeding import run_for
+    from changewire.engine.feeding import run_for
 
     workflow = trigger.workflow
     run = run_for(event, trigger, event.detected_at)

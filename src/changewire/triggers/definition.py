@@ -153,8 +153,9 @@ class TriggerType(Part):
     type: Annotated[str, BeforeValidator(_type_name)]
     title: str
     description: str
+    caveat: str = ""  # what to know before relying on it
     connector: str = ""  # default: the part of `type` before the dot
-    source: Literal["internal"] | None = None  # raised inside, see `changewire.feeding`; None: `request` polls
+    source: Literal["internal"] | None = None  # raised inside, see `changewire.engine.feeding`; None: `request` polls
     needs: Needs = Needs()
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     lookup: Lookup | None = None

@@ -22,6 +22,8 @@ INTERVAL = {
 """A parameter that every type has."""
 
 
+PLANS = ("free", "pro", "business")
+"""From the smallest to the largest."""
 REQUESTS = ("request", "lookup", "detail", "evidence")
 _PLACE = re.compile(r"\{(\w+)\}")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -107,7 +109,8 @@ def _needs(given: Any, used: Mapping[str, Operation]) -> Any:
         if one is not main and one.granular and not (main and set(_lean(one.granular)) & set(_lean(main.granular)))
     ]
     own = {"scopes": {"classic": _lean(main.classic), "granular": _lean(main.granular)}} if main else {}
-    plan = {"plan": main.plan} if main and main.plan else {}
+    plans = [one.plan for one in used.values() if one.plan]
+    plan = {"plan": max(plans, key=PLANS.index)} if plans else {}
     return {**plan, **own, **given, "notes": [*given.get("notes", ()), *notes]}
 
 

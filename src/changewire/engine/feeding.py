@@ -18,8 +18,9 @@ from datetime import datetime
 
 from changewire.actions.beginning import in_lane
 from changewire.clock import Clock
+from changewire.engine.telling import tell_event
 from changewire.errors import ChangewireError, LoopError
-from changewire.home import Home, Trigger
+from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, Raised, RunRecord
@@ -56,23 +57,12 @@ class Feeder:
                 failed = error
         runs = [run_for(event, trigger, now) for trigger, event in taken]
         new = set(self._store.feed([event for _, event in taken], runs))
-        for trigger, event in taken:
+        for _, event in taken:
             if event.id in new:
-                self._tell(trigger, event)
+                tell_event(self._log, event)
         if failed is not None:
             raise failed
         return [event.id for _, event in taken]
-
-    def _tell(self, trigger: Trigger, event: EventRecord) -> None:
-        self._log(
-            "event_stored",
-            f"{trigger.shown}: {event.event_type} {event.key}",
-            trigger=trigger.shown,
-            type=event.type,
-            event=event.id,
-            event_type=event.event_type,
-            key=event.key,
-        )
 
 
 def _too_long(raised: Raised) -> str:

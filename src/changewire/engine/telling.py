@@ -1,0 +1,72 @@
+"""Polls in words: for the log, for alerts and for what is kept of them."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+
+from changewire.clock import to_text
+from changewire.errors import ApiError, ChangewireError, FailureClass, PollError
+from changewire.home.definition import Trigger
+from changewire.log import Log
+from changewire.secret import mask
+from changewire.state.records import AlertRecord, EventRecord, TriggerRecord
+from changewire.triggers.noticing import Notice
+from changewire.values import Json, make_id
+
+SHOWN = 6  # changes of one event that the log has
+
+
+def describe(error: Exception) -> tuple[FailureClass, str]:
+    """The class of a failed poll and its words; never empty, never with a secret."""
+    if isinstance(error, ApiError):
+        return error.failure, mask(str(error))
+    if isinstance(error, PollError):
+        return FailureClass.BROKEN, mask(str(error))
+    if isinstance(error, ChangewireError):
+        return FailureClass.BAD_INPUT, mask(str(error))
+    return FailureClass.TRANSIENT, mask(
+        f"a fault in Changewire itself, please report it: {type(error).__name__}: {error}"
+    )
+
+
+def trigger_alert(what: str, trigger: Trigger | TriggerRecord, now: datetime, words: str, **facts: Json) -> AlertRecord:
+    """Something about a trigger that somebody should know."""
+    facts = {"next": f"`changewire explain {shlex.quote(trigger.shown)}`", **facts}
+    return AlertRecord(make_id("alert", what, trigger.id, to_text(now)), now, what, trigger.shown, words, facts)
+
+
+def verdicts_of(notice: Notice, now: datetime) -> Json:
+    """How a poll judged its items, as it is kept."""
+    held = [{"key": key, "verdict": verdict} for key, verdict in notice.held]
+    return {
+        "at": to_text(now),
+        "counts": {word: count for word, count in notice.verdicts.items() if count},
+        "held": held,
+    }
+
+
+def tell_event(log: Log, event: EventRecord) -> None:
+    """Log an event that was stored, with what changed."""
+    changed = "".join(f"\n            {_line(change)}" for change in event.changes[:SHOWN])
+    more = f"\n            and {len(event.changes) - SHOWN} more" if len(event.changes) > SHOWN else ""
+    marked = " (backfill)" if event.backfill else ""
+    log(
+        "event_stored",
+        f"{event.trigger}: {event.event_type} {event.key}{marked}{changed}{more}",
+        trigger=event.trigger,
+        type=event.type,
+        event=event.id,
+        event_type=event.event_type,
+        key=event.key,
+    )
+
+
+def _line(change: dict[str, Json]) -> str:
+    old, new = (_short(change[side]) for side in ("old", "new"))
+    return f"{change['path']}: {old} → {new}"
+
+
+def _short(value: Json) -> str:
+    text = "–" if value is None else repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 48 else f"{text[:45]}…"
