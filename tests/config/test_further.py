@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from changewire.config.environment import Environment
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from tests.engine.rig import connection, write_home
 
 HEAD = """\

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from changewire.config.yaml_files import parse_yaml
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from tests.engine.rig import connection, write_home
 
 WAYS = [

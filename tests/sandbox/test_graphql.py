@@ -25,7 +25,8 @@ def ask(api: Api, query: str, status: int = 200, **variables: Any) -> Any:
 
 def test_lists_come_in_pages_with_a_cursor(api: Api) -> None:
     expected = {user["id"]: user["email"] for user in api.crawl("/users", "users")}
-    found, cursor, pages = {}, None, 0
+    found: dict[str, str] = {}
+    cursor, pages = None, 0
     while cursor != "":
         listed = ask(api, USERS, after=cursor)["data"]["users"]
         assert len(listed["edges"]) <= 1
