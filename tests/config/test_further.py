@@ -47,7 +47,7 @@ MANY = [
             "4:21: unknown key 'sparkle': possible are id, when, use, with, retry, timeout, continue_on_error",
             "4:39: 'a' is no expression, so it would always be true: write it between {{ and }}"
             " (did you mean '{{ a }}'?)",
-            "4:58: there is no field 'nme' in payload; it has event_type, meeting",
+            "4:62: there is no field 'nme' in payload; it has event_type, meeting",
             "5:12: 'wait': '5x' is not a duration: write 30s, 5m, 1h30m, 2d or a number of seconds",
         ],
         id="what is no key at all",
