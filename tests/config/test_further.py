@@ -44,7 +44,8 @@ MANY = [
     pytest.param(
         "  - {use: core.log, sparkle: 1, when: a, with: {message: '{{ payload.nme }}'}}\n  - {wait: 5x}\n",
         [
-            "4:21: unknown key 'sparkle': possible are id, when, use, with, retry, timeout, continue_on_error",
+            "4:21: unknown key 'sparkle': possible are id, when, use, with, retry, timeout, continue_on_error,"
+            " idempotency",
             "4:39: 'a' is no expression, so it would always be true: write it between {{ and }}"
             " (did you mean '{{ a }}'?)",
             "4:62: there is no field 'nme' in payload; it has event_type, meeting",

@@ -77,6 +77,7 @@ BAD = [
     ("{if: true, then: [], els: []}", "2:30: unknown key 'els' (did you mean 'else'?)"),
     ("{if: true, then: [], tehn: []}", "2:30: unknown key 'tehn' (did you mean 'then'?)"),
     ("{wait: 5m, do: []}", "2:20: unknown key 'do': possible are id, when, wait"),
+    ("{use: a.x, idempotency: header}", "2:33: 'idempotency' cannot be 'header': write natural or none"),
     ("{if: true}", "2:9: 'then' is missing"),
     ("{if: true, then: " + A + "}", "2:26: 'then' must be a list: lines that begin with '- '"),
     (
