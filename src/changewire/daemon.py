@@ -14,7 +14,7 @@ from watchfiles import watch
 
 from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, from_text, to_text
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.engine.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine.feeding import Feeder

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.daemon import DATABASE
 from changewire.engine.finding import FRESH_MOST
 from changewire.engine.polling import Engine, Outcome

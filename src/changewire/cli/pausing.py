@@ -132,7 +132,7 @@ def resume_paused(options: Options, store: SqliteStore, pause: PauseRecord) -> i
 def _refused(options: Options, name: str) -> str | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
-    from changewire.connectors.client import Clients
+    from changewire.connectors.clients import Clients
     from changewire.connectors.token_store import TokenStore
     from changewire.home.loading import load_home
 

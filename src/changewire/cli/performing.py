@@ -25,7 +25,7 @@ from changewire.cli.spoken import spoken
 from changewire.clock import SystemClock
 from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, FailureClass, UsageError
 from changewire.home.definition import Home

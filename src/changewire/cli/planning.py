@@ -43,7 +43,7 @@ def check(options: Options, connection: str | None) -> int:
     one connection with its findings (what, state, message, add, needed_by).
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.client import Clients
+    from changewire.connectors.clients import Clients
     from changewire.connectors.token_store import TokenStore
     from changewire.home.loading import load_home
 

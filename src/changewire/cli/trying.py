@@ -49,7 +49,7 @@ def test(options: Options, workflow: str) -> int:
     With --json each line is as in `events --json`, with steps (address, use, with) on top.
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.client import Clients
+    from changewire.connectors.clients import Clients
     from changewire.connectors.token_store import TokenStore
     from changewire.engine.polling import Engine
     from changewire.home.loading import load_home

@@ -25,7 +25,8 @@ from changewire.config.fields import (
     refused,
 )
 from changewire.config.further import Found, look_through, together
-from changewire.config.steps import Condition, Place, SetNames, Step, placed, why_reserved
+from changewire.config.step_fields import Condition, why_reserved
+from changewire.config.steps import Place, SetNames, Step, placed
 from changewire.config.yaml_files import Document, parse_yaml, read_text
 from changewire.errors import ConfigError, Problem
 from changewire.values import digest

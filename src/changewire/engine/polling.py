@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from changewire.clock import Clock
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
