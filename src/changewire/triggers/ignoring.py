@@ -7,7 +7,7 @@ from itertools import islice
 
 from changewire.state.records import ItemRecord
 from changewire.triggers.comparing import Scope, remembered
-from changewire.triggers.noticing import Watch, item_key
+from changewire.triggers.noticed import Watch, item_key
 from changewire.values import Json, loads
 
 LOOKED_AT, MOST = 20, 10  # items, and paths that are named
