@@ -42,3 +42,12 @@ def test_a_changed_level_counts_at_once() -> None:
 
 def test_every_level_is_known() -> None:
     assert {level_of(word, {}) for word in ("run_fenced", "x", "problem", "state_failed")} == set(LEVELS)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028"])
+def test_data_cannot_begin_a_line_that_looks_like_ours(newline: str) -> None:
+    stream = io.StringIO()
+    ConsoleLog(ManualClock(), stream=stream)("core.log", f"topic{newline}10:00:01  daemon_stopped\n    below")
+    first, *further = stream.getvalue().splitlines()
+    assert first.endswith("topic")
+    assert further == [10 * " " + "10:00:01  daemon_stopped", "    below"]
