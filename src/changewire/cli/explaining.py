@@ -168,6 +168,8 @@ def _tell_verdicts(judged: Mapping[str, Any] | None, now: datetime) -> None:
         keys = [held["key"] for held in judged["held"] if held["verdict"] == verdict]
         shown = f" ({', '.join(keys)}{', …' if len(keys) < count else ''})" if keys else ""
         print_text(f"    {count} {VERDICTS.get(verdict, verdict)}{shown}")
+    if ignored := judged.get("ignored"):
+        print_text(f"    left out as noise: {', '.join(ignored)}")
 
 
 def _view(record: TriggerRecord, why: str, runs: list[RunHistory]) -> dict[str, Any]:
