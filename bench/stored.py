@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 from bench.workers import CLOCK, Figures, one, rss_mib, running
 from changewire.daemon import DATABASE
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunRecord, RunState

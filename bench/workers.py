@@ -20,7 +20,7 @@ from changewire.clock import SystemClock
 from changewire.config.settings import Settings
 from changewire.daemon import DATABASE, Daemon
 from changewire.engine.dispatcher import Handlers, LocalDispatcher
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.log import ConsoleLog, Log
 from changewire.state.records import Claimed, PollCommit
 from changewire.state.store import SqliteStore

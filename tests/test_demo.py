@@ -11,7 +11,7 @@ from changewire.demo import run_demo
 from changewire.demo.show import make_home
 from changewire.demo.story import Change, judge
 from changewire.demo.telling import Summary, TextTeller, change_line
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.state.records import EventRecord, RunHistory, RunRecord, RunState
 from changewire.values import Json
 

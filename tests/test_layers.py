@@ -30,8 +30,6 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"state"},
     {"triggers", "actions"},
     {"catalog"},
-    {"known"},
-    {"naming"},
     {"home"},
     {"engine", "planning"},
     {"daemon"},

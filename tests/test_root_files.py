@@ -12,7 +12,7 @@ import pytest
 from changewire.cli import root as program
 from changewire.config.home_folder import find_home
 from changewire.config.yaml_files import read_yaml
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.triggers.loading import load_trigger_types
 
 ROOT = Path(__file__).parents[1]

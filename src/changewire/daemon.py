@@ -14,7 +14,7 @@ from watchfiles import watch
 
 from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, to_text
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.engine.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine.feeding import Feeder
@@ -22,7 +22,8 @@ from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import trigger_records
 from changewire.errors import ChangewireError, StateError
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.log import Log
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store

@@ -15,7 +15,7 @@ from changewire.config.connections import Connection
 from changewire.config.environment import Environment
 from changewire.config.settings import HttpSettings, Settings
 from changewire.config.workflows import WorkflowFile
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.state.records import AttemptState, RunState
 from changewire.state.store import SqliteStore
 from changewire.testing import ManualClock

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from changewire.config.steps import MOST_ITERATIONS
+from changewire.config.step_fields import MOST_ITERATIONS
 from changewire.state.records import AttemptState, RunState
 from tests.actions.rig import Rig, connection
 from tests.actions.table import Recorder, play, shown, workflow_file, write_actions

@@ -193,6 +193,18 @@ def test_columns_that_no_record_has_are_told(make_home: Make) -> None:
     assert made.stderr == "--columns: this output is no list of records\n"
 
 
+def test_what_an_api_answers_does_not_steer_the_terminal(make_home: Make) -> None:
+    home, topic = make_home(), "Hi\x1b]0;owned\x07\x1b[31m \u202ered"
+    shown = r"Hi\u001b]0;owned\u0007\u001b[31m \u202ered"
+    made = changewire("call", "zoom.create_meeting", "userId=me", f"topic={topic}", "--home", home)
+    assert shown in made.stdout
+    assert json.loads(made.stdout)["topic"] == topic
+    table = changewire("call", "zoom.list_meetings", "userId=me", "--columns", "topic,id", "--home", home)
+    assert shown in table.stdout
+    lost = changewire("call", "zoom.get_user", f"userId={topic}", "--home", home)
+    assert "\x1b" not in lost.stderr
+
+
 def test_dates_are_said_as_people_say_them(make_home: Make) -> None:
     words = ("call", "zoom.recordingsList", "userId=me", "from=2026-11-01", "to=today", "--dry-run", "--json")
     (view,) = lines(changewire(*words, "--home", make_home()).stdout)

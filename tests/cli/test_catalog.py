@@ -13,13 +13,16 @@ from changewire.actions.definition import Idempotency
 from changewire.catalog import builtin_folder, load_catalog
 from changewire.cli.catalog import IDEMPOTENCY
 from changewire.config.home_folder import is_home
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from tests.cli.rig import changewire, lines
 
 Make = Callable[..., Path]
 CATALOG = load_catalog(builtin_folder("triggers").parent)
 COMMON = {"v", "kind", "name", "title", "description", "connector", "parameters", "needs", "snippet"}
-OWN = {"trigger": {"event_types", "payload"}, "action": {"idempotency", "output", "sample", "label", "operation"}}
+OWN = {
+    "trigger": {"event_types", "payload", "caveat"},
+    "action": {"idempotency", "output", "sample", "label", "operation"},
+}
 PARAMETER = {"type", "required", "default", "enum", "min", "max", "description"}
 HTTP = "web: {connector: http, base_url: https://api.example.com}\n"
 
@@ -157,3 +160,8 @@ def test_an_action_says_whether_it_may_be_done_twice(action: str, words: str) ->
 
 def test_every_kind_of_idempotency_has_words() -> None:
     assert set(IDEMPOTENCY) == set(get_args(Idempotency))
+
+
+def test_what_to_know_before_relying_on_a_type_is_shown() -> None:
+    assert "Good to know\n  An edited message is not new." in changewire("catalog", "zoom.new_chat_message").stdout
+    assert "Good to know" not in changewire("catalog", "zoom.new_chat_channel").stdout

@@ -10,7 +10,7 @@ import pytest
 
 from changewire.cli.making import planned
 from changewire.config.home_folder import is_home
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from tests.cli.rig import changewire, lines
 
 VARIABLES = {

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from changewire.config.settings import Settings
-from changewire.connectors.client import Client, Clients, Request
+from changewire.connectors.client import Client, Request
+from changewire.connectors.clients import Clients
 from changewire.errors import ApiError, DelayedError, FailureClass, UsageError
 from changewire.testing import START, ManualClock
 from tests.connectors.server import Reply, Server, connection

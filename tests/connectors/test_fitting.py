@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from changewire.home import load_home
+from changewire.home.loading import load_home
 
 GOOD = "good: {connector: http, base_url: 'https://shop.example.com'}\n"
 

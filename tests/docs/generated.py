@@ -9,19 +9,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 
-from changewire.actions.definition import ActionType
 from changewire.catalog import Catalog, load_catalog
 from changewire.connectors.definition import load_connector
-from changewire.parameters import Parameter
+from changewire.connectors.operations import operations
 from changewire.sandbox import Sandbox
 from changewire.triggers.definition import TriggerType
-from tests.docs.pages import DOCS, PAGES
+from tests.docs.domains import DOMAINS, domain
+from tests.docs.entries import action_entry, calls, cell, codes, trigger_entry
+from tests.docs.pages import DOCS, PAGES, ROOT, anchor
+
+Type = TypeVar("Type")
+GENERATED = [*PAGES, ROOT / "README.md"]
 
 
+@cache
 def catalog() -> Catalog:
     return load_catalog(DOCS.parent)
 
@@ -33,8 +38,8 @@ def scopes() -> Iterator[str]:
     for kind in _zoom():
         needs = kind.needs
         cells = (
-            _codes(needs.scopes.granular),
-            _codes(needs.scopes.classic),
+            codes(needs.scopes.granular),
+            codes(needs.scopes.classic),
             needs.plan or "free",
             " ".join(needs.notes),
         )
@@ -45,21 +50,7 @@ def labels() -> Iterator[str]:
     """The label of each call that a poll makes."""
     yield "| trigger type | calls of one poll |"
     yield "| --- | --- |"
-    for kind in _zoom():
-        label = kind.request.label if kind.request else None
-        calls = [f"{label} for each page" if kind.paging else f"{label}"]
-        if kind.lookup and kind.lookup.path:
-            asked = re.search(r"parameters\.(\w+)", kind.lookup.when)
-            calls.insert(0, f"{kind.lookup.label} first" + (f", where `{asked[1]}` is a number" if asked else ""))
-            if kind.lookup.take > 1:
-                calls[-1] += f", up to {kind.lookup.take} times"
-        elif kind.lookup:
-            calls[-1] += f", {len(kind.lookup.records)} times"
-        if kind.detail:
-            calls.append(f"{kind.detail.label} for each new one")
-        if kind.evidence:
-            calls.append(f"{kind.evidence.label} for each that is missing")
-        yield f"| `{kind.type}` | {'; '.join(calls)} |"
+    yield from (f"| `{kind.type}` | {calls(kind)} |" for kind in _zoom())
 
 
 def limits() -> Iterator[str]:
@@ -76,30 +67,57 @@ def limits() -> Iterator[str]:
         yield f"| `{plan}` | {' | '.join(cells)} |"
 
 
-def trigger_types() -> Iterator[str]:
-    """Every trigger type with its parameters and payload."""
-    for name, kind in sorted(catalog().triggers.items()):
-        yield f"### {name}"
+def trigger_list() -> Iterator[str]:
+    """All trigger types, by domain."""
+    for page, kinds in _by_domain(catalog().triggers).items():
+        yield f"### [{DOMAINS[page]}]({page}.md)"
         yield ""
-        yield kind.description
-        yield ""
-        yield from _parameters(kind.parameters)
-        payload = "free" if isinstance(kind.payload, str) else _codes(kind.payload)
-        words = "free" if any("{{" in word for word in kind.event_types) else _codes(kind.event_types)
-        yield f"Event types: {words}. Payload: {payload}."
+        yield "| trigger type | what it is | kind | plan |"
+        yield "| --- | --- | --- | --- |"
+        for name, kind in kinds.items():
+            plan = kind.needs.plan or ("free" if kind.connector == "zoom" else "–")
+            yield f"| [`{name}`]({page}.md#{anchor(name)}) | {cell(kind.title)} | {', '.join(kind.kind)} | {plan} |"
         yield ""
 
 
-def action_types() -> Iterator[str]:
-    """Every action with its parameters and output."""
-    for name, action in sorted(catalog().actions.items()):
-        yield f"### {name}"
+def action_list() -> Iterator[str]:
+    """All actions, by domain."""
+    for page, actions in _by_domain(catalog().actions).items():
+        yield f"### [{DOMAINS[page]}]({page}.md)"
         yield ""
-        yield action.spec.description
+        yield "| action | what it does | plan |"
+        yield "| --- | --- | --- |"
+        for name, action in actions.items():
+            plan = action.spec.plan or "–"
+            yield f"| [`{name}`]({page}.md#{anchor(name)}) | {cell(action.spec.title)} | {plan} |"
         yield ""
-        yield from _parameters(action.parameters)
-        yield f"Output: {_outputs(action)}."
-        yield ""
+
+
+def counts() -> Iterator[str]:
+    """How much there is."""
+    triggers, actions = catalog().triggers, catalog().actions
+    zoom = [name for name in triggers if name.startswith("zoom.")]
+    yield f"**{len(triggers)} trigger types** ({len(zoom)} of them for Zoom), **{len(list(actions))} actions**, and all"
+    yield f"**{len(operations('zoom')):,} operations** of Zoom's API."
+
+
+def _entries(page: str, *, actions: bool) -> Callable[[], Iterator[str]]:
+    def entries() -> Iterator[str]:
+        if actions:
+            for action in _by_domain(catalog().actions)[page].values():
+                yield from action_entry(action)
+        else:
+            for kind in _by_domain(catalog().triggers)[page].values():
+                yield from trigger_entry(kind)
+
+    return entries
+
+
+def _by_domain(known: Mapping[str, Type]) -> dict[str, dict[str, Type]]:
+    found: dict[str, dict[str, Type]] = {page: {} for page in DOMAINS}
+    for name in sorted(known):
+        found[domain(name)][name] = known[name]
+    return {page: kinds for page, kinds in found.items() if kinds}
 
 
 def happenings() -> Iterator[str]:
@@ -110,7 +128,7 @@ def happenings() -> Iterator[str]:
         cells = [f"[`{one}`]" if default else f"`{one}`" for one, default in _ARGUMENT.findall(takes)]
         cells += ["`...`"] if "**" in takes else []
         about = re.sub(r":meth:`(\w+)`", r"`\1`", _sandbox()["about"][name].replace("``", "`").replace("\n", " "))
-        yield f"| `{name}` | {', '.join(cells) or '–'} | {_cell(about)} |"
+        yield f"| `{name}` | {', '.join(cells) or '–'} | {cell(about)} |"
 
 
 def switches() -> Iterator[str]:
@@ -132,40 +150,15 @@ def _zoom() -> list[TriggerType]:
     return [kind for _, kind in sorted(catalog().triggers.items()) if kind.connector == "zoom"]
 
 
-def _codes(names: object) -> str:
-    return ", ".join(f"`{name}`" for name in names)  # type: ignore[attr-defined]
-
-
-def _parameters(given: Mapping[str, Parameter]) -> Iterator[str]:
-    parameters = {name: one for name, one in given.items() if name != "interval"}  # told once for all
-    if parameters:
-        yield "| parameter | meaning | type | default |"
-        yield "| --- | --- | --- | --- |"
-    for name, one in parameters.items():
-        default = "required" if one.required else "–" if one.default in (None, "") else f"`{_yaml(one.default)}`"
-        limits = f": {_codes(one.enum)}" if one.enum and all(isinstance(w, str) for w in one.enum) else ""
-        yield f"| `{name}` | {_cell(one.description)}{limits} | {one.type} | {default} |"
-    if parameters:
-        yield ""
-
-
 def _yaml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {_yaml(v)}" for k, v in value.items()) + "}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _cell(text: str) -> str:
-    return re.sub(r"(?<!\\)\|", r"\\|", text.strip().rstrip("."))
-
-
-def _outputs(action: ActionType) -> str:
-    return "; ".join(f"`{name}` ({_cell(what)})" for name, what in action.spec.output.items())
-
-
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
-    "scopes": scopes, "labels": labels, "limits": limits, "trigger types": trigger_types, "actions": action_types,
-    "happenings": happenings, "switches": switches,
+    "scopes": scopes, "labels": labels, "limits": limits, "happenings": happenings, "switches": switches,
+    "trigger list": trigger_list, "action list": action_list, "counts": counts,
+    **{f"trigger types {page}": _entries(page, actions=False) for page in _by_domain(catalog().triggers)},
+    **{f"actions {page}": _entries(page, actions=True) for page in _by_domain(catalog().actions)},
 }  # fmt: skip
 _ARGUMENT = re.compile(r"(?<!\*)\b(\w+): '[^']*'( = )?")
 PLACE = re.compile(r"<!-- generated: ([a-z ]+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -189,4 +182,4 @@ def main(pages: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(PAGES)
+    main(GENERATED)

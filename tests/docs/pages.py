@@ -57,9 +57,14 @@ def all_blocks(*languages: str) -> list[Block]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that headings get, as GitHub makes them."""
-    heads = re.findall(r"(?m)^#+ (.+)$", prose(page))
-    return {re.sub(r"[^\w\- ]", "", head.lower().replace("`", "")).strip().replace(" ", "-") for head in heads}
+    """The anchors of the headings."""
+    return {anchor(head) for head in re.findall(r"(?m)^#+ (.+)$", prose(page))}
+
+
+def anchor(head: str) -> str:
+    """The anchor that a heading gets, as GitHub makes it; a link in it counts as its text."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", head)
+    return re.sub(r"[^\w\- ]", "", text.lower().replace("`", "")).strip().replace(" ", "-")
 
 
 def links(page: Path) -> list[str]:

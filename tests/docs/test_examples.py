@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from changewire.home import load_home
+from changewire.home.loading import load_home
+from tests.docs.generated import catalog
 from tests.docs.pages import DOCS, Block, all_blocks, blocks
 
 VARIABLES = {
@@ -25,7 +26,8 @@ WORKFLOW = {
     "steps": [{"use": "core.log", "with": {"message": "{{ event.id }}"}}],
 }
 WHOLE_TYPE = next(b for b in blocks(DOCS / "reference/trigger-types.md") if b.title.startswith("triggers/"))
-YAML = all_blocks("yaml")
+PASTED = [block for block in all_blocks("yaml") if "<!-- generated: " in block.page.read_text() and not block.title]
+YAML = [block for block in all_blocks("yaml") if block not in PASTED]
 FILES = [block for block in YAML if block.title.partition("/")[0] in {"config", "triggers", "actions"}]
 WHOLE_ACTION = {"title": "Example", "description": "An example.", "operation": "meeting"}
 PARTS: dict[str, Any] = {
@@ -38,6 +40,18 @@ PARTS: dict[str, Any] = {
 def test_every_block_says_what_it_is() -> None:
     odd = [block.place for block in YAML if block not in FILES and block.title not in PARTS]
     assert odd == []
+
+
+def test_what_the_reference_offers_to_paste_can_be_used(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    pasted = [yaml.safe_load(block.text) for block in PASTED]
+    steps = [step for each in pasted if isinstance(each, list) for step in each]
+    workflows = [each for each in pasted if isinstance(each, dict)]
+    assert len(workflows) == len(catalog().triggers)
+    assert {step["use"] for step in steps} == set(catalog().actions)
+    for number, each in enumerate([*workflows, {**WORKFLOW, "name": "All steps", "steps": steps}]):
+        (home / "config" / "workflows" / f"{number}.yaml").write_text(yaml.safe_dump(each))
+    assert _problems(home) == []
 
 
 def _ids(block: Block) -> str:

@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.daemon import DATABASE
 from changewire.engine.finding import FRESH_MOST
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import trigger_records
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Sandbox
 from changewire.state.records import EventRecord, TriggerRecord
 from changewire.state.store import SqliteStore

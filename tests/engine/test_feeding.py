@@ -11,7 +11,7 @@ import pytest
 from changewire.engine.feeding import MOST_HOPS, Feeder
 from changewire.engine.syncing import trigger_records
 from changewire.errors import LoopError, PollError
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.state.records import Raised, RunState, TriggerState
 from changewire.testing import ManualClock
 from tests.engine.inside import emit, kick, killed, out, watching, work, write, write_home

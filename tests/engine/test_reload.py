@@ -13,7 +13,8 @@ from changewire import daemon as module
 from changewire.clock import SystemClock
 from changewire.daemon import Daemon
 from changewire.errors import StateError
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.sandbox import Sandbox
 from tests.engine.rig import USER, connection, workflow, write_home
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.state.records import EventRecord
 from changewire.testing import ManualClock
 from changewire.values import dumps, dumps_text

@@ -14,7 +14,8 @@ from changewire.values import Json
 
 if TYPE_CHECKING:
     from changewire.config.settings import Settings
-    from changewire.connectors.client import Client, Clients, Watcher
+    from changewire.connectors.client import Client, Watcher
+    from changewire.connectors.clients import Clients
 
 
 class Log(Protocol):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,18 +28,42 @@ def load_actions(folders: Sequence[Path]) -> tuple[Actions, list[Problem]]:
     found: dict[str, ActionType] = {}
     problems: list[Problem] = []
     for folder in dict.fromkeys(path.resolve() for path in folders):
-        here: dict[str, ActionType] = {}
-        for path in (*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))):
-            try:
-                document = read_yaml(path, f"{folder.name}/{path.relative_to(folder)}")
-                types, wrong = _read(document, here)
-            except ConfigError as error:
-                problems.extend(error.problems)
-                continue
-            here |= types
-            problems.extend(wrong)
-        found = here | found
+        here, wrong = _read_folder(folder, _contents(folder))
+        problems.extend(wrong)
+        found = {**here, **found}
     return Actions(found), problems
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    return [*sorted(folder.glob(f"*.{ending}")), *sorted(folder.glob(f"*/*.{ending}"))]
+
+
+def _contents(folder: Path) -> tuple[tuple[Path, str], ...]:
+    """What tells a folder from what it was: each file with a digest; "" for one that cannot be read."""
+    found = []
+    for path in (*_files(folder, "yaml"), *_files(folder, "py")):
+        try:
+            found.append((path, digest(path.read_bytes())))
+        except OSError:
+            found.append((path, ""))
+    return tuple(found)
+
+
+@lru_cache(32)  # most of a reload, and of a test, would go into reading the built-in folder again
+def _read_folder(folder: Path, _: object) -> tuple[Mapping[str, ActionType], tuple[Problem, ...]]:
+    """The action types of a folder with these contents, and what is wrong."""
+    here: dict[str, ActionType] = {}
+    problems: list[Problem] = []
+    for path in _files(folder, "yaml"):
+        try:
+            document = read_yaml(path, f"{folder.name}/{path.relative_to(folder)}")
+            types, wrong = _read(document, here)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        here |= types
+        problems.extend(wrong)
+    return here, tuple(problems)
 
 
 def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, ActionType], list[Problem]]:

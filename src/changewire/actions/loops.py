@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.control import decided, decision
 from changewire.actions.endings import Ended, Failed, Interrupted, Stopped, Waits
-from changewire.config.steps import MOST_ITERATIONS
+from changewire.config.step_fields import MOST_ITERATIONS
 from changewire.errors import StateError, UsageError
 from changewire.templates import condition, render
 from changewire.values import Json

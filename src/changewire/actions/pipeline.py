@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from changewire.config.settings import Settings
     from changewire.config.steps import ActionStep
     from changewire.config.workflows import Workflow, WorkflowFile
-    from changewire.connectors.client import Client, Clients
+    from changewire.connectors.client import Client
+    from changewire.connectors.clients import Clients
     from changewire.errors import CredentialError
     from changewire.state.protocol import Store
 

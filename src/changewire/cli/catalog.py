@@ -49,7 +49,7 @@ def catalog(options: Options, name: str | None, words: Sequence[str]) -> int:
 
     The home's own types are listed with the built-in ones; outside of a home there are only these. With --json each
     line has kind (trigger or action), name, title, description, connector, parameters, needs and snippet; a trigger
-    type also event_types and payload, an action idempotency, output and sample.
+    type also event_types, payload and caveat, an action idempotency, output and sample.
     """
     found = _catalog(options)
     known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
@@ -129,7 +129,7 @@ def view(name: str, kind: TriggerType | ActionType) -> dict[str, Json]:
         title, description = spec.title, spec.description
     else:
         needs = kind.needs.model_dump(mode="json")
-        own = {"event_types": list(kind.event_types), "payload": sample_payload(kind)}
+        own = {"event_types": list(kind.event_types), "payload": sample_payload(kind), "caveat": kind.caveat}
         title, description = kind.title, kind.description
     return {
         "v": 1,
@@ -265,6 +265,8 @@ def _show(shown: Mapping[str, Any]) -> None:
         print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
     _show_request(shown)
     _show_needs(shown["needs"])
+    if shown.get("caveat"):
+        print_text(f"\nGood to know\n  {shown['caveat']}")
     if "idempotency" in shown:
         print_text(f"\nDone twice\n  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
     for key, head in (

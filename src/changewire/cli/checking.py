@@ -13,7 +13,7 @@ from changewire.cli.output import print_json, print_text
 from changewire.errors import ConfigError, Problem, UsageError, nearest
 
 if TYPE_CHECKING:
-    from changewire.home import Home
+    from changewire.home.definition import Home
 
 
 @click.command(
@@ -33,7 +33,7 @@ def validate(options: Options, files: Sequence[str]) -> int:
     Each problem is a line on stdout: file:line:column, what is wrong, and the nearest valid word. Exit code 1 where
     there is any.
     """
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     folder = options.find_home()
     wanted = {_shown(folder, name) for name in files}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from changewire.connectors.oauth import DeviceCode
     from changewire.connectors.signing_in import SigningIn
     from changewire.connectors.token_store import Grant
-    from changewire.home import Home
+    from changewire.home.definition import Home
 
 SHOWN = 12  # scopes; an app may have hundreds
 
@@ -50,7 +50,7 @@ def connect(options: Options, name: str, device: bool, no_browser: bool, forget:
     from changewire.clock import SystemClock
     from changewire.connectors.signing_in import SigningIn
     from changewire.connectors.token_store import TokenStore
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
     connection = named_connection(home, name)

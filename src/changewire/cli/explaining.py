@@ -18,7 +18,7 @@ from changewire.cli.status import daemon_view, records_of
 from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.state.records import EventRecord, RunHistory, TriggerRecord
     from changewire.state.store import SqliteStore
 
@@ -62,7 +62,7 @@ def explain(options: Options, name: str) -> int:
     runs.
     """
     from changewire.clock import SystemClock
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     if name.startswith(("evt_", "run_")):
         store = opened(options)

@@ -17,7 +17,7 @@ from changewire.errors import UsageError
 
 if TYPE_CHECKING:
     from changewire.config.workflows import WorkflowFile
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.state.records import EventRecord, PauseRecord, RunRecord, TriggerRecord
     from changewire.state.store import SqliteStore
 
@@ -117,7 +117,7 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
     A replay is a new run, with the workflow as it is written now. It does everything again: its id and the keys that
     its steps send differ from those of the first run, and it is marked. With --json the lines are those of runs.
     """
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     _either(event, since is not None, "EVENT", "--since")
     store = opened(options)
@@ -243,7 +243,7 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
 
 def _remembered(options: Options, store: SqliteStore, name: str) -> list[TriggerRecord]:
     """The triggers of a workflow, also where it left the files. Raises UsageError where it is not known at all."""
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     found = store.triggers(active=None, workflow=name)
     if not found:

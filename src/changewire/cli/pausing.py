@@ -12,7 +12,7 @@ from changewire.cli.output import print_json, print_text
 from changewire.errors import ApiError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.state.records import Lifted, PauseKind, PauseRecord
     from changewire.state.store import SqliteStore
 
@@ -38,7 +38,7 @@ def pause(options: Options, name: str | None, connection: str | None, reason: st
     afterwards. A step that is under way comes to its end. With --json one line: kind, name, cause, since, reason.
     """
     from changewire.clock import SystemClock
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
     from changewire.state.records import PauseCause, PauseRecord
 
     if (name is None) == (connection is None):
@@ -132,9 +132,9 @@ def resume_paused(options: Options, store: SqliteStore, pause: PauseRecord) -> i
 def _refused(options: Options, name: str) -> str | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
-    from changewire.connectors.client import Clients
+    from changewire.connectors.clients import Clients
     from changewire.connectors.token_store import TokenStore
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
     tokens = TokenStore.of_home(home.path, clock)

@@ -25,10 +25,11 @@ from changewire.cli.spoken import spoken
 from changewire.clock import SystemClock
 from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
-from changewire.home import Home, load_home
+from changewire.home.definition import Home
+from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
 from changewire.values import Json, make_id
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from changewire.config.connections import Connection
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.planning.checks import Finding
     from changewire.planning.loads import LabelLoad, TriggerLoad
 
@@ -43,9 +43,9 @@ def check(options: Options, connection: str | None) -> int:
     one connection with its findings (what, state, message, add, needed_by).
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.client import Clients
+    from changewire.connectors.clients import Clients
     from changewire.connectors.token_store import TokenStore
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
     chosen = _chosen(home, connection)
@@ -114,7 +114,7 @@ def plan(options: Options) -> int:
     requests, per_day, shares_with), then one for each connection and label.
     """
     from changewire.clock import SystemClock
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
     from changewire.planning.loads import label_loads, trigger_loads
 
     home, now = load_home(options.find_home()), SystemClock().now()

@@ -15,7 +15,7 @@ from changewire.cli.signals import caught_signals, next_message
 
 if TYPE_CHECKING:
     from changewire.daemon import Daemon
-    from changewire.home import Home
+    from changewire.home.definition import Home
 
 
 @click.command(

@@ -16,7 +16,7 @@ from changewire.cli.output import local, print_json, print_table, print_text
 from changewire.cli.pausing import pause_view
 
 if TYPE_CHECKING:
-    from changewire.home import Home
+    from changewire.home.definition import Home
     from changewire.state.records import PauseRecord, TriggerRecord
     from changewire.state.store import SqliteStore
 
@@ -53,7 +53,7 @@ def status(options: Options) -> int:
     or a run is paused. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
 
     home, now = load_home(options.find_home()), SystemClock().now()
     with open_store(home.path) or nullcontext() as store:

@@ -23,7 +23,7 @@ from changewire.values import Json, dumps_text
 if TYPE_CHECKING:
     from changewire.config.environment import Environment
     from changewire.config.steps import Step
-    from changewire.home import Home, Trigger
+    from changewire.home.definition import Home, Trigger
     from changewire.state.records import EventRecord, RunRecord
     from changewire.state.store import SqliteStore
 
@@ -49,10 +49,10 @@ def test(options: Options, workflow: str) -> int:
     With --json each line is as in `events --json`, with steps (address, use, with) on top.
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.client import Clients
+    from changewire.connectors.clients import Clients
     from changewire.connectors.token_store import TokenStore
     from changewire.engine.polling import Engine
-    from changewire.home import load_home
+    from changewire.home.loading import load_home
     from changewire.log import silent
 
     home, clock = load_home(options.find_home()), SystemClock()

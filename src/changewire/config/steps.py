@@ -7,105 +7,24 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Discriminator,
     Field,
-    PlainValidator,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
-from changewire.clock import from_text
 from changewire.config.fields import Duration, Identifier, Interval, Name, Strict, Text, TypeName, Whole, refused
-from changewire.durations import parse_duration
+from changewire.config.step_fields import MOST_ITERATIONS, Condition, Items, OwnName, Pause, Times, Until
 from changewire.errors import nearest
-from changewire.templates import has_expression
-
-RESERVED = ("payload", "event", "events", "steps", "run", "connection", "loop", "failure")
-"""Names in scope that nobody may take for a value of their own."""
-MOST_ITERATIONS = 10_000
-_WORDS = ("true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else")  # of Jinja
 
 Place = tuple[str | int, ...]  # keys and positions from the top of the file
-
-
-def _condition(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and not has_expression(value) and value.strip().lower() not in {"true", "false"}:
-        text = value.strip()
-        message = f"{text!r} is no expression, so it would always be true: write it between {{{{ and }}}}"
-        raise refused(message, suggestion=f"{{{{ {text} }}}}") if text else refused("it must not be empty")
-    return value
-
-
-def _items(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return list(value)
-    if isinstance(value, str) and has_expression(value):
-        return value
-    near = f"{{{{ {value} }}}}" if isinstance(value, str) else None
-    raise refused("a list is wanted, or an expression that gives one", code="wrong_type", suggestion=near)
-
-
-def _duration(value: Any) -> timedelta | str:
-    return value if isinstance(value, str) and has_expression(value) else parse_duration(value)
-
-
-def _moment(value: Any) -> str:
-    if isinstance(value, str) and (has_expression(value) or _is_moment(value)):
-        return value
-    raise refused(f"{value!r} is not a moment: write 2026-12-24, 2026-12-24T18:00:00Z or an expression")
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        from_text(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _not_empty(value: Any) -> Any:
     if isinstance(value, list | tuple | dict) and not value:
         raise refused("nothing is in it: write what is to be done, or leave the step out")
     return value
-
-
-def _times(value: Any) -> int | str:
-    if isinstance(value, str) and has_expression(value):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise refused("a whole number is wanted, or an expression that gives one", code="wrong_type")
-    if not 0 <= value <= MOST_ITERATIONS:
-        raise refused(f"{value} is out of range: 0 to {MOST_ITERATIONS}", code="out_of_range")
-    return value
-
-
-def why_reserved(name: str) -> str | None:
-    """Why ``name`` cannot be a name of the workflow's own; None: it can."""
-    if name in RESERVED:
-        return f"{name!r} is there already, with a meaning of its own: choose another name"
-    if name in _WORDS:
-        return f"expressions read {name!r} as a word of theirs: choose another name"
-    return None
-
-
-def _own_name(value: str) -> str:
-    if (why := why_reserved(value)) is not None:
-        raise refused(why, code="reserved")
-    return value
-
-
-_TEXT = {"type": "string"}
-Condition = Annotated[Text, BeforeValidator(_condition), WithJsonSchema({"type": ["string", "boolean"]})]
-Items = Annotated[str | list[Any], PlainValidator(_items), WithJsonSchema({"type": ["string", "array"]})]
-Pause = Annotated[timedelta | str, PlainValidator(_duration), WithJsonSchema({"type": ["string", "number"]})]
-Until = Annotated[str, PlainValidator(_moment), WithJsonSchema(_TEXT)]
-Times = Annotated[int | str, PlainValidator(_times), WithJsonSchema({"type": ["integer", "string"]})]
-OwnName = Annotated[Identifier, AfterValidator(_own_name)]
 
 
 class Retry(Strict):
@@ -158,12 +77,10 @@ class If(Common):
     otherwise: tuple[Step, ...] = Field(default=(), validation_alias="else")
 
     def blocks(self) -> Iterator[tuple[Place, Sequence[Step]]]:
-        """See `Common.blocks`."""
         yield ("then",), self.then
         yield ("else",), self.otherwise
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("if",), self.condition
 
@@ -184,12 +101,10 @@ class Choose(Common):
     otherwise: tuple[Step, ...] = Field(default=(), validation_alias="else")
 
     def blocks(self) -> Iterator[tuple[Place, Sequence[Step]]]:
-        """See `Common.blocks`."""
         yield from ((("choose", number, "do"), choice.do) for number, choice in enumerate(self.choices))
         yield ("else",), self.otherwise
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield from ((("choose", number, "when"), choice.when) for number, choice in enumerate(self.choices))
 
@@ -205,11 +120,9 @@ class ForEach(Common):
     do: Annotated[tuple[Step, ...], BeforeValidator(_not_empty)]
 
     def blocks(self) -> Iterator[tuple[Place, Sequence[Step]]]:
-        """See `Common.blocks`."""
         yield ("do",), self.do
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("for_each",), self.items
 
@@ -249,11 +162,9 @@ class Repeat(Common):
     do: Annotated[tuple[Step, ...], BeforeValidator(_not_empty)]
 
     def blocks(self) -> Iterator[tuple[Place, Sequence[Step]]]:
-        """See `Common.blocks`."""
         yield ("do",), self.do
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         rules = ((name, self.rule.rule(name)) for name in ("times", "while", "until"))
         yield from ((("repeat", name), rule) for name, rule in rules if rule is not None)
@@ -267,7 +178,6 @@ class Wait(Common):
     duration: Pause = Field(validation_alias="wait")
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("wait",), self.duration
 
@@ -280,7 +190,6 @@ class WaitUntil(Common):
     moment: Until = Field(validation_alias="wait_until")  # RFC 3339 text or a date; without an offset, UTC
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("wait_until",), self.moment
 
@@ -295,7 +204,6 @@ class SetNames(Common):
     )  # each sees those above it
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("set",), self.values
 
@@ -319,7 +227,6 @@ class Stop(Common):
     end: Annotated[End, BeforeValidator(_long_stop)] = Field(validation_alias="stop")
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("stop",), self.end.reason
 
@@ -333,7 +240,6 @@ class Call(Common):
     parameters: dict[str, Any] = Field(default_factory=dict, validation_alias="with")  # its payload
 
     def expressions(self) -> Iterator[tuple[Place, Any]]:
-        """See `Common.expressions`."""
         yield from super().expressions()
         yield ("with",), self.parameters
 

@@ -24,7 +24,8 @@ from changewire.config.fields import (
     Whole,
     refused,
 )
-from changewire.config.steps import Condition, Place, SetNames, Step, placed, why_reserved
+from changewire.config.step_fields import Condition, why_reserved
+from changewire.config.steps import Place, SetNames, Step, placed
 from changewire.config.yaml_files import Document, check, parse_yaml, read_text
 from changewire.errors import ConfigError, Problem
 from changewire.values import digest

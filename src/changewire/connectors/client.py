@@ -1,57 +1,36 @@
-"""One client per connection: budget, sign-in, sending, and errors in words."""
+"""What talks to one API as one connection: budget, sign-in, sending, and errors in words."""
 
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
-from changewire import __version__
 from changewire.clock import Clock
 from changewire.config.connections import Connection
-from changewire.config.settings import HttpSettings, Settings
+from changewire.config.settings import HttpSettings
 from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
-from changewire.connectors.budgets import Budgets
 from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
-from changewire.connectors.downloads import DownloadInfo, Expected, host_allowed, save
+from changewire.connectors.destinations import Destinations
+from changewire.connectors.downloads import DownloadInfo, Expected, save
 from changewire.connectors.dressed import dressed_error
 from changewire.connectors.failures import Failure, judge, retry_at
-from changewire.connectors.fetcher import Fetcher, Outgoing, Reply
-from changewire.connectors.messages import Answer, Request, encode_query
+from changewire.connectors.fetcher import Fetcher, Reply
+from changewire.connectors.messages import Answer, Request
 from changewire.connectors.parts import Part, Progress
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
 from changewire.connectors.standing import Standing
 from changewire.connectors.token_store import TokenStore
-from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, UsageError, nearest
-from changewire.values import Json
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
 
-__all__ = ["Answer", "Client", "Clients", "DownloadInfo", "Request"]
+__all__ = ["Answer", "Client", "DownloadInfo", "Request"]
 
 MAX_BYTES = 64 * 1024 * 1024
 ANY_FILE = Expected()
 TOO_MUCH = 2  # times that a rate error is waited out within one call
-HEADERS = {
-    "User-Agent": f"changewire/{__version__}",
-    "Accept": "application/json, */*;q=0.5",
-    "Accept-Encoding": "gzip, deflate",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What all requests with the same credentials have in common."""
-
-    credentials: Credentials
-    origin: str  # "" when neither connection nor connector name a host
-    path: str  # prefix of every path
-    headers: Mapping[str, str]
-
-
 Acknowledge = Callable[[Answer], None]
 Watcher = Callable[[Request], AbstractContextManager[Acknowledge]]
 """Told of a request before it is sent, of its good answer, and of its end, whatever that is."""
@@ -81,11 +60,10 @@ class Client:
         private = connection.allow_private or http.allow_private
         self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private)
         self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
-        self._home = split_url(connection.base_url)[0] if connection.base_url else None
+        self._destinations = Destinations(connection, self.connector)
         self._shared = SharedAnswers(clock)
         self._standing = Standing()
         self._watcher: Watcher | None = None
-        self._base_now: _Base | None = None
 
     def watched(self, watcher: Watcher) -> Client:
         """The same client, which tells ``watcher`` of each request that may write something."""
@@ -121,7 +99,7 @@ class Client:
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
         answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
-        if self.connection.error_when and (request.path.startswith("/") or self._shown_to(request.path)):
+        if self.connection.error_when and (request.path.startswith("/") or self._destinations.shown_to(request.path)):
             failure = dressed_error(self.connection.error_when, answer)
             if failure is not None:
                 raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
@@ -167,7 +145,7 @@ class Client:
         be written; what has arrived by then stays in ``part``.
         """
         origin, path = split_url(url)
-        if self.connector.download_hosts and not self._trusted(origin):
+        if self.connector.download_hosts and not self._destinations.trusted(origin):
             hosts = " or ".join(self.connector.download_hosts)
             message = f"files of {self.connector.title} come from {hosts}, not from {origin}: check the address"
             raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
@@ -211,7 +189,7 @@ class Client:
     def _exchange(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Credentials, Reply]:
         with self._reserved(request, deadline):
             credentials = self._auth.get(deadline)
-            out = self._outgoing(request, self._base(credentials))
+            out = self._destinations.outgoing(request, credentials)
             return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
 
     def _download(
@@ -227,7 +205,7 @@ class Client:
         held = part.held()
         with self._reserved(request, deadline):
             credentials = self._auth.get(deadline)
-            out = self._outgoing(request, self._base(credentials))
+            out = self._destinations.outgoing(request, credentials)
             also = {"Accept-Encoding": "identity", **dict(held.headers if held else ())}
             out.headers, out.away = {**out.headers, **also}, {**out.away, **also}
             most = None if max_bytes is None else max_bytes - (held.size if held else 0)
@@ -257,51 +235,6 @@ class Client:
             self._clock.wait(wait)
             waited += wait
 
-    def _base(self, credentials: Credentials) -> _Base:
-        base = self._base_now
-        if base is None or base.credentials is not credentials:
-            host = self.connection.base_url or credentials.region or self.connector.base_url
-            origin, path = split_url(host + self.connector.api_prefix) if host else ("", "")
-            headers = {**HEADERS, **credentials.headers}
-            base = self._base_now = _Base(credentials, origin, path.rstrip("/"), headers)
-        return base
-
-    def _outgoing(self, request: Request, base: _Base) -> Outgoing:
-        if request.path.startswith("/") and base.origin:
-            before = base.path if request.prefixed else base.path.removesuffix(self.connector.api_prefix)
-            origin, target, ours = base.origin, before + request.path, True
-        else:
-            origin, target = self._absolute(request.path)
-            ours = origin == base.origin or self._trusted(origin)
-        query = request.query + base.credentials.query if ours else request.query
-        if query:
-            target += ("&" if "?" in target else "?") + encode_query(query)
-        headers = base.headers if ours else HEADERS
-        away = HEADERS
-        if request.headers:
-            headers = {**headers, **dict(request.headers)}
-        return Outgoing(
-            request.method,
-            origin,
-            target,
-            headers,
-            request.body,
-            away,
-            self._trusted,
-            request.guard,
-            self._home,
-        )
-
-    def _absolute(self, path: str) -> tuple[str, str]:
-        if path.startswith("/"):
-            message = f"connection {self.name!r} has no base_url: add one in connections.yaml, or give a full URL"
-            raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
-        return split_url(path)
-
-    def _trusted(self, origin: str) -> bool:
-        """True for origins that may see the credentials."""
-        return origin == self._home or host_allowed(origin, self.connector.download_hosts)
-
     def _error(
         self, request: Request, failure: Failure, headers: Mapping[str, str], body: bytes | None = None
     ) -> ApiError:
@@ -322,72 +255,11 @@ class Client:
         """``error``, as one of the whole connection where its credentials are in doubt."""
         if failure.failure is not FailureClass.CREDENTIAL:
             return error
-        if failure.reason == "token" and self._shown_to(request.path) and self._standing.in_doubt(request.path):
+        if (
+            failure.reason == "token"
+            and self._destinations.shown_to(request.path)
+            and self._standing.in_doubt(request.path)
+        ):
             advice = failure.advice or "check the connection's credentials"
             return CredentialError.of(error, self.name, advice, by_request=True)
         return error
-
-    def _shown_to(self, path: str) -> bool:
-        """Whether a request to ``path`` carries credentials of this connection."""
-        if self.connection.auth.type == "none":
-            return False
-        if path.startswith("/"):
-            return True
-        origin, _ = split_url(path)
-        return self._base_now is not None and origin == self._base_now.origin
-
-
-class Clients:
-    """The clients of all connections, made when first asked for. ``tokens`` None: people's sign-ins are not kept."""
-
-    def __init__(
-        self, connections: Mapping[str, Connection], clock: Clock, settings: Settings, tokens: TokenStore | None = None
-    ) -> None:
-        self._connections, self._clock, self._settings = dict(connections), clock, settings
-        self._tokens = tokens
-        self._lock = threading.Lock()
-        self._clients: dict[str, Client] = {}
-        self._budgets = Budgets(clock)
-
-    def get(self, name: str) -> Client:
-        """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
-        client = self._clients.get(name)
-        return client if client is not None else self._make(name)
-
-    def replace(self, connections: Mapping[str, Connection]) -> None:
-        """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget."""
-        with self._lock:
-            self._connections = dict(connections)
-            kept = {n: c for n, c in self._clients.items() if self._connections.get(n) == c.connection}
-            for name in self._clients.keys() - kept.keys():
-                self._clients[name].close()
-            self._clients = kept
-
-    def spent(self) -> dict[str, list[list[Json]]]:
-        """What was taken of today's limits, by connection, for `restore` in another process."""
-        with self._lock:
-            return self._budgets.spent()
-
-    def restore(self, spent: Mapping[str, list[list[Json]]]) -> None:
-        """Take over what an earlier process took of today's limits, before any client is asked for."""
-        self._budgets.restore(spent)
-
-    def close(self) -> None:
-        """Close all connections to servers."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients = {}
-
-    def _make(self, name: str) -> Client:
-        with self._lock:
-            if name in self._clients:
-                return self._clients[name]
-            connection = self._connections.get(name)
-            if connection is None:
-                near = nearest(name, self._connections)
-                hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
-                raise UsageError(f"there is no connection {name!r}{hint}")
-            budget = self._budgets.of(connection)
-            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
-            return client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,11 +83,11 @@ class Vault:
             raise StateError(f"{self._path} cannot be read: {error}") from error
 
     def _make(self) -> str:
-        """A new key. Of two processes that make one at once, both take the one that was there first."""
+        """A new key. Of two, threads or processes, that make one at once, both take the one that was there first."""
         from cryptography.fernet import Fernet
 
         key = Fernet.generate_key().decode()
-        own = self._path.with_name(f"key.{os.getpid()}")
+        own = self._path.with_name(f"key.{os.getpid()}.{threading.get_ident()}")
         try:
             file = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(file, "w") as stream:

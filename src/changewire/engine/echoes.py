@@ -17,7 +17,7 @@ from changewire.actions.context import Origin
 from changewire.clock import Clock
 from changewire.connectors.client import Acknowledge, Answer, Watcher
 from changewire.connectors.messages import Request
-from changewire.home import Home, Trigger
+from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
 from changewire.state.records import TriggerRecord, WriteRecord

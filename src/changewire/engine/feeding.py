@@ -20,7 +20,7 @@ from changewire.actions.beginning import in_lane
 from changewire.clock import Clock
 from changewire.engine.telling import tell_event
 from changewire.errors import ChangewireError, LoopError
-from changewire.home import Home, Trigger
+from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, Raised, RunRecord

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TypeVar
 
 from changewire.clock import Clock, from_text
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.engine.echoes import UNDER_WAY, Echoes, Sifted
-from changewire.home import Home, Trigger
+from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.paths import MISSING, get, parse_path
 from changewire.state.protocol import Store

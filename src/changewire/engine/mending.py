@@ -7,7 +7,7 @@ from datetime import datetime
 
 from changewire.clock import Clock
 from changewire.config.connections import Connection
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.errors import ApiError, UsageError
 from changewire.log import Log
 from changewire.secret import mask

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from changewire.clock import Clock
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
 from changewire.engine.finding import Finder, Found, polled
 from changewire.engine.telling import describe, tell_event, trigger_alert, verdicts_of
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, StateError
-from changewire.home import Home, Trigger
+from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state import pauses
 from changewire.state.protocol import Store

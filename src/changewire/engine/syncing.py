@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from changewire.home import Home
+from changewire.home.definition import Home
 from changewire.state.records import TriggerRecord, TriggerState
 from changewire.values import make_id
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from changewire.clock import to_text
 from changewire.errors import ApiError, ChangewireError, FailureClass, PollError
-from changewire.home import Trigger
+from changewire.home.definition import Trigger
 from changewire.log import Log
 from changewire.secret import mask
 from changewire.state.records import AlertRecord, EventRecord, TriggerRecord

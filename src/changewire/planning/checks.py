@@ -13,7 +13,7 @@ from changewire.connectors.client import Client, Request
 from changewire.connectors.definition import Connector
 from changewire.durations import format_duration
 from changewire.errors import ApiError, CredentialError, FailureClass
-from changewire.home import Home
+from changewire.home.definition import Home
 from changewire.planning.loads import label_loads
 from changewire.planning.needs import Need, needs_of, plan_suffices, scope_to_add
 

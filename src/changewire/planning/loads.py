@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from changewire.config.connections import Connection
 from changewire.connectors.budget import shared
 from changewire.connectors.definition import Limits, load_connector
-from changewire.home import Home, Trigger
+from changewire.home.definition import Home, Trigger
 from changewire.triggers.load import Asker, Peak, peak, per_day, poll_requests
 
 

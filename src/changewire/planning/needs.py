@@ -13,7 +13,7 @@ from changewire.config.workflows import Workflow
 from changewire.connectors.definition import Connector
 from changewire.connectors.operations import operations
 from changewire.errors import UsageError
-from changewire.home import Home
+from changewire.home.definition import Home
 from changewire.triggers.binding import Reader
 from changewire.triggers.load import looks_up
 

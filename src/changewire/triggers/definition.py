@@ -153,6 +153,7 @@ class TriggerType(Part):
     type: Annotated[str, BeforeValidator(_type_name)]
     title: str
     description: str
+    caveat: str = ""  # what to know before relying on it
     connector: str = ""  # default: the part of `type` before the dot
     source: Literal["internal"] | None = None  # raised inside, see `changewire.engine.feeding`; None: `request` polls
     needs: Needs = Needs()

@@ -18,9 +18,9 @@ from changewire.actions.context import ActionContext
 from changewire.actions.definition import ActionType
 from changewire.actions.pipeline import Runner
 from changewire.config.yaml_files import read_yaml
-from changewire.connectors.client import Clients
+from changewire.connectors.clients import Clients
 from changewire.connectors.operations import Operation, operations
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from changewire.log import silent
 from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Sandbox
 from changewire.state.records import AttemptRecord, RunRecord

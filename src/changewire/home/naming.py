@@ -13,7 +13,7 @@ from changewire.actions.names import NameProblem, entry_shape, expression_shape,
 from changewire.actions.shapes import ANYTHING, FAILURE, LOOP, LOOP_OUTPUT, Shape, Steps, names_of
 from changewire.config.steps import ActionStep, ForEach, Place, Repeat, SetNames, Step
 from changewire.config.workflows import Workflow
-from changewire.known import Known
+from changewire.home.known import Known
 
 
 def unknown_names(workflow: Workflow, known: Known) -> Iterator[NameProblem]:

@@ -7,10 +7,10 @@ import pytest
 from changewire.actions.names import name_problems
 from changewire.actions.shapes import ANYTHING, Fields, Steps, names_of
 from changewire.catalog import load_catalog
-from changewire.known import Known
+from changewire.home.known import Known
 from changewire.triggers.loading import sample_scope
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KNOWN = Known(load_catalog(ROOT))
 
 

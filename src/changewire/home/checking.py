@@ -1,223 +1,37 @@
-"""A home as it stands: settings, connections, catalog and workflows read together and checked against each other.
-
-Reading never talks to an API and never opens the database, so `validate` and a reload are safe at any time.
-"""
+"""One workflow held against connections and catalog, which makes its triggers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
-from pathlib import Path
-from typing import Literal
 
 from changewire.actions.advice import step_warnings
 from changewire.actions.checking import wrong_steps
-from changewire.catalog import Catalog, load_catalog
-from changewire.config.calls import wrong_calls
-from changewire.config.circles import circles
 from changewire.config.connections import FILE as CONNECTIONS
-from changewire.config.connections import Connection, load_connections
-from changewire.config.environment import Environment
-from changewire.config.settings import Settings, load_settings
+from changewire.config.connections import Connection
 from changewire.config.steps import ActionStep
-from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile, load_workflows
+from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile
 from changewire.config.yaml_files import read_yaml
 from changewire.connectors.definition import load_connector
-from changewire.connectors.fitting import unfit_connections
-from changewire.errors import ChangewireError, ConfigError, Problem, UsageError, nearest
-from changewire.known import Known
-from changewire.naming import unknown_names
+from changewire.errors import ChangewireError, Problem, nearest
+from changewire.home.definition import Home, Trigger
+from changewire.home.naming import unknown_names
 from changewire.parameters import check_values
 from changewire.paths import parse_path
-from changewire.templates import Templates
-from changewire.triggers.binding import Bindings, Reader, fingerprint
+from changewire.templates import expression_problems
+from changewire.triggers.binding import Reader, fingerprint
 from changewire.triggers.definition import TriggerType
-from changewire.triggers.noticing import Watch
 from changewire.triggers.rules import unknown_paths
 from changewire.triggers.schedule import Schedule, phase_of
 from changewire.values import Json, make_id
 
-_STEP_TEMPLATES = Templates()
 POLLING = frozenset({"connection", "every", "cron", "timezone", "first_poll", "ignore", "settle", "echo"})
 """Keys of a trigger that say how it is polled."""
 
 
-@dataclass(frozen=True)
-class Trigger:
-    """One trigger of one workflow, ready to be polled."""
-
-    id: str
-    workflow: Workflow
-    version: str  # of the workflow's text: runs keep the one that they began with
-    config: TriggerConfig
-    reader: Reader
-    watch: Watch
-    connection: str | None  # None: it is not polled
-    fingerprint: str
-    schedule: Schedule | None  # None: it is not polled, but fed by what happens inside
-
-    @property
-    def shown(self) -> str:
-        """How the trigger is named to people: ``workflow/trigger``."""
-        return f"{self.workflow.name}/{self.config.name}"
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A workflow that cannot be used as it is written. The rest are not concerned."""
-
-    name: str
-    file: str
-    problems: tuple[Problem, ...]
-    type: str = ""  # of its first trigger, as far as that can be read
-
-
 @dataclass
-class Home:
-    """Everything that a home says."""
-
-    path: Path
-    environment: Environment
-    settings: Settings
-    connections: Mapping[str, Connection]
-    catalog: Catalog
-    workflows: dict[str, WorkflowFile] = field(default_factory=dict)  # by name; the usable ones
-    triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
-    broken: list[Broken] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict)  # of broken files whose last good version goes on: its workflow
-    problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
-    warnings: list[Problem] = field(default_factory=list)  # what should be known but stops nothing
-    bindings: Bindings = field(default_factory=Bindings, repr=False)
-
-    @cached_property
-    def known(self) -> Known:
-        """What expressions can ask for."""
-        return Known(self.catalog)
-
-    def triggers_of(self, workflow: str) -> list[Trigger]:
-        """The triggers of a workflow."""
-        return self._by_workflow.get(workflow, [])
-
-    @cached_property
-    def _by_workflow(self) -> dict[str, list[Trigger]]:
-        found: dict[str, list[Trigger]] = {}
-        for trigger in self.triggers.values():
-            found.setdefault(trigger.workflow.name, []).append(trigger)
-        return found
-
-    def fed_by(self, kind: str) -> list[Trigger]:
-        """The triggers of a type that is raised inside."""
-        return [trigger for trigger in self.triggers.values() if trigger.config.type == kind]
-
-    def workflow(self, name: str) -> WorkflowFile:
-        """The usable workflow of that name or file. Raises UsageError with the nearest name."""
-        for known, file in self.workflows.items():
-            if name in (known, file.path.stem, file.path.name) or Path(name).resolve() == file.path.resolve():
-                return file
-        for broken in self.broken:
-            if name in (broken.name, broken.file, Path(broken.file).name, Path(broken.file).stem):
-                raise ConfigError(broken.problems)
-        near = nearest(name, self.workflows)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise UsageError(f"there is no workflow {name!r} in {self.path / 'config' / 'workflows'}{hint}")
-
-
-def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: Home | None = None) -> Home:
-    """Read a home. Raises ConfigError where nothing at all can be done: settings or environment are broken.
-
-    ``variables`` None: those of this process. With ``previous``, a workflow whose file broke since stays as it was.
-    """
-    environment = Environment.of_home(path, variables)
-    connections, wrong_connections, problems = load_connections(path, environment)
-    unfit = unfit_connections(path, connections)
-    connections = {name: one for name, one in connections.items() if name not in unfit}
-    wrong_connections = {**wrong_connections, **unfit}
-    if previous is not None:
-        connections, wrong_connections = _last_good(previous.connections, connections, wrong_connections, problems)
-    home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
-    files, unread = load_workflows(path, environment)
-    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found), *unread]
-    for file in files:
-        _add_workflow(home, file, wrong_connections)
-    _refuse_wrong_calls(home)
-    for file, at, message in circles(home.workflows):
-        if file.document is not None:
-            home.warnings.append(file.document.problem(at, "cycle", message))
-    if previous is not None:
-        _keep_last_good(home, previous)
-    return home
-
-
-def _last_good(
-    previous: Mapping[str, Connection],
-    connections: Mapping[str, Connection],
-    wrong: Mapping[str, list[Problem]],
-    problems: Sequence[Problem],
-) -> tuple[dict[str, Connection], dict[str, list[Problem]]]:
-    """Connections that broke since stay as they were; all of them where the file cannot be read at all."""
-    unreadable = bool(problems) and not connections and not wrong
-    kept = {name: one for name, one in previous.items() if unreadable or name in wrong}
-    return {**kept, **connections}, {name: found for name, found in wrong.items() if name not in kept}
-
-
-def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> None:
-    problems = list(file.problems)
-    triggers: list[Trigger] = []
-    if file.workflow is not None and not problems:
-        check = _Check(home, file, file.workflow, wrong_connections)
-        triggers = check.run()
-        problems = check.problems
-    home.problems += [p for p in problems if p not in home.problems]
-    if problems or file.workflow is None:
-        home.broken.append(_broken(file, problems))
-    else:
-        home.workflows[file.workflow.name] = file
-        home.triggers |= {trigger.id: trigger for trigger in triggers}
-
-
-def _broken(file: WorkflowFile, problems: Sequence[Problem]) -> Broken:
-    return Broken(_written(file, "name") or file.name, file.shown, tuple(problems), _written(file, "type"))
-
-
-def _written(file: WorkflowFile, key: Literal["name", "type"]) -> str:
-    """What a broken file says of itself, also where it cannot be read as a whole; "" where that is not to be seen."""
-    data = file.document.data if file.document is not None else None
-    if isinstance(data, dict):
-        triggers = data.get("trigger")
-        first = triggers[0] if isinstance(triggers, list) and triggers else triggers
-        place = data if key == "name" else first
-        value = place.get(key) if isinstance(place, dict) else None
-        return value if isinstance(value, str) else ""
-    pattern = r"^name:[ \t]*(.+?)[ \t]*$" if key == "name" else r"\btype:[ \t]*([\w.]+)"
-    found = re.search(pattern, file.text, re.MULTILINE)
-    return found[1].strip("'\"") if found else ""
-
-
-def _refuse_wrong_calls(home: Home) -> None:
-    """Workflows that call what cannot be called cannot be used."""
-    wrong = wrong_calls(home.workflows, [broken.name for broken in home.broken])
-    for name, problems in wrong.items():
-        home.problems += problems
-        home.broken.append(_broken(home.workflows.pop(name), problems))
-    if wrong:
-        home.triggers = {i: each for i, each in home.triggers.items() if each.workflow.name not in wrong}
-
-
-def _keep_last_good(home: Home, previous: Home) -> None:
-    broken = {Path(each.file).name for each in home.broken}
-    for name, file in previous.workflows.items():
-        if file.path.name in broken and name not in home.workflows:
-            home.workflows[name] = file
-            home.kept[file.shown] = name
-            kept = {t.id: t for t in previous.triggers.values() if t.workflow.name == name}
-            home.triggers |= {i: t for i, t in kept.items() if t.connection in (None, *home.connections)}
-
-
-@dataclass
-class _Check:
+class Check:
     """One workflow held against connections and catalog."""
 
     home: Home
@@ -227,6 +41,7 @@ class _Check:
     problems: list[Problem] = field(default_factory=list)
 
     def run(self) -> list[Trigger]:
+        """The triggers that can be used; what is wrong is in ``problems``, advice in the home's ``warnings``."""
         single = isinstance((self.file.document.data or {}).get("trigger"), dict) if self.file.document else True
         triggers = []
         for index, config in enumerate(self.workflow.triggers):
@@ -406,7 +221,7 @@ class _Check:
         return any(t.type in known and known[t.type].connector == connector for t in self.workflow.triggers)
 
     def _templates(self, value: Json, at: tuple[str | int, ...]) -> None:
-        for path, message in _STEP_TEMPLATES.expression_problems(value):
+        for path, message in expression_problems(value):
             self._say((*at, *path), "bad_expression", message)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from changewire.errors import ConfigError, UsageError
-from changewire.home import load_home
+from changewire.home.loading import load_home
 from tests.engine.rig import connection, workflow, write_home
 
 GOOD = workflow("Good", "zoom.new_meeting_created", "{user_id: a@example.com}")

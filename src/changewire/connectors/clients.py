@@ -1,0 +1,71 @@
+"""The clients of all connections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from changewire.clock import Clock
+from changewire.config.connections import Connection
+from changewire.config.settings import Settings
+from changewire.connectors.budgets import Budgets
+from changewire.connectors.client import Client
+from changewire.connectors.token_store import TokenStore
+from changewire.errors import UsageError, nearest
+from changewire.values import Json
+
+
+class Clients:
+    """The clients of all connections, made when first asked for. ``tokens`` None: people's sign-ins are not kept."""
+
+    def __init__(
+        self, connections: Mapping[str, Connection], clock: Clock, settings: Settings, tokens: TokenStore | None = None
+    ) -> None:
+        self._connections, self._clock, self._settings = dict(connections), clock, settings
+        self._tokens = tokens
+        self._lock = threading.Lock()
+        self._clients: dict[str, Client] = {}
+        self._budgets = Budgets(clock)
+
+    def get(self, name: str) -> Client:
+        """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
+        client = self._clients.get(name)
+        return client if client is not None else self._make(name)
+
+    def replace(self, connections: Mapping[str, Connection]) -> None:
+        """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget."""
+        with self._lock:
+            self._connections = dict(connections)
+            kept = {n: c for n, c in self._clients.items() if self._connections.get(n) == c.connection}
+            for name in self._clients.keys() - kept.keys():
+                self._clients[name].close()
+            self._clients = kept
+
+    def spent(self) -> dict[str, list[list[Json]]]:
+        """What was taken of today's limits, by connection, for `restore` in another process."""
+        with self._lock:
+            return self._budgets.spent()
+
+    def restore(self, spent: Mapping[str, list[list[Json]]]) -> None:
+        """Take over what an earlier process took of today's limits, before any client is asked for."""
+        self._budgets.restore(spent)
+
+    def close(self) -> None:
+        """Close all connections to servers."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients = {}
+
+    def _make(self, name: str) -> Client:
+        with self._lock:
+            if name in self._clients:
+                return self._clients[name]
+            connection = self._connections.get(name)
+            if connection is None:
+                near = nearest(name, self._connections)
+                hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
+                raise UsageError(f"there is no connection {name!r}{hint}")
+            budget = self._budgets.of(connection)
+            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
+            return client

@@ -1,0 +1,99 @@
+"""What a home says, as it is used: settings, connections, catalog, workflows and their triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from changewire.catalog import Catalog
+from changewire.config.connections import Connection
+from changewire.config.environment import Environment
+from changewire.config.settings import Settings
+from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile
+from changewire.errors import ConfigError, Problem, UsageError, nearest
+from changewire.home.known import Known
+from changewire.triggers.binding import Bindings, Reader
+from changewire.triggers.noticing import Watch
+from changewire.triggers.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One trigger of one workflow, ready to be polled."""
+
+    id: str
+    workflow: Workflow
+    version: str  # of the workflow's text: runs keep the one that they began with
+    config: TriggerConfig
+    reader: Reader
+    watch: Watch
+    connection: str | None  # None: it is not polled
+    fingerprint: str
+    schedule: Schedule | None  # None: it is not polled, but fed by what happens inside
+
+    @property
+    def shown(self) -> str:
+        """How the trigger is named to people: ``workflow/trigger``."""
+        return f"{self.workflow.name}/{self.config.name}"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A workflow that cannot be used as it is written. The rest are not concerned."""
+
+    name: str
+    file: str
+    problems: tuple[Problem, ...]
+    type: str = ""  # of its first trigger, as far as that can be read
+
+
+@dataclass
+class Home:
+    """Everything that a home says."""
+
+    path: Path
+    environment: Environment
+    settings: Settings
+    connections: Mapping[str, Connection]
+    catalog: Catalog
+    workflows: dict[str, WorkflowFile] = field(default_factory=dict)  # by name; the usable ones
+    triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
+    broken: list[Broken] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)  # of broken files whose last good version goes on: its workflow
+    problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
+    warnings: list[Problem] = field(default_factory=list)  # what should be known but stops nothing
+    bindings: Bindings = field(default_factory=Bindings, repr=False)
+
+    @cached_property
+    def known(self) -> Known:
+        """What expressions can ask for."""
+        return Known(self.catalog)
+
+    def triggers_of(self, workflow: str) -> list[Trigger]:
+        """The triggers of a workflow."""
+        return self._by_workflow.get(workflow, [])
+
+    @cached_property
+    def _by_workflow(self) -> dict[str, list[Trigger]]:
+        found: dict[str, list[Trigger]] = {}
+        for trigger in self.triggers.values():
+            found.setdefault(trigger.workflow.name, []).append(trigger)
+        return found
+
+    def fed_by(self, kind: str) -> list[Trigger]:
+        """The triggers of a type that is raised inside."""
+        return [trigger for trigger in self.triggers.values() if trigger.config.type == kind]
+
+    def workflow(self, name: str) -> WorkflowFile:
+        """The usable workflow of that name or file. Raises UsageError with the nearest name."""
+        for known, file in self.workflows.items():
+            if name in (known, file.path.stem, file.path.name) or Path(name).resolve() == file.path.resolve():
+                return file
+        for broken in self.broken:
+            if name in (broken.name, broken.file, Path(broken.file).name, Path(broken.file).stem):
+                raise ConfigError(broken.problems)
+        near = nearest(name, self.workflows)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise UsageError(f"there is no workflow {name!r} in {self.path / 'config' / 'workflows'}{hint}")
