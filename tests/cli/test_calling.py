@@ -196,7 +196,8 @@ def test_columns_that_no_record_has_are_told(make_home: Make) -> None:
 def test_what_an_api_answers_does_not_steer_the_terminal(make_home: Make) -> None:
     home, topic = make_home(), "Hi\x1b]0;owned\x07\x1b[31m \u202ered"
     shown = r"Hi\u001b]0;owned\u0007\u001b[31m \u202ered"
-    made = changewire("call", "zoom.create_meeting", "userId=me", f"topic={topic}", "--home", home)
+    given = ("userId=me", f"topic={topic}", "type=2", "start_time=tomorrow 10:00")
+    made = changewire("call", "zoom.create_meeting", *given, "--home", home)
     assert shown in made.stdout
     assert json.loads(made.stdout)["topic"] == topic
     table = changewire("call", "zoom.list_meetings", "userId=me", "--columns", "topic,id", "--home", home)
