@@ -13,7 +13,7 @@ ARGS ?=
 PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13 python; do \
 	$$each -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test check torture bench clean
+.PHONY: help setup demo test check torture bench docs clean
 
 help:  ## list these words
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,8 +39,12 @@ torture: $(VENV)/.test  ## the long proofs: kills at random moments, thousands o
 bench: $(VENV)/.test  ## measure polls a second, lag, CPU and memory
 	$(BIN)/python -m bench $(ARGS)
 
+docs: $(VENV)/.docs  ## build the documentation as a site with a search, build/site/index.html
+	$(BIN)/python -m tests.docs.generated
+	$(BIN)/zensical build --strict
+
 clean:  ## remove .venv and everything that was built; state/ stays
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src triggers actions tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is renewed when pyproject.toml is: then, and only then, is anything installed again.
@@ -60,4 +64,8 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 
 $(VENV)/.check: pyproject.toml $(VENV)/.test
 	$(PIP) install --quiet --group check
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.test
+	$(PIP) install --quiet --group docs
 	@touch $@

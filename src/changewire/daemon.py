@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import os
-import shlex
 import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from apscheduler.schedulers.background import BackgroundScheduler
 from watchfiles import watch
 
 from changewire.actions.pipeline import Runner
 from changewire.clock import Clock, to_text
 from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
+from changewire.engine.alerts import Alerts
+from changewire.engine.chores import Chores
 from changewire.engine.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine.feeding import Feeder
 from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
-from changewire.engine.syncing import trigger_records
+from changewire.engine.syncing import sync
 from changewire.errors import ChangewireError, StateError
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import Log
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store
-from changewire.state.records import AlertRecord, Claimed, Raised, RunRecord, TriggerRecord
+from changewire.state.records import Claimed, RunRecord
 from changewire.state.store import SqliteStore
-from changewire.triggers.schedule import first_due
-from changewire.values import Json, make_id
 
 DATABASE = Path("state") / "changewire.db"
 LOCK = Path("state") / "changewire.lock"
@@ -40,8 +37,6 @@ POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own all
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 WATCH_AGAIN_S = 1.0
-STALLED, ON_TIME = "trigger_stalled", "trigger_on_time"
-STALLED_AFTER = 3  # intervals
 
 
 class Daemon:
@@ -72,14 +67,14 @@ class Daemon:
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
         self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
+        self._alerts = Alerts(self.store, self._feeder, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._reloading = threading.Lock()
-        self._housekeeping = BackgroundScheduler(timezone="UTC")
+        self._chores = Chores(clock, log)
         self._watcher: threading.Thread | None = None
         self._started_at: datetime | None = None
-        self._stalled: dict[str, TriggerRecord] | None = None  # None: nobody looked so far
         self.polls = 0
 
     # beginning and end
@@ -123,7 +118,7 @@ class Daemon:
             self._dispatcher.submit_run(run)
         self._short_way.open = len(runs) < free_runs
         self._hand_out_polls(now, free_polls)
-        self._tell_alerts(now)
+        self._alerts.tell(now)
         return self._nap(now)
 
     def _hand_out_polls(self, now: datetime, free: int) -> None:
@@ -144,13 +139,12 @@ class Daemon:
     def close(self) -> bool:
         """End everything in good order; False where some work did not end in time (it is taken up again next time)."""
         self.stop()
-        if self._housekeeping.running:
-            self._housekeeping.shutdown(wait=False)
+        self._chores.stop()
         finished = self._dispatcher.stop(STOP_WITHIN_S)
         if self._watcher is not None:
             self._watcher.join(1.0)
         if self._started_at is not None:
-            self._guarded(self._beat)()  # what was taken of daily limits since the last one
+            self._chores.guarded(self._beat)()  # what was taken of daily limits since the last one
         self._clients.close()
         self.store.close()
         self._lock.release()
@@ -188,33 +182,7 @@ class Daemon:
 
     def _sync(self) -> None:
         self.store.alert_after = self.home.settings.alert_after
-        self.store.save_versions({file.version: file.text for file in self.home.workflows.values()})
-        now = self._clock.now()
-        records = trigger_records(self.home, now)
-        known = {record.id for record in self.store.triggers(active=None)}
-        fresh = [record for record in records if record.id not in known]
-        for place, record in enumerate(records):
-            record.next_due = first_due(now, place, len(fresh)) if record.interval_s else None
-        self._adopt(records, fresh, now)
-        self.store.sync_triggers(records, now)
-        self.store.retry_failing(now)
-
-    def _adopt(self, records: list[TriggerRecord], fresh: list[TriggerRecord], now: datetime) -> None:
-        """A renamed workflow keeps its memory: it takes over from one that watched the same and is gone."""
-        wanted = {record.id for record in records}
-        orphans = [record for record in self.store.triggers(active=None) if record.id not in wanted]
-        if not fresh or not orphans:
-            return
-        self.store.sync_triggers([record for record in records if record not in fresh], now)
-        for record in fresh:
-            match = next((o for o in orphans if o.fingerprint and o.fingerprint == record.fingerprint), None)
-            if match is not None and self._may_adopt(match.connection, record.connection):
-                orphans.remove(match)
-                if self.store.adopt(match.id, record, now):
-                    self._log("trigger_adopted", f"{record.shown} goes on where {match.shown} was")
-
-    def _may_adopt(self, before: str | None, after: str | None) -> bool:
-        return before == after or before not in self.home.connections
+        sync(self.home, self.store, self._clock.now(), self._log)
 
     def _make_runner(self) -> Runner:
         return Runner(
@@ -274,35 +242,9 @@ class Daemon:
     # housekeeping
 
     def _start_housekeeping(self) -> None:
-        """APScheduler is the clock of the chores. Its defaults would drop a chore that is a second late."""
-        jobs: list[tuple[Callable[[], None], int]] = [
-            (self._beat, HEARTBEAT_S),
-            (self.mend, MEND_S),
-            (self._reap, REAPER_S),
-            (self._prune, RETENTION_S),
-        ]
-        for job, every in jobs:
-            self._housekeeping.add_job(
-                self._guarded(job),
-                "interval",
-                seconds=every,
-                misfire_grace_time=None,
-                coalesce=True,
-                max_instances=1,
-                next_run_time=self._clock.now() + timedelta(seconds=0 if job in (self._beat, self.mend) else every),
-            )
-        self._housekeeping.start()
-
-    def _guarded(self, job: Callable[[], None]) -> Callable[[], None]:
-        def chore() -> None:
-            try:
-                job()
-            except ChangewireError as error:
-                self._log("chore_failed", str(error))
-            except Exception as error:
-                self._log("chore_failed", f"{type(error).__name__}: {error}")
-
-        return chore
+        self._chores.start(
+            {self._beat: HEARTBEAT_S, self.mend: MEND_S}, {self._reap: REAPER_S, self._prune: RETENTION_S}
+        )
 
     def _beat(self) -> None:
         info = {
@@ -325,49 +267,7 @@ class Daemon:
         if triggers or runs:
             self._log("claims_freed", f"{triggers} polls and {runs} runs did not come to an end and are begun again")
             self._wake.set()
-        self._look_for_stalled(now)
-
-    def _look_for_stalled(self, now: datetime) -> None:
-        """Silence is an alarm: said once for each trigger that is late by several intervals."""
-        records = self.store.triggers()
-        before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
-        late = {record.id: record for record in records if record.late(now, STALLED_AFTER)}
-        for record in late.values():
-            self._stall(record, now, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
-        for record in [each for each in before if each.id not in late]:
-            self._stall(record, now, ON_TIME, f"{record.shown} is polled in time again")
-        self._stalled = late
-        self._tell_alerts(now)
-
-    def _stall(self, record: TriggerRecord, now: datetime, what: str, words: str) -> None:
-        """Said once when it begins and once when it is over, also where another process said the first."""
-        before = self.store.latest_alert(record.shown, (STALLED, ON_TIME))
-        if what == (ON_TIME if before is None else before.what):
-            return
-        alert_id = make_id("alert", what, record.id, to_text(now))
-        command = f"`changewire explain {shlex.quote(record.shown)}`"
-        self.store.raise_alert(AlertRecord(alert_id, now, what, record.shown, words, {"next": command}))
-
-    def _tell_alerts(self, now: datetime) -> None:
-        """Hand what somebody should know to the workflows that watch for it. Telling twice stores nothing twice."""
-        while found := self.store.untold_alerts():
-            for alert in found:
-                if alert.what.startswith(("workflow_", "trigger_stalled", "trigger_on_time")):
-                    self._log(alert.what, alert.message, name=alert.name, **alert.facts)
-                item: dict[str, Json] = {
-                    "what": alert.what,
-                    "key": alert.name,
-                    "name": alert.name,
-                    "message": alert.message,
-                }
-                item |= {"at": to_text(alert.at), **alert.facts}
-                try:
-                    self._feeder.feed(Raised("core.alert", alert.id, item, alert.chain, alert.cause))
-                except StateError:
-                    raise
-                except ChangewireError as error:
-                    self._log("alert_not_told", f"no workflow can be told that {alert.message}: {error}")
-            self.store.alerts_told([alert.id for alert in found], now)
+        self._alerts.look_for_stalled(now)
 
     def _prune(self) -> None:
         retention = self.home.settings.retention

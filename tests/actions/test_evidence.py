@@ -35,7 +35,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def rig(tmp_path: Path, server: Server) -> Iterator[Rig]:
     shop = connection("shop", server.url, "http")
-    with closing(Rig(tmp_path, shop, KEY="the-secret-key").open()) as made:
+    with closing(Rig(tmp_path, shop, connection("work", server.url), KEY="the-secret-key").open()) as made:
         yield made
 
 
@@ -65,6 +65,23 @@ def test_an_answer_that_says_nothing_leaves_the_effect_unknown(rig: Rig, server:
     attempt = last(rig)
     assert (effect(attempt), attempt.evidence["response"]["body"]) == ("unknown", "busy")
     assert attempt.retry_at is None or (next_step(attempt) or "").startswith("nothing: it is tried again by itself at ")
+
+
+@pytest.mark.parametrize("reply", [Reply(503, b"busy"), Reply(200, b"<html>")])
+def test_what_may_have_been_done_is_looked_at_before_a_person_does_it_again(
+    rig: Rig, server: Server, reply: Reply
+) -> None:
+    server.on("/v2/users/me/meetings", reply)
+    rig.start("steps: [{use: zoom.create_meeting, with: {topic: a}}]")
+    assert rig.go() is RunState.PAUSED
+    assert (next_step(last(rig)) or "").startswith("it may have been done: look there first.")
+
+
+def test_what_only_reads_is_simply_done_again(rig: Rig, server: Server) -> None:
+    server.on("/v2/meetings/1", Reply(503, b"busy"))
+    rig.start("steps: [{use: zoom.get_meeting, with: {meetingId: 1}, retry: {attempts: 1}}]")
+    assert rig.go() is RunState.PAUSED
+    assert (next_step(last(rig)) or "").startswith("the other side had a problem")
 
 
 def test_what_never_left_this_machine_was_only_intended(rig: Rig) -> None:

@@ -205,6 +205,20 @@ def test_on_failure_runs_once_for_a_failure_and_the_run_waits_for_a_person(rig: 
     assert len(lines(rig)) == 2
 
 
+def test_on_failure_of_another_failure_is_no_repetition_of_the_first(rig: Rig, server: Server) -> None:
+    server.on("/v2/meetings/1", Reply(404, {"code": 3001, "message": "Meeting does not exist: 1."}))
+    rig.start(
+        f"steps: [{GET}]{HANDLERS}  - {{id: key, use: core.log, with: {{message: '{{{{ run.idempotency_key }}}}'}}}}"
+    )
+    assert rig.go() is RunState.PAUSED
+    first = rig.output("on_failure/3")
+    rig.clock.advance(60)  # type: ignore[attr-defined]
+    rig.resume()
+    assert rig.go() is RunState.PAUSED
+    assert lines(rig) == ["steps/0 zoom.get_meeting gone", "w failed"] * 2
+    assert rig.output("on_failure/3") != first
+
+
 @pytest.mark.parametrize(
     ("step", "reason"),
     [

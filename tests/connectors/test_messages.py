@@ -41,7 +41,7 @@ def test_what_is_not_json_is_a_broken_answer(body: bytes, words: str) -> None:
     with pytest.raises(ApiError) as caught:
         _ = answer(body, Content_Type="text/html; charset=utf-8").data
     assert caught.value.failure is FailureClass.BROKEN
-    assert str(caught.value) == f"{words}: try again, then check the address"
+    assert str(caught.value) == f"{words}: check the address, and what answers there"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from types import TracebackType
 from tests.docs.pages import Block, blocks
 
 WITHIN_S = 30.0  # machines may be busy
+A_RUN = re.compile(r"\brun_[0-9a-f]{6,}")
 LONG_RUNNING = re.compile(r"(changewire (run|sandbox)|python3 -m http\.server)( |$)")
 PORTS = ("8750", "8700")  # of the pages; each session has its own
 STEADY = (
@@ -63,6 +64,7 @@ class Session:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ZOOM_", "CHANGEWIRE_"))}
         self._env = {**kept, "PATH": path, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         self._running: list[Running] = []
+        self._run = "run_…"  # the last one that was shown; pages cannot know its id
 
     def __enter__(self) -> Session:
         return self
@@ -124,7 +126,12 @@ class Session:
                 if "http.server" in typed:
                     _await_port(typed)
             else:
-                await_lines(functools.partial(self.do, typed), expected, block.place)
+                await_lines(functools.partial(self._shown, typed.replace("run_…", self._run)), expected, block.place)
+
+    def _shown(self, command: str) -> str:
+        shown = self.do(command)
+        self._run = [self._run, *A_RUN.findall(shown)][-1]
+        return shown
 
 
 def await_lines(output: Callable[[], str], expected: list[str], place: str) -> None:

@@ -76,6 +76,7 @@ class Turned:
 
     def turn(self) -> None:
         """Do all that is due at this moment, and what follows from it at once."""
+        self.daemon.mend()  # a chore that otherwise has a thread of its own
         for _ in range(100):
             now = self.clock.now()
             if not self.store.due(now, 1) and not self._runs_due():

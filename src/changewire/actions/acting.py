@@ -105,7 +105,7 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
         failure = failure_of(error)
         attempt.error, attempt.error_class = mask(failure.message), failure.kind
         attempt.state = AttemptState.FAILED
-        attempt.evidence = came_of(attempt, failure, error)
+        attempt.evidence = came_of(attempt, failure, error, idempotency=idempotency)
     attempt.finished_at = now = walk.clock.now()
     attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
@@ -137,7 +137,7 @@ def _on_trial(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fra
 
 def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
     allowed = walk.time_left(walk.runner.timeout(step), frame)
-    key = step_key(attempt.run_id, attempt.address)
+    key = step_key(attempt.run_id, attempt.address, frame.failed)
     earlier = [one for one in frame.ledger.progress.all(attempt.address) if one.attempt != attempt.attempt]
     action, values, context = walk.runner.prepare(
         step,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from changewire.actions.effects import effect_of
+from changewire.actions.effects import Effect, effect_of
 from changewire.actions.retry import Failure
 from changewire.errors import ApiError
 from changewire.secret import mask, mask_data
@@ -22,10 +22,17 @@ def given(values: Mapping[str, Json]) -> dict[str, Json]:
     return {"input": masked if len(text) <= LONGEST_INPUT else f"{text[:LONGEST_INPUT]}…"}
 
 
-def came_of(attempt: AttemptRecord, failure: Failure | None, error: Exception | None = None) -> dict[str, Json]:
-    """The evidence of an attempt that went wrong: what it had, what was answered, and how far its effect went."""
+def came_of(
+    attempt: AttemptRecord, failure: Failure | None, error: Exception | None = None, *, idempotency: str = "natural"
+) -> dict[str, Json]:
+    """The evidence of an attempt that went wrong: what it had, what was answered, and how far its effect went.
+
+    ``idempotency`` is its action's: with ``none`` a person has to look whether it was done before it is done again.
+    """
     before = attempt.evidence or {"input": None}
-    return {**before, "response": _response(error), "effect": str(effect_of(attempt, failure))}
+    effect = effect_of(attempt, failure)
+    look = {"look": True} if idempotency == "none" and effect in {Effect.SENT, Effect.UNKNOWN} else {}
+    return {**before, "response": _response(error), "effect": str(effect), **look}
 
 
 def _response(error: Exception | None) -> Json:

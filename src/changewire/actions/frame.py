@@ -10,7 +10,7 @@ from typing import Any
 
 from changewire.actions.context import Origin
 from changewire.actions.ledger import Ledger
-from changewire.actions.scope import Outputs, build_scope, failure_facts
+from changewire.actions.scope import Outputs, build_scope
 from changewire.state.records import AttemptRecord, EventRecord, RunRecord
 from changewire.values import Json
 
@@ -52,14 +52,13 @@ class Frame:
 
     def scope(self, address: str) -> dict[str, Any]:
         """What the expressions of a step see."""
-        failure = failure_facts(self.failed) if self.failed is not None else None
         scope = build_scope(
             self.run,
             self.event,
             connection=self.connection,
             steps=self.outputs,
             address=address,
-            failure=failure,
+            failed=self.failed,
             events=self.events,
         )
         return {**self.variables, **self.names, **scope, "payload": self.payload}

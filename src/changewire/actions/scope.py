@@ -26,9 +26,13 @@ class Outputs(dict[str, Json]):
         raise KeyError(key)
 
 
-def step_key(run_id: str, address: str) -> str:
-    """The idempotency key of a step: the same for every attempt."""
-    return make_id("key", run_id, address)
+def step_key(run_id: str, address: str, failed: AttemptRecord | None = None) -> str:
+    """The idempotency key of a step: the same for every attempt.
+
+    ``failed``: for a step of ``on_failure`` what it is about; what is told of another failure is not done already.
+    """
+    about = () if failed is None else (failed.address, str(failed.attempt))
+    return make_id("key", run_id, address, *about)
 
 
 def build_scope(
@@ -38,11 +42,12 @@ def build_scope(
     connection: str | None,
     steps: Outputs | None = None,
     address: str | None = None,
-    failure: Mapping[str, Json] | None = None,
+    failed: AttemptRecord | None = None,
     events: Sequence[EventRecord] = (),
 ) -> dict[str, Any]:
     """The scope of a workflow's ``when`` (without ``address``), of a step, or of an on_failure step.
 
+    ``failed`` is what a step of ``on_failure`` is about.
     ``events`` are those of a batch, oldest first; none: ``event`` alone.
     """
     scope: dict[str, Any] = {
@@ -54,9 +59,9 @@ def build_scope(
         "connection": {"name": connection},
     }
     if address is not None:
-        scope["run"]["idempotency_key"] = step_key(run.id, address)
-    if failure is not None:
-        scope["failure"] = dict(failure)
+        scope["run"]["idempotency_key"] = step_key(run.id, address, failed)
+    if failed is not None:
+        scope["failure"] = failure_facts(failed)
     return scope
 
 

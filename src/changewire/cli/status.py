@@ -113,7 +113,7 @@ def _unavailable(
 
 def _stalled(record: TriggerRecord, now: datetime) -> bool:
     """Late by three intervals. One that is suspended is looked at rarely, and that is said already."""
-    from changewire.daemon import STALLED_AFTER
+    from changewire.engine.alerts import STALLED_AFTER
 
     return record.state != "suspended" and record.late(now, STALLED_AFTER)
 

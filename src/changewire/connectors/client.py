@@ -125,7 +125,9 @@ class Client:
                 request, fresh_s, lambda: self.send(request, deadline=deadline, max_bytes=max_bytes), patience
             )
         except TimeoutError as error:
-            message = f"{self.connector.title} ({self.name}) did not answer in time: it is tried again"
+            message = (
+                f"{self.connector.title} ({self.name}) did not answer in time: where that lasts, check the network"
+            )
             raise ApiError(message, FailureClass.TRANSIENT) from error
 
     def download(

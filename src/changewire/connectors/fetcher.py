@@ -34,7 +34,7 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
         "has a certificate that cannot be trusted: check this machine's clock, and set REQUESTS_CA_BUNDLE "
         "where a company's own authority signs",
     ),
-    (faults.ReadTimeoutError, "did not answer in time: it is tried again"),
+    (faults.ReadTimeoutError, "did not answer in time: where that lasts, check the network, or allow a longer timeout"),
 )
 
 
@@ -227,13 +227,17 @@ def _no_answer(origin: str, error: Exception) -> ApiError:
     """A connection that failed, told to the person who must look at it."""
     host = urlsplit(origin).netloc
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
-    words = words or f"broke the connection off before it answered ({type(error).__name__}): it is tried again"
+    words = (
+        words
+        or f"broke the connection off before it answered ({type(error).__name__}): where that lasts, check the network"
+    )
     return ApiError(f"{host} {words}", FailureClass.TRANSIENT, sent=not isinstance(error, _UNSENT))
 
 
 def _broken_off(url: str, why: str) -> ApiError:
     host = urlsplit(url).netloc
-    return ApiError(f"{host} broke off in the middle of its answer ({why}): it is tried again", FailureClass.TRANSIENT)
+    words = f"{host} broke off in the middle of its answer ({why}): where that lasts, check the network"
+    return ApiError(words, FailureClass.TRANSIENT)
 
 
 def _too_long(url: str, max_bytes: int) -> ApiError:

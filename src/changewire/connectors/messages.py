@@ -79,4 +79,4 @@ class Answer:
         kind = self.headers.get("Content-Type", "no content type").split(";")[0]
         what = f"{kind}, {len(self.body)} bytes" if self.body else "an empty body"
         place = self.url.split("?")[0]
-        return f"{place} answered {self.status} with {what} instead of JSON: try again, then check the address"
+        return f"{place} answered {self.status} with {what} instead of JSON: check the address, and what answers there"

@@ -76,7 +76,8 @@ _NEXT = {
     "transient": "the other side had a problem: `changewire resume {run}` tries again",
     "rate": "too many requests: `changewire resume {run}` later, or ask less often",
     "broken": "the answer was not what the API promises: look at the response, then `changewire resume {run}`",
-    "unknown": "it may have been done: look there first; `changewire resume {run}` does it again",
+    "unknown": "it may have been done: look there first. `changewire resume {run}` does it again, and "
+    "`changewire cancel {run}` leaves it as it is",
     "timeout": "the run took too long: `changewire resume {run}` gives it its time once more",
 }
 
@@ -87,7 +88,8 @@ def next_step(attempt: AttemptRecord) -> str | None:
         return None
     if attempt.retry_at is not None and attempt.error_class != "credential":
         return f"nothing: it is tried again by itself at {to_text(attempt.retry_at)}"
-    words = _NEXT.get(attempt.error_class or "")
+    kind = "unknown" if (attempt.evidence or {}).get("look") else attempt.error_class
+    words = _NEXT.get(kind or "")
     return None if words is None else words.format(run=attempt.run_id)
 
 

@@ -1,0 +1,59 @@
+"""What somebody should know: triggers that are late, and how alerts get to the workflows that watch for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from changewire.clock import to_text
+from changewire.engine.feeding import Feeder
+from changewire.engine.telling import trigger_alert
+from changewire.errors import ChangewireError, StateError
+from changewire.log import Log
+from changewire.state.protocol import Store
+from changewire.state.records import Raised, TriggerRecord
+from changewire.values import Json
+
+STALLED, ON_TIME = "trigger_stalled", "trigger_on_time"
+STALLED_AFTER = 3  # intervals
+
+
+class Alerts:
+    """Raises alerts about silence, and tells all alerts."""
+
+    def __init__(self, store: Store, feeder: Feeder, log: Log) -> None:
+        self._store, self._feeder, self._log = store, feeder, log
+        self._stalled: dict[str, TriggerRecord] | None = None  # None: nobody looked so far
+
+    def look_for_stalled(self, now: datetime) -> None:
+        """Silence is an alarm: said once for each trigger that is late by several intervals."""
+        records = self._store.triggers()
+        before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
+        late = {record.id: record for record in records if record.late(now, STALLED_AFTER)}
+        for record in late.values():
+            self._stall(record, now, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
+        for record in [each for each in before if each.id not in late]:
+            self._stall(record, now, ON_TIME, f"{record.shown} is polled in time again")
+        self._stalled = late
+        self.tell(now)
+
+    def _stall(self, record: TriggerRecord, now: datetime, what: str, words: str) -> None:
+        """Said once when it begins and once when it is over, also where another process said the first."""
+        before = self._store.latest_alert(record.shown, (STALLED, ON_TIME))
+        if what != (ON_TIME if before is None else before.what):
+            self._store.raise_alert(trigger_alert(what, record, now, words))
+
+    def tell(self, now: datetime) -> None:
+        """Hand what somebody should know to the workflows that watch for it. Telling twice stores nothing twice."""
+        while found := self._store.untold_alerts():
+            for alert in found:
+                if alert.what.startswith(("workflow_", STALLED, ON_TIME)):
+                    self._log(alert.what, alert.message, name=alert.name, **alert.facts)
+                item: dict[str, Json] = {"what": alert.what, "key": alert.name, "name": alert.name}
+                item |= {"message": alert.message, "at": to_text(alert.at), **alert.facts}
+                try:
+                    self._feeder.feed(Raised("core.alert", alert.id, item, alert.chain, alert.cause))
+                except StateError:
+                    raise
+                except ChangewireError as error:
+                    self._log("alert_not_told", f"no workflow can be told that {alert.message}: {error}")
+            self._store.alerts_told([alert.id for alert in found], now)
