@@ -172,7 +172,7 @@ def test_what_to_know_before_relying_on_a_type_is_shown() -> None:
     [
         ("zoom.new_meeting_participant", {"meeting_id": "85746065432"}),
         ("zoom.meeting_details_changed", {"meeting_id": 85746065432}),
-        ("zoom.new_past_meeting", {"user_id": "me"}),
+        ("zoom.new_past_meeting", {"user_id": "someone@example.com"}),
         ("zoom.new_webinar_registrant", {"webinar_id": "95204914252"}),
         ("zoom.role_members_changed", {"role_id": "…"}),
     ],

@@ -188,7 +188,7 @@ def snippet(name: str, kind: TriggerType | ActionType) -> str:
     return to_yaml({"name": kind.title, "trigger": {"type": name, **every, **filled}, "steps": steps})
 
 
-_EXAMPLES: dict[str, Json] = {"meetingid": "85746065432", "webinarid": "95204914252", "userid": "me"}
+_EXAMPLES: dict[str, Json] = {"meetingid": "85746065432", "webinarid": "95204914252", "userid": "someone@example.com"}
 """What stands for a parameter of such a name; the ``id`` of a sample is mostly that of something inside."""
 
 
