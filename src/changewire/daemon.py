@@ -105,7 +105,7 @@ class Daemon:
             try:
                 nap = self.turn(self._clock.now())
             except StateError as error:
-                self._log("state_failed", f"{error}; trying again in five seconds")
+                self._log("state_failed", f"{str(error).rstrip('.')}; trying again in five seconds")
                 nap = 5.0
             if self._clock.wait(nap, self._wake):
                 self._wake.clear()

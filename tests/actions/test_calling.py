@@ -127,7 +127,12 @@ def test_the_connection_is_the_named_one_or_the_only_one_that_fits(
     ("named", "known", "message"),
     [
         (None, ["a", "b"], "zoom.get_meeting needs a connection of zoom: write connection: with one of a, b"),
-        (None, ["web"], "zoom.get_meeting needs a connection of zoom: add one to connections.yaml"),
+        (
+            None,
+            ["web"],
+            "zoom.get_meeting needs a connection of zoom: add one to "
+            "config/connections.yaml, or mend what `changewire validate` tells of those there",
+        ),
         ("wep", ["web"], "there is no connection 'wep'; did you mean 'web'?"),
         ("web", ["web"], "connection 'web' is of http, and zoom.get_meeting needs one of zoom"),
     ],

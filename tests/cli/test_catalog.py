@@ -11,7 +11,7 @@ import yaml
 
 from changewire.actions.definition import Idempotency
 from changewire.catalog import builtin_folder, load_catalog
-from changewire.cli.catalog import IDEMPOTENCY
+from changewire.cli.showing import IDEMPOTENCY
 from changewire.config.home_folder import is_home
 from changewire.home.loading import load_home
 from tests.cli.rig import changewire, lines

@@ -235,5 +235,6 @@ def test_a_home_without_connections_has_nothing_to_check(make: Make) -> None:
     (home / "config" / "connections.yaml").unlink()
     result = changewire("check", "--home", home)
     assert (result.exit_code, result.stderr) == (
-        2, "there is no connection that can be used: write one into config/connections.yaml\n",
+        2, "there is no connection that can be used: write one into config/connections.yaml, "
+        "or mend what `changewire validate` tells of those there\n",
     )  # fmt: skip

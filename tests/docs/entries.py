@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from changewire.actions.definition import ActionType
-from changewire.cli.catalog import IDEMPOTENCY, sample_payload, snippet
+from changewire.cli.showing import IDEMPOTENCY, sample_payload, snippet
 from changewire.durations import format_duration
 from changewire.parameters import Parameter
 from changewire.triggers.definition import TriggerType

@@ -145,6 +145,14 @@ def test_a_broken_connection_is_not_silently_replaced_by_another(tmp_path: Path)
     )
 
 
+def test_where_the_only_connection_is_broken_the_workflow_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    broken = connection(URL).replace("plan: business", "shre: 1")
+    home = load_home(write_home(tmp_path, broken, good=GOOD), {})
+    assert home.problems[-1].message.startswith(
+        "the connection for Zoom, 'work', cannot be used: config/connections.yaml:4:3: unknown key 'shre'"
+    )
+
+
 @pytest.mark.parametrize("text", ["x: [", connection(URL).replace("plan: business", "shre: 1")])
 def test_connections_that_break_later_stay_as_they_were(tmp_path: Path, text: str) -> None:
     first = load_home(write_home(tmp_path, connection(URL), good=GOOD), {})

@@ -9,7 +9,8 @@ from typing import Any
 from changewire.state.records import ItemRecord
 from changewire.triggers.comparing import canonical, changes_between, content_hash
 from changewire.triggers.definition import TriggerType
-from changewire.triggers.noticing import Memory, Notice, Watch, notice
+from changewire.triggers.noticed import Memory, Notice, Watch
+from changewire.triggers.noticing import notice
 from changewire.triggers.rules import Rules, make_rules
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)

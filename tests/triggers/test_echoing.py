@@ -12,7 +12,8 @@ from changewire.testing import START
 from changewire.triggers.binding import Reader, watch_for
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.echoing import LAG, judge, made_key, still_counts
-from changewire.triggers.noticing import Memory, Watch, notice
+from changewire.triggers.noticed import Memory, Watch
+from changewire.triggers.noticing import notice
 from changewire.values import dumps
 
 KIND = {

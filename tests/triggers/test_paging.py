@@ -15,7 +15,7 @@ from changewire.connectors.definition import Paging
 from changewire.connectors.paging import next_link, resolve_link
 from changewire.errors import ApiError, FailureClass, PollError
 from changewire.triggers.binding import Reader
-from changewire.triggers.noticing import item_key
+from changewire.triggers.noticed import item_key
 from changewire.triggers.polling import Allowance, Reading, read
 from changewire.values import dumps
 from tests.triggers.kinds import NOW, kind_of

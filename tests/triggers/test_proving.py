@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from changewire.errors import ApiError, FailureClass
-from changewire.triggers.noticing import BRAKE_PATIENCE, Memory, notice
+from changewire.triggers.noticed import Memory
+from changewire.triggers.noticing import BRAKE_PATIENCE, notice
 from changewire.triggers.proving import GIVE_UP, MOST, proven
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from changewire.config.connections import Connection
 
 LARGEST_OUTPUT = 1 << 20  # bytes of JSON that are kept of an output
+_NONE = "add one to config/connections.yaml, or mend what `changewire validate` tells of those there"
 
 
 def check_inputs(action: ActionType, given: Mapping[str, Json]) -> dict[str, Json]:
@@ -53,7 +54,7 @@ def choose_connection(
         return usual
     if len(fitting) == 1:
         return fitting[0]
-    known = f"write connection: with one of {', '.join(fitting)}" if fitting else "add one to connections.yaml"
+    known = f"write connection: with one of {', '.join(fitting)}" if fitting else _NONE
     raise UsageError(f"{action.name} needs a connection of {action.connector}: {known}")
 
 

@@ -58,6 +58,8 @@ def resume(options: Options, run: str | None, every: bool, workflow: str | None,
         if (paused := _paused(store, run, connection)) is not None:
             return resume_paused(options, store, paused)
         if run is not None:
+            if not run.startswith("run_"):
+                raise UsageError(f"{run!r} is neither a run nor paused; `changewire status` tells what is")
             found = named_run(store, run).run
             if not store.resume(_now(), run_id=found.id):
                 say(f"{found.id} is {found.state}, and only a paused run can go on; `changewire replay` starts it anew")

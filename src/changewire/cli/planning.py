@@ -65,7 +65,10 @@ def _chosen(home: Home, name: str | None) -> list[Connection]:
     if name is not None:
         return [named_connection(home, name)]
     if not home.connections:
-        raise UsageError("there is no connection that can be used: write one into config/connections.yaml")
+        raise UsageError(
+            "there is no connection that can be used: write one into config/connections.yaml, "
+            "or mend what `changewire validate` tells of those there"
+        )
     return list(home.connections.values())
 
 

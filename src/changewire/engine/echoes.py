@@ -22,7 +22,7 @@ from changewire.log import Log
 from changewire.state.protocol import Store
 from changewire.state.records import TriggerRecord, WriteRecord
 from changewire.triggers.echoing import ECHO, PAST, judge, made_key, still_counts
-from changewire.triggers.noticing import Notice, Noticed
+from changewire.triggers.noticed import Notice, Noticed
 from changewire.values import Json, loads
 
 UNDER_WAY = "under_way"

@@ -25,7 +25,7 @@ from changewire.log import Log
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, Raised, RunRecord
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.noticing import Noticed, item_key
+from changewire.triggers.noticed import Noticed, item_key
 from changewire.triggers.payloads import make_events
 from changewire.values import Json, make_id
 

@@ -16,7 +16,8 @@ from changewire.paths import MISSING, get, parse_path
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, TriggerRecord
 from changewire.triggers.definition import Evidence
-from changewire.triggers.noticing import Memory, Notice, Noticed, item_key, notice
+from changewire.triggers.noticed import Memory, Notice, Noticed, item_key
+from changewire.triggers.noticing import notice
 from changewire.triggers.payloads import make_events
 from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, fetch_detail, read
 from changewire.triggers.proving import proven

@@ -23,7 +23,7 @@ from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import AlertRecord, Claimed, EventRecord, Paused, PollCommit, TriggerRecord, TriggerState
 from changewire.triggers.comparing import additions
-from changewire.triggers.noticing import Noticed, item_key
+from changewire.triggers.noticed import Noticed, item_key
 from changewire.triggers.polling import Reading
 from changewire.triggers.schedule import percentile, retry_delay
 

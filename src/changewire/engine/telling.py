@@ -11,7 +11,7 @@ from changewire.home.definition import Trigger
 from changewire.log import Log
 from changewire.secret import mask
 from changewire.state.records import AlertRecord, EventRecord, TriggerRecord
-from changewire.triggers.noticing import Notice
+from changewire.triggers.noticed import Notice
 from changewire.values import Json, make_id
 
 SHOWN = 6  # changes of one event that the log has

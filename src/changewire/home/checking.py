@@ -178,8 +178,9 @@ class Check:
         if fitting:
             message = f"there are several connections for {title}: say which, `connection: {fitting[0]}`"
             self._say(at, "ambiguous_connection", message)
-        elif self.wrong_connections:
-            self._say(at, "no_connection", f"the connection for {title} cannot be used; see its problems above")
+        elif (broken := self._may_be_meant(connector)) is not None:
+            why = self.wrong_connections[broken][0]
+            self._say(at, "no_connection", f"the connection for {title}, {broken!r}, cannot be used: {why}")
         else:
             self._say(at, "no_connection", f"there is no connection for {title}: add one to config/connections.yaml")
         return None

@@ -15,7 +15,7 @@ from changewire.config.workflows import TriggerConfig, Workflow, WorkflowFile
 from changewire.errors import ConfigError, Problem, UsageError, nearest
 from changewire.home.known import Known
 from changewire.triggers.binding import Bindings, Reader
-from changewire.triggers.noticing import Watch
+from changewire.triggers.noticed import Watch
 from changewire.triggers.schedule import Schedule
 
 

@@ -88,7 +88,6 @@ class SqliteStore:
             raise
 
     def close(self) -> None:
-        """See `Store.close`."""
         if self._readers is not None:
             self._readers.close()
         if self._writer is not None:
@@ -118,39 +117,31 @@ class SqliteStore:
     # triggers
 
     def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime) -> None:
-        """See `Store.sync_triggers`."""
         self._write(polls.sync(records, now))
 
     def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
-        """See `Store.adopt`."""
         return self._write(polls.adopt(orphan_id, record, now))
 
     def triggers(self, *, active: bool | None = True, workflow: str | None = None) -> list[TriggerRecord]:
-        """See `Store.triggers`."""
         return self._read(lambda connection: history.triggers(connection, active, workflow))
 
     def forget(self, trigger_id: str, now: datetime) -> int:
-        """See `Store.forget`."""
         return self._write(polls.forget(trigger_id, now))
 
     def retry_failing(self, now: datetime) -> int:
-        """See `Store.retry_failing`."""
         return self._write(polls.retry_failing(now))
 
     # polls
 
     def due(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:
-        """See `Store.due`."""
         given = {"now": to_text(now), "limit": limit}
         found = self._read(lambda connection: rows.read_all(connection, sql("due_triggers"), given))
         return [(trigger_id, from_text(due)) for trigger_id, due in found]
 
     def next_due_after(self, now: datetime) -> datetime | None:
-        """See `Store.next_due_after`."""
         return self._next("next_trigger_due", now)
 
     def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[Claimed]:
-        """See `Store.claim_due`."""
         if not self.due(now, 1):  # most looks find nothing, and a look should not cost a write to disk
             return []
         return polls.claimed(self._write(polls.claim_due(now, limit, lease)))
@@ -158,31 +149,24 @@ class SqliteStore:
     def load_poll_state(
         self, trigger_id: str, keys: Collection[str] | None = None
     ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
-        """See `Store.load_poll_state`."""
         return self._read(lambda connection: polls.load_poll_state(connection, trigger_id, keys))
 
     def commit_poll(self, commit: PollCommit) -> bool:
-        """See `Store.commit_poll`."""
         return self._write(polls.commit_poll(commit))
 
     def put_writes(self, writes: Sequence[WriteRecord]) -> None:
-        """See `Store.put_writes`."""
         self._write(echoes.put(writes))
 
     def writes(self, trigger_id: str) -> list[WriteRecord]:
-        """See `Store.writes`."""
         return self._read(lambda connection: echoes.expected(connection, trigger_id))
 
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
-        """See `Store.feed`."""
         return self._write(polls.feed(events, runs)) if events else []
 
     def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
-        """See `Store.release`."""
         return self._write(polls.release(trigger_id, claim, next_due))
 
     def free_stale(self, now: datetime) -> tuple[int, int]:
-        """See `Store.free_stale`."""
         given = {"now": to_text(now)}
 
         def unit(transaction: Transaction) -> tuple[int, int]:
@@ -195,7 +179,6 @@ class SqliteStore:
     # runs
 
     def claim_runs(self, now: datetime, limit: int, lease: timedelta) -> list[RunRecord]:
-        """See `Store.claim_runs`."""
         given = {"now": to_text(now)}
         if not self._read(lambda connection: rows.read_all(connection, sql("any_due_run"), given)) and not self._read(
             lambda connection: lanes.plan(connection, now)
@@ -204,15 +187,12 @@ class SqliteStore:
         return self._write(runs.claim_runs(now, limit, lease))
 
     def next_run_after(self, now: datetime) -> datetime | None:
-        """See `Store.next_run_after`."""
         return self._next("next_run_due", now)
 
     def load_run(self, run_id: str, *, attempts: bool = True) -> tuple[RunRecord, EventRecord, list[AttemptRecord]]:
-        """See `Store.load_run`."""
         return self._read(lambda connection: runs.load_run(connection, run_id, attempts))
 
     def run_events(self, run_id: str) -> list[EventRecord]:
-        """See `Store.run_events`."""
         return self._read(lambda connection: batches.events_of(connection, run_id))
 
     def start_attempt(
@@ -223,7 +203,6 @@ class SqliteStore:
         lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
     ) -> bool:
-        """See `Store.start_attempt`."""
         return self._write(runs.start_attempt(claim, attempt, lease_until, before))
 
     def commit_step(
@@ -239,7 +218,6 @@ class SqliteStore:
         before: Sequence[AttemptRecord] = (),
         held_by: str | None = None,
     ) -> bool:
-        """See `Store.commit_step`."""
         if state is RunState.RUNNING:
             return self._write(runs.start_attempt(claim, attempt, lease_until, before))
         leave = self._leave(attempt.run_id, claim, state, reason, due_at, finished_at, held_by)
@@ -256,19 +234,15 @@ class SqliteStore:
         finished_at: datetime | None = None,
         held_by: str | None = None,
     ) -> bool:
-        """See `Store.finish_run`."""
         return self._write(self._leave(run_id, claim, state, reason, due_at, finished_at, held_by))
 
     def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
-        """See `Store.resume`."""
         return self._write(runs.resume(now, run_id, workflow))
 
     def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
-        """See `Store.cancel`."""
         return self._write(runs.cancel(run_id, now, reason))
 
     def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
-        """See `Store.replay`."""
         return self._write(runs.replay(wanted))
 
     def _leave(self, *where: Any) -> Callable[[Transaction], bool]:
@@ -277,61 +251,47 @@ class SqliteStore:
     # alerts
 
     def raise_alert(self, alert: AlertRecord) -> bool:
-        """See `Store.raise_alert`."""
         return self._write(alerts.raise_alert(alert))
 
     def untold_alerts(self) -> list[AlertRecord]:
-        """See `Store.untold_alerts`."""
         return self._read(alerts.untold)
 
     def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
-        """See `Store.latest_alert`."""
         return self._read(lambda connection: alerts.latest(connection, name, whats))
 
     def alerts_told(self, ids: Sequence[str], now: datetime) -> None:
-        """See `Store.alerts_told`."""
         self._write(alerts.told(ids, now))
 
     # pauses
 
     def pauses(self) -> list[PauseRecord]:
-        """See `Store.pauses`."""
         return self._read(pauses.pauses)
 
     def pause(self, record: PauseRecord, now: datetime, *, by: tuple[str, int] | None = None) -> Paused:
-        """See `Store.pause`."""
         return self._write(pauses.pause(record, now, by))
 
     def lift(self, kind: PauseKind, name: str, now: datetime, *, cause: PauseCause | None = None) -> Lifted | None:
-        """See `Store.lift`."""
         return self._write(pauses.lift(kind, name, now, cause))
 
     def put_off_pause(self, name: str, reason: str | None, now: datetime) -> None:
-        """See `Store.put_off_pause`."""
         self._write(pauses.put_off(name, reason, now))
 
     def try_pauses(self, now: datetime, names: Collection[str] | None = None) -> None:
-        """See `Store.try_pauses`."""
         self._write(pauses.try_now(names, now))
 
     def begin_trial(self, name: str, now: datetime) -> str | None:
-        """See `Store.begin_trial`."""
         return self._write(pauses.begin_trial(name, now))
 
     # workflow texts
 
     def save_version(self, version: str, text: str) -> None:
-        """See `Store.save_version`."""
-        statement = "INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        self._write(lambda transaction: transaction.execute("save_version", statement, (version, text)))
+        self.save_versions({version: text})
 
     def save_versions(self, texts: Mapping[str, str]) -> None:
-        """See `Store.save_versions`."""
         statement = "INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._write(lambda transaction: transaction.execute_many("save_versions", statement, list(texts.items())))
 
     def load_version(self, version: str) -> str:
-        """See `Store.load_version`."""
         query = "SELECT text FROM versions WHERE version = ?"
         found = self._read(lambda connection: rows.read_all(connection, query, (version,)))
         if not found:
@@ -343,13 +303,11 @@ class SqliteStore:
     def events(
         self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
     ) -> list[EventRecord]:
-        """See `Store.events`."""
         return list(self.each_event(since=since, workflow=workflow, limit=limit))
 
     def each_event(
         self, *, since: datetime | None = None, workflow: str | None = None, limit: int | None = None
     ) -> Iterator[EventRecord]:
-        """See `Store.each_event`."""
         numbers = self._read(lambda connection: history.event_numbers(connection, since, workflow, limit))
         return self._each(numbers, history.events_of)
 
@@ -359,15 +317,12 @@ class SqliteStore:
             yield from self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
 
     def runs_of_event(self, event_id: str) -> list[RunHistory]:
-        """See `Store.runs_of_event`."""
         return self._read(lambda connection: history.runs_of_event(connection, event_id))
 
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
-        """See `Store.beginning_with`."""
         return self._read(lambda connection: history.beginning_with(connection, table, beginning))
 
     def event(self, event_id: str) -> EventRecord | None:
-        """See `Store.event`."""
         return self._read(lambda connection: history.event(connection, event_id))
 
     def runs(
@@ -378,7 +333,6 @@ class SqliteStore:
         states: Collection[RunState] | None = None,
         limit: int | None = None,
     ) -> list[RunHistory]:
-        """See `Store.runs`."""
         return list(self.each_run(since=since, workflow=workflow, states=states, limit=limit))
 
     def each_run(
@@ -389,16 +343,13 @@ class SqliteStore:
         states: Collection[RunState] | None = None,
         limit: int | None = None,
     ) -> Iterator[RunHistory]:
-        """See `Store.each_run`."""
         numbers = self._read(lambda connection: history.run_numbers(connection, since, workflow, states, limit))
         return self._each(numbers, history.runs_of)
 
     def run(self, run_id: str) -> RunHistory | None:
-        """See `Store.run`."""
         return self._read(lambda connection: history.run(connection, run_id))
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """See `Store.counts`."""
         return self._read(history.counts)
 
     @property
@@ -418,17 +369,14 @@ class SqliteStore:
     # daemon and housekeeping
 
     def heartbeat(self, info: Json, now: datetime) -> None:
-        """See `Store.heartbeat`."""
         given = {"at": to_text(now), "info": dumps_text(info)}
         self._write(lambda transaction: transaction.execute("heartbeat", sql("put_daemon"), given))
 
     def daemon_info(self) -> dict[str, Json] | None:
-        """See `Store.daemon_info`."""
         found = self._read(lambda connection: rows.read_all(connection, "SELECT at, info FROM daemon"))
         return {**loads(found[0][1]), "at": found[0][0]} if found else None
 
     def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
-        """See `Store.prune`."""
         self._write(echoes.prune(now - events))
         return {"runs": self._prune_runs(now - runs), "events": self._prune_events(now - events)}
 

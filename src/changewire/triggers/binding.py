@@ -13,7 +13,7 @@ from changewire.config.wording import words
 from changewire.connectors.messages import Request
 from changewire.paths import parse_path
 from changewire.triggers.definition import TriggerType, shaped
-from changewire.triggers.noticing import Watch
+from changewire.triggers.noticed import Watch
 from changewire.triggers.rules import make_rules
 from changewire.values import Json, digest, dumps, dumps_text
 

@@ -20,7 +20,7 @@ from changewire.triggers.asking import build_request
 from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import plain_form, plain_text, sent_value
 from changewire.triggers.expressions import Change
-from changewire.triggers.noticing import Noticed, Watch, item_key
+from changewire.triggers.noticed import Noticed, Watch, item_key
 from changewire.values import Json, dumps
 
 LAG = timedelta(minutes=5)

@@ -16,7 +16,7 @@ from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope, additions, canonical
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.noticing import Noticed, item_key
+from changewire.triggers.noticed import Noticed, item_key
 from changewire.triggers.payloads import make_events
 from changewire.triggers.rules import make_rules, unknown_paths
 from changewire.values import Json

@@ -9,7 +9,7 @@ from changewire.state.records import EventRecord
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.noticing import Noticed
+from changewire.triggers.noticed import Noticed
 from changewire.triggers.shorthand import OTHERWISE
 from changewire.values import Json, make_id
 

@@ -1,0 +1,102 @@
+"""What one trigger remembers and notices, and what makes an item the same item tomorrow."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from changewire.errors import PollError
+from changewire.paths import MISSING, get, parse_path
+from changewire.state.records import ItemRecord
+from changewire.triggers.comparing import (
+    Scope,
+    plain_text,
+)
+from changewire.triggers.definition import Kind, TriggerType
+from changewire.triggers.expressions import Change
+from changewire.triggers.rules import Rules
+from changewire.values import Json, dumps
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How one trigger decides."""
+
+    kind: TriggerType
+    rules: Rules
+    settle: int = 1  # polls in a row that must show the same before it counts
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of one trigger."""
+
+    items: Mapping[str, ItemRecord]
+    baseline_at: datetime | None  # None: nothing was ever read, this reading is the baseline
+    rules: str | None  # fingerprint of the rules that made the stored hashes
+    backfill: frozenset[str] | None = None  # keys that are to fire as backfill although they are not new
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """One change of one item: an event, once it is stored."""
+
+    key: str
+    kind: Kind
+    item: Json
+    old: Json  # the item as it was; None for one that is new
+    changes: tuple[Change, ...]
+    discriminator: tuple[Json, ...]  # what tells this event from others of the same item
+    record: ItemRecord | None  # what is remembered once it has fired; None: forgotten
+    scope: Scope = field(default_factory=dict)  # that the item was read in; empty for one that is gone
+    backfill: bool = False
+    missing: ItemRecord | None = None  # kind deleted: what was remembered of it before this reading
+    detail: Json = None  # the answer that proves it; None: there is none
+
+
+MOST_HELD = 8  # items that did not fire, of which the keys are kept
+
+
+@dataclass
+class Notice:
+    """What a reading means."""
+
+    noticed: list[Noticed] = field(default_factory=list)
+    quiet: list[ItemRecord] = field(default_factory=list)  # to be remembered, without an event
+    verdicts: Counter[str] = field(default_factory=Counter)  # how many items fared how; the words `explain` uses
+    held: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # some that did not fire although they differ: key, verdict
+
+    def hold(self, verdict: str, key: str) -> None:
+        """Count an item that differs and does not fire, or not yet."""
+        self.verdicts[verdict] += 1
+        if len(self.held) < MOST_HELD:
+            self.held.append((key, verdict))
+
+
+def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
+    """The identity of an item as text. Raises PollError naming the field when the item has none.
+
+    Different values give different texts, those of a second or third choice of fields included: they begin with
+    colons, which a value never does.
+    """
+    for choice, parts in enumerate(kind.key):
+        values = [_key_part(item, part, scope) for part in parts]
+        if all(value not in (MISSING, None, "") for value in values):
+            if any(isinstance(value, dict | list) for value in values):
+                raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
+            texts = (plain_text(value).replace("%", "%25").replace(":", "%3A") for value in values)
+            return ":" * choice + ":".join(texts)
+    wanted = " or ".join(" + ".join(parts) for parts in kind.key)
+    raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
+
+
+def _key_part(item: Json, part: str, scope: Scope) -> Any:
+    tokens = parse_path(part)
+    if tokens[0] in ("lookup", "outer", "parameters") and tokens[0] in scope:
+        return get(scope[tokens[0]], tokens[1:])
+    return get(item, tokens)
