@@ -48,3 +48,12 @@ def test_what_strangers_wrote_does_not_steer_the_terminal_of_those_who_read_the_
     stream = io.StringIO()
     ConsoleLog(ManualClock(), stream=stream)("core.log", "Hi\x1b]0;owned\x07")
     assert stream.getvalue().endswith(r"  Hi\u001b]0;owned\u0007" + "\n")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028"])
+def test_data_cannot_begin_a_line_that_looks_like_ours(newline: str) -> None:
+    stream = io.StringIO()
+    ConsoleLog(ManualClock(), stream=stream)("core.log", f"topic{newline}10:00:01  daemon_stopped\n    below")
+    first, *further = stream.getvalue().splitlines()
+    assert first.endswith("topic")
+    assert further == [10 * " " + "10:00:01  daemon_stopped", "    below"]

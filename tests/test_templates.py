@@ -274,3 +274,17 @@ def test_plain_data_comes_out_of_an_expression_as_it_was_and_as_a_copy(data: Any
     assert found == data
     assert repr(found) == repr(data), "1, 1.0 and true are told apart, and keys keep their order"
     assert found is not data or not isinstance(data, dict | list)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for x in range(99999) %}{% for y in range(99999) %}{% endfor %}{% endfor %}",
+        "{% macro a(n) %}{{ a(n - 1) ~ a(n - 1) if n else '' }}{% endmacro %}{{ a(60) }}",
+    ],
+)
+def test_no_expression_goes_on_for_ever(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("changewire.templates.LONGEST_S", 0.05)
+    with pytest.raises(TemplateError, match=r"more than 0\.05 seconds of work; loop over less"):
+        render(template, SCOPE)
+    assert render("{% for x in range(3) %}{{ loop.index }}/{{ loop.length }} {% endfor %}", SCOPE) == "1/3 2/3 3/3 "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -27,6 +28,11 @@ _WORDS: dict[str, Level] = {
     **dict.fromkeys(("connection_paused", "reload_failed", "claims_freed"), "warning"),
     **dict.fromkeys(("state_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
 }
+
+
+CONTINUED = "\n" + 10 * " "  # further lines of a message stand below its words, not below its time
+_FORGED = re.compile(r"\r?\n(?=\S)|\r|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""What data could begin a line of its own with, that looks as if we had written it."""
 
 
 def level_of(event: str, facts: Mapping[str, Json]) -> Level:
@@ -63,7 +69,7 @@ class ConsoleLog:
             told = {"v": 1, "at": to_text(now), "action": event, "message": mask(message)}
             line = dumps_text({**mask_data(facts), **told})
         else:
-            line = f"{now.astimezone():%H:%M:%S}  {harmless(mask(message))}"
+            line = f"{now.astimezone():%H:%M:%S}  {harmless(_FORGED.sub(CONTINUED, mask(message)))}"
         with self._lock:
             try:
                 print(line, file=self._stream or sys.stderr, flush=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+import threading
+import time
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from contextlib import suppress
 from typing import Any
 
@@ -26,9 +28,11 @@ from changewire.values import Json
 
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 LARGEST = 1 << 20  # characters a rendered value may have in all
+LONGEST_S = 5.0  # seconds of processor time that one text may take
 _COMPILED = 4096  # compiled templates that are kept
 HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 _VALUE = f"{HIDDEN}value_of_the_expression"
+_COUNTED = f"{HIDDEN}counted"
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
 _WIDENING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
 
@@ -121,14 +125,38 @@ def _key(key: Any) -> str:
     return key
 
 
+class _Effort(threading.local):
+    """What this thread's rendering has cost. Processor time and no clock: it is a limit on work, not a deadline."""
+
+    until = 0.0
+
+    def begin(self) -> None:
+        self.until = time.thread_time() + LONGEST_S
+
+    def count(self) -> None:
+        """Called on each turn of a loop and on each call. Raises SecurityError."""
+        if time.thread_time() > self.until:
+            raise SecurityError(f"more than {LONGEST_S:g} seconds of work; loop over less")
+
+    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
+        """The values of a loop, of which loops inside it may make very many turns."""
+        for value in values:
+            self.count()
+            yield value
+
+
+_EFFORT = _Effort()
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2 with our filters and without its ways to fill the memory."""
+    """Jinja2 with our filters and without its ways to fill the memory or to go on for ever."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
 
     def __init__(self) -> None:
         super().__init__(undefined=_Missing, finalize=text_of, autoescape=False, keep_trailing_newline=True)
         self.filters.update(FILTERS)
+        self.filters[_COUNTED] = _EFFORT.counted
         self.tests.update(TESTS)
         for name in ("lipsum", "cycler", "joiner"):
             del self.globals[name]
@@ -148,6 +176,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(obj, Secret) or (isinstance(obj, str) and attr in _WIDENING):
             return False
         return super().is_safe_attribute(obj, attr, value)
+
+    def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Macros may call each other."""
+        _EFFORT.count()
+        return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuse what would fill the memory."""
@@ -170,6 +203,8 @@ class Compiled:
     def __init__(self, sandbox: Sandbox, text: str) -> None:
         self._text = text
         parsed = sandbox.parse(text)
+        for loop in parsed.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
         body = parsed.body
         self._native = (
             len(body) == 1
@@ -187,6 +222,7 @@ class Compiled:
 
     def render(self, scope: Mapping[str, Any]) -> Json:
         """The value of the expression, or the text. Raises TemplateError."""
+        _EFFORT.begin()
         try:
             context = self._template.new_context(scope)  # type: ignore[arg-type]
             if self._native:

@@ -25,7 +25,7 @@ KINDS = {
 
 def trigger_entry(kind: TriggerType) -> Iterator[str]:
     """The whole section of a trigger type."""
-    yield f"### {kind.type}"
+    yield f"## {kind.type}"
     yield ""
     yield f"**{kind.title}.** {kind.description}"
     yield ""
@@ -43,7 +43,7 @@ def trigger_entry(kind: TriggerType) -> Iterator[str]:
 def action_entry(action: ActionType) -> Iterator[str]:
     """The whole section of an action."""
     spec = action.spec
-    yield f"### {action.name}"
+    yield f"## {action.name}"
     yield ""
     yield f"**{spec.title}.** {spec.description}"
     yield ""
@@ -54,7 +54,7 @@ def action_entry(action: ActionType) -> Iterator[str]:
     yield from _needs(spec.plan, spec.scopes.granular, spec.scopes.classic, ())
     yield f"- Done twice (`{spec.idempotency}`): {IDEMPOTENCY[spec.idempotency]}."
     if action.pages:
-        yield f"- The answer is a list; `all_pages`, without a word `{_yaml(action.parameters['all_pages'].default)}`."
+        yield "- The answer is a list; all pages are read unless `all_pages: false`."
     yield ""
     if spec.output:
         yield "| output | meaning |"

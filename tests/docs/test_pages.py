@@ -48,7 +48,7 @@ def test_everything_that_there_is_is_mentioned() -> None:
     text = "".join(page.read_text() for page in PAGES)
     known = catalog()
     for name in (*known.triggers, *known.actions):
-        assert f"`{name}`" in text or f"### {name}\n" in text, name
+        assert f"`{name}`" in text or f"\n## {name}\n" in text, name
     for name in root.commands:
         assert f"changewire {name}" in text, name
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from changewire.clock import Clock, from_text, to_text
+from changewire.clock import from_text, to_text
 from changewire.errors import StateError
 from changewire.state import alerts, batches, echoes, history, lanes, pauses, polls, pruning, rows, runs
-from changewire.state.database import Readers, connect, explain, make_private
+from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
 from changewire.state.records import (
@@ -32,8 +31,7 @@ from changewire.state.records import (
     TriggerRecord,
     WriteRecord,
 )
-from changewire.state.schema import migrate
-from changewire.state.writer import OnWrite, Transaction, Writer
+from changewire.state.writer import Transaction
 from changewire.values import Json, dumps_text, loads
 
 __all__ = ["SqliteStore", "Store"]
@@ -42,43 +40,19 @@ T = TypeVar("T")
 READ_AT_ONCE = 200  # events or runs that are in memory together while many are gone through
 
 
-class SqliteStore:
+class SqliteStore(DatabaseFile):
     """`Store` in the file ``path``. What each method means is said there.
 
     ``on_write`` is called around every write with the name of the point; tests break off the process in it.
     """
 
-    def __init__(self, path: Path, *, clock: Clock, on_write: OnWrite | None = None) -> None:
-        self.path = path
-        self.alert_after = 3
-        self._clock = clock
-        self._on_write = on_write
-        self._writer: Writer | None = None
-        self._readers: Readers | None = None
-
-    # beginning and end
+    alert_after = 3
 
     def open(self, *, take_over: bool = True) -> None:
-        """See `Store.open`. Makes the file and its folder where there are none."""
-        if self._writer is not None:
-            return
-        try:
-            make_private(self.path)
-            connection = connect(self.path)
-        except (OSError, sqlite3.Error) as error:
-            raise explain(self.path, error) from error
-        try:
-            migrate(connection, self.path)
-        except sqlite3.Error as error:
-            connection.close()
-            raise explain(self.path, error) from error
-        except BaseException:
-            connection.close()
-            raise
-        self._writer = Writer(self.path, connection, self._clock, self._on_write)
-        self._readers = Readers(self.path)
-        if take_over:
-            self._take_over()
+        if self._writer is None:
+            super().open()
+            if take_over:
+                self._take_over()
 
     def _take_over(self) -> None:
         try:
@@ -86,33 +60,6 @@ class SqliteStore:
         except BaseException:
             self.close()
             raise
-
-    def close(self) -> None:
-        if self._readers is not None:
-            self._readers.close()
-        if self._writer is not None:
-            self._writer.close()
-        self._writer = self._readers = None
-
-    def __enter__(self) -> SqliteStore:
-        self.open()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _write(self, unit: Callable[[Transaction], T]) -> T:
-        writer = self._writer
-        if writer is None:
-            raise StateError(f"The database {self.path} is not open.")
-        return writer.run(unit)
-
-    def _read(self, reading: Callable[[sqlite3.Connection], T]) -> T:
-        readers = self._readers
-        if readers is None:
-            raise StateError(f"The database {self.path} is not open.")
-        with readers.snapshot() as connection:
-            return reading(connection)
 
     # triggers
 
@@ -351,20 +298,6 @@ class SqliteStore:
 
     def counts(self) -> dict[str, dict[str, int]]:
         return self._read(history.counts)
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk, those not yet moved from the write-ahead log included."""
-        files = (self.path, self.path.with_name(self.path.name + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
-
-    def stats(self) -> dict[str, float]:
-        """``bytes``, units ``waiting``; since `open` ``groups``, ``units``, ``largest``, ``slowest_ms``."""
-        writer = self._writer
-        if writer is None:
-            raise StateError(f"The database {self.path} is not open.")
-        done = {"groups": writer.groups, "units": writer.units, "largest": writer.largest}
-        return {"bytes": self.size, "waiting": writer.waiting, **done, "slowest_ms": writer.slowest_ms}
 
     # daemon and housekeeping
 
