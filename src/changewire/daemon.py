@@ -10,7 +10,7 @@ from pathlib import Path
 from watchfiles import watch
 
 from changewire.actions.pipeline import Runner
-from changewire.clock import Clock, to_text
+from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
 from changewire.engine.alerts import Alerts
@@ -37,6 +37,7 @@ POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own all
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 WATCH_AGAIN_S = 1.0
+CLOCK_MAY_DIFFER = timedelta(minutes=1)  # between two turns; more means that somebody set the clock
 
 
 class Daemon:
@@ -75,6 +76,7 @@ class Daemon:
         self._chores = Chores(clock, log)
         self._watcher: threading.Thread | None = None
         self._started_at: datetime | None = None
+        self._looked: tuple[datetime, float] | None = None  # when the last turn was, on the wall and since the start
         self.polls = 0
 
     # beginning and end
@@ -86,6 +88,7 @@ class Daemon:
             self.store.open()
             self._clients.restore((self.store.daemon_info() or {}).get("spent") or {})
             self._started_at = self._clock.now()
+            self._heed_earlier_clock(self._started_at)
             self._sync()
             self._mender.begin(self.home.connections)
         except BaseException:
@@ -112,6 +115,7 @@ class Daemon:
 
     def turn(self, now: datetime) -> float:
         """Claim what is due at ``now`` and hand it out; how many seconds there are until the next look."""
+        self._heed_clock(now)
         free_polls, free_runs = self._dispatcher.free()
         runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
         for run in runs:
@@ -120,6 +124,25 @@ class Daemon:
         self._hand_out_polls(now, free_polls)
         self._alerts.tell(now)
         return self._nap(now)
+
+    def _heed_clock(self, now: datetime) -> None:
+        """Where the clock on the wall was set back, what is due would wait until the old time comes again."""
+        passed = self._clock.monotonic()
+        before, self._looked = self._looked, (now, passed)
+        if before is not None:
+            self._set_back(now, before[0] + timedelta(seconds=passed - before[1]) - now)
+
+    def _heed_earlier_clock(self, now: datetime) -> None:
+        """It may have been set back since the last sign of life of an earlier process."""
+        last = (self.store.daemon_info() or {}).get("at")
+        if isinstance(last, str):
+            self._set_back(now, from_text(last) - now)
+
+    def _set_back(self, now: datetime, step: timedelta) -> None:
+        if step > CLOCK_MAY_DIFFER:
+            self.store.set_back(now, step)
+            words = f"the clock was set back by {step.total_seconds():.0f} seconds: what is due was moved with it"
+            self._log("clock_set_back", words, seconds=round(step.total_seconds()))
 
     def _hand_out_polls(self, now: datetime, free: int) -> None:
         """Where more is due than there is room for, it goes on in batches: a claim is a write to disk."""

@@ -29,6 +29,11 @@ class ManualClock:
         with self._lock:
             self._passed += seconds
 
+    def set_back(self, seconds: float) -> None:
+        """Somebody sets the clock on the wall back; no time passes by it."""
+        with self._lock:
+            self._start -= timedelta(seconds=seconds)
+
     def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
         """Let ``seconds`` pass at once, unless ``wake`` is set already. True when it was."""
         if wake is not None and wake.is_set():

@@ -54,19 +54,25 @@ def test_changed_and_broken_files_are_taken_over_while_it_runs(sandbox: Sandbox,
         wanted = {f"{number} {name}" for name in names}
         assert wait_for(lambda: seen.exists() and wanted <= set(seen.read_text().splitlines()), 15), wanted
 
-    def reloaded(times: int) -> bool:
-        return wait_for(lambda: daemon.log.read_text().count('"action":"reloaded"') >= times, 15)
+    def watched() -> bool:
+        (folder / "one.yaml").write_text(flows["one"])  # as it is; once somebody watches, this is a reload
+        return '"action":"reloaded"' in daemon.log.read_text()
+
+    def active(*names: str) -> bool:
+        wanted = [(name,) for name in names]
+        return wait_for(lambda: ask(home, "SELECT workflow FROM triggers WHERE active = 1 ORDER BY 1") == wanted, 15)
 
     with DaemonProcess(home) as daemon:
         assert wait_for(lambda: baselines(home) == 2)
-        time.sleep(0.5)  # until the files are watched
+        assert wait_for(watched, 15)
         fires("one", "two")
         (folder / "one.yaml").write_text(flows["one"].replace("1s", "2s"))
         (folder / "two.yaml").write_text("name: two\ntrigger: [")
-        assert reloaded(1)
+        assert wait_for(lambda: "two.yaml:" in daemon.log.read_text(), 15)
+        assert ask(home, "SELECT interval_s FROM triggers WHERE workflow = 'one'") == [(2.0,)]
         fires("one", "two")  # the last good version of the broken one goes on
         (folder / "two.yaml").write_text(workflow("second", *NEW, steps=NOTE))
-        assert reloaded(2)
+        assert active("one", "second")
         fires("one", "second")
         assert daemon.terminate() == 0
     assert "two.yaml:" in daemon.log.read_text()

@@ -63,6 +63,7 @@ class Asked:
 @dataclass
 class Step:
     retry: Asked | None
+    idempotency: str | None = None
 
 
 @pytest.mark.parametrize(
@@ -76,4 +77,5 @@ def test_a_retry_of_what_cannot_tell_a_repetition_is_warned_of(
     action = ActionType("core.x", "core", ActionSpec.model_validate(given), "f")
     warnings = step_warnings(Step(retry), action)
     assert len(warnings) == count
+    assert step_warnings(Step(retry, "natural"), action) == []
     assert all(one.message.startswith("core.x cannot tell a repetition (idempotency: none)") for one in warnings)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from changewire.actions.calling import check_inputs, perform
 from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.sandbox import Sandbox
 from changewire.values import Json, loads
 from tests.actions.rig import Rig
+from tests.cli.rig import changewire, lines
 from tests.connectors.server import Reply, Server
+from tests.engine.rig import connection, write_home
 
 PATH = "/v3/graphql"
 LISTING = "query($after: String) { users(first: 2, after: $after) { edges { id } pageInfo { cursor } } }"
@@ -81,3 +86,24 @@ def test_what_all_pages_needs_of_a_query_is_told(rig: Rig, server: Server, query
     server.on(PATH, Reply(body={"data": {"user": {"id": "a"}}}))
     with pytest.raises(UsageError, match=message):
         ask(rig, query=query, all_pages=True)
+
+
+@pytest.fixture
+def against(tmp_path: Path) -> Iterator[Path]:
+    with Sandbox(enforce_limits=False) as sandbox:
+        yield write_home(tmp_path, connection(sandbox.url))
+
+
+def test_the_sandbox_is_asked_page_by_page(against: Path) -> None:
+    query = LISTING.replace("first: 2", "first: 1")
+    result = changewire("call", "zoom.graphql", "--home", against, "--json", f"query={query}", "all_pages=true")
+    assert result.exit_code == 0, result.stderr
+    (answer,) = lines(result.stdout)
+    assert len(answer["output"]["data"]["users"]["edges"]) == 2
+
+
+def test_errors_of_the_sandbox_are_told(against: Path) -> None:
+    query = "{ users { edges { nme } pageInfo { cursor } } }"
+    result = changewire("call", "zoom.graphql", "--home", against, f"query={query}")
+    assert result.exit_code == 1
+    assert "GraphQL answered with errors: Cannot query field 'nme' on type 'User'" in result.stderr

@@ -348,15 +348,17 @@ def _page_after(rig: Rig) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("idempotency", "state", "attempts"),
+    ("idempotency", "own", "state", "attempts"),
     [
-        ("natural", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
-        ("header", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
-        ("none", RunState.PAUSED, [("steps/0", 1, AttemptState.UNKNOWN)]),
+        ("natural", "", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
+        ("header", "", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
+        ("none", "", RunState.PAUSED, [("steps/0", 1, AttemptState.UNKNOWN)]),
+        ("natural", "none", RunState.PAUSED, [("steps/0", 1, AttemptState.UNKNOWN)]),
+        ("none", "natural", RunState.SUCCEEDED, [("steps/0", 1, AttemptState.UNKNOWN), ("steps/0", 2, OK)]),
     ],
 )
 def test_an_attempt_whose_answer_never_came_is_unknown(
-    make_rig: Callable[..., Rig], tmp_path: Path, idempotency: str, state: RunState, attempts: Any
+    make_rig: Callable[..., Rig], tmp_path: Path, idempotency: str, own: str, state: RunState, attempts: Any
 ) -> None:
     (tmp_path / "actions").mkdir()
     (tmp_path / "actions" / "core.yaml").write_text(
@@ -367,7 +369,7 @@ def test_an_attempt_whose_answer_never_came_is_unknown(
         "    mark = context.home / 'mark'\n    if not mark.exists():\n        mark.touch()\n        raise Killed\n"
     )
     rig = make_rig()
-    rig.start("steps: [{use: core.mine}]")
+    rig.start(f"steps: [{{use: core.mine{f', idempotency: {own}' if own else ''}}}]")
     with pytest.raises(BaseException, match=r"^$"):
         rig.go()
     rig.store.close()

@@ -12,9 +12,10 @@ from pathlib import Path
 from changewire.cli.backing_up import copy
 from changewire.cli.base import database_of
 from changewire.clock import SystemClock
+from changewire.sandbox import Sandbox
 from changewire.state.store import SqliteStore
 from tests.cli.conftest import MEETINGS
-from tests.cli.rig import changewire, lines
+from tests.cli.rig import changewire, lines, watch
 from tests.state.samples import NOW, event, run, trigger, with_events
 
 Make = Callable[..., Path]
@@ -23,7 +24,7 @@ Make = Callable[..., Path]
 def test_the_copy_holds_all_and_is_only_for_its_owner(watched: Path, tmp_path: Path) -> None:
     file = tmp_path / "copy.db"
     (told,) = lines(changewire("backup", file, "--home", watched, "--json").stdout)
-    assert told == {"v": 1, "file": str(file), "bytes": file.stat().st_size}
+    assert told == {"v": 1, "file": str(file), "bytes": file.stat().st_size, "without": []}
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["copy.db"]
     restored = tmp_path / "home"
@@ -33,6 +34,37 @@ def test_the_copy_holds_all_and_is_only_for_its_owner(watched: Path, tmp_path: P
     for words in (["events"], ["runs"]):
         before, after = (changewire(*words, "--home", home, "--json").stdout for home in (watched, restored))
         assert before == after != ""
+
+
+def test_what_is_not_in_it_is_named(watched: Path, tmp_path: Path) -> None:
+    for name in ("downloads.db", "tokens"):
+        (watched / "state" / name).mkdir()
+    result = changewire("backup", tmp_path / "one.db", "--home", watched)
+    assert result.stderr.splitlines() == [
+        "not in it: state/tokens, sign-ins with `changewire connect`: after a loss, sign in again",
+        "not in it: state/downloads.db, which files were downloaded: copy it together with state/downloads, "
+        "while nothing runs",
+    ]
+    (told,) = lines(changewire("backup", tmp_path / "two.db", "--home", watched, "--json").stdout)
+    assert told["without"] == ["tokens", "downloads.db"]
+
+
+def test_after_going_back_the_watch_goes_on_and_tells_again_what_came_since(
+    make_home: Make, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def new() -> None:
+        sandbox.control("create_meeting", user_id="dana.host@example.com")
+
+    home, file = make_home(a=MEETINGS), tmp_path / "copy.db"
+    watch(home, new, until=lambda daemon: len(daemon.store.events()) == 1)
+    assert changewire("backup", file, "--home", home).exit_code == 0
+    watch(home, new, until=lambda daemon: len(daemon.store.events()) == 2)
+    before = [event["id"] for event in lines(changewire("events", "--home", home, "--json").stdout)]
+    for companion in ("-wal", "-shm"):
+        Path(f"{database_of(home)}{companion}").unlink(missing_ok=True)
+    shutil.copy(file, database_of(home))
+    watch(home, until=lambda daemon: len(daemon.store.events()) == 2)
+    assert [event["id"] for event in lines(changewire("events", "--home", home, "--json").stdout)] == before
 
 
 def test_a_file_that_is_there_is_not_overwritten(watched: Path, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def test_the_last_poll_says_what_it_saw_and_why_it_did_not_fire(make_home: Make,
     (view,) = lines(changewire("explain", "Details", "--home", home, "--json").stdout)
     assert view["judged"]["counts"] == {"settling": 1}
     assert view["judged"]["held"] == [{"key": str(MEETING), "verdict": "settling"}]
+    assert view["judged"]["ignored"] == []
     assert "were there when the watch began" in told(home, "Meetings")
 
 
@@ -126,3 +127,13 @@ def test_unchanged_polls_write_no_verdicts(make_home: Make) -> None:
 
     watch(home, until=twice)
     assert len({str(verdicts) for verdicts in seen if verdicts}) == 1
+
+
+def test_fields_that_are_left_out_as_noise_are_named(make_home: Make, sandbox: Sandbox) -> None:
+    home = make_home(a=DETAILS.replace("every: 1s", "every: 1s, ignore: [topic]"))
+    watch(
+        home,
+        lambda: sandbox.control("update_meeting", meeting_id=MEETING, topic="Noise"),
+        until=lambda daemon: bool((daemon.store.triggers()[0].verdicts or {}).get("ignored")),
+    )
+    assert "    left out as noise: topic\n" in told(home, "Details")

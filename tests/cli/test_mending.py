@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.cli.conftest import FAILING, MEETINGS
 from tests.cli.rig import changewire, finished, lines, watch
 from tests.cli.test_run import running
+from tests.support.processes import wait_for
 
 Make = Callable[..., Path]
 WAITS = "no daemon is at work here, so it waits for the next `changewire run`\n"
@@ -122,8 +122,15 @@ def test_a_reset_says_what_it_forgets_and_the_next_poll_is_silent(home: Path) ->
 def test_pruning_keeps_what_is_young_and_says_so(home: Path) -> None:
     assert changewire("prune", "--home", home).stdout == "deleted 0 events and 0 runs\n"
     (home / "config" / "changewire.yaml").write_text("retention: {events: 1s, runs: 1s}\n")
-    time.sleep(1.1)
-    assert lines(changewire("prune", "--home", home, "--json").stdout) == [{"v": 1, "events": 1, "runs": 1}]
+    deleted = {"events": 0, "runs": 0}
+
+    def old_enough() -> bool:
+        (told,) = lines(changewire("prune", "--home", home, "--json").stdout)
+        for what in deleted:
+            deleted[what] += told[what]
+        return deleted == {"events": 1, "runs": 1}
+
+    assert wait_for(old_enough)
     assert [run["state"] for run in runs(home)] == ["paused"]
 
 

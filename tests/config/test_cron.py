@@ -41,6 +41,7 @@ BAD = [
         "the last value (25) is higher than the maximum value (23)",
     ),
     ("x * * * *", '\'x * * * *\' is not a cron expression: unrecognized expression "x" for field "minute"'),
+    ("0 9 1 * */2", "'0 9 1 * */2' says days of the month and '*/2': write the weekdays out, as in sun,tue,thu,sat"),
     ("0 9 * * 8", "'8' is not a weekday: write sun, mon, … sat, or 0 (Sunday) to 6, as in mon-fri"),
     ("0 9 * * monday", "'monday' is not a weekday: write sun, mon, … sat, or 0 (Sunday) to 6, as in mon-fri"),
     ("0 9 * * */0", "'*/0' is not a weekday: write sun, mon, … sat, or 0 (Sunday) to 6, as in mon-fri"),

@@ -73,10 +73,11 @@ def test_a_step_is_read_as_it_is_meant(text: str, meant: Step) -> None:
 BAD = [
     ("{use: a.x, wait: 5m}", "2:20: 'use' and 'wait' cannot be in one step: make two steps of them"),
     ("{call: x, if: '{{ a }}', then: []}", "2:19: 'call' and 'if' cannot be in one step: make two steps of them"),
-    ("{fro_each: [1], do: []}", "2:10: unknown key 'fro_each' (did you mean 'for_each'?)"),
+    ("{fro_each: [1], do: [" + A + "]}", "2:10: unknown key 'fro_each' (did you mean 'for_each'?)"),
     ("{if: true, then: [], els: []}", "2:30: unknown key 'els' (did you mean 'else'?)"),
     ("{if: true, then: [], tehn: []}", "2:30: unknown key 'tehn' (did you mean 'then'?)"),
     ("{wait: 5m, do: []}", "2:20: unknown key 'do': possible are id, when, wait"),
+    ("{use: a.x, idempotency: header}", "2:33: 'idempotency' cannot be 'header': write natural or none"),
     ("{if: true}", "2:9: 'then' is missing"),
     ("{if: true, then: " + A + "}", "2:26: 'then' must be a list: lines that begin with '- '"),
     (

@@ -152,7 +152,7 @@ def test_explaining(reader: Reader, tmp_path: Path) -> None:
     for run in story["runs"]:
         _fits("runs", run)
     (copied,) = reader.read(f"backup {tmp_path}/copy.db")
-    assert copied.keys() == {"v", "file", "bytes"}
+    assert copied.keys() == {"v", "file", "bytes", "without"}
 
 
 def test_pausing(reader: Reader) -> None:

@@ -12,7 +12,7 @@ from changewire.engine.feeding import MOST_HOPS, Feeder
 from changewire.engine.syncing import trigger_records
 from changewire.errors import LoopError, PollError
 from changewire.home.loading import load_home
-from changewire.state.records import Raised, RunState, TriggerState
+from changewire.state.records import PauseCause, PauseKind, PauseRecord, Raised, RunState, TriggerState
 from changewire.testing import ManualClock
 from tests.engine.inside import emit, kick, killed, out, watching, work, write, write_home
 from tests.support.turning import Turned
@@ -211,3 +211,18 @@ def test_killed_at_every_write_an_event_is_raised_once(tmp_path: Path) -> None:
         assert [(e.workflow, e.event_type, e.hops) for e in events] == [("a", "go", 0), ("b", "done", 1)], point
         assert [(h.run.workflow, h.run.state) for h in runs] == [("a", RunState.SUCCEEDED), ("b", RunState.SUCCEEDED)]
         assert out(home) == [f"7 {events[1].id}"], point
+
+
+@pytest.mark.parametrize(("kind", "name"), [(PauseKind.WORKFLOW, "late"), (PauseKind.TRIGGER, "late/trigger")])
+def test_what_is_raised_while_its_trigger_is_paused_is_kept_and_runs_when_it_goes_on(
+    turn: Callable[..., Turned], tmp_path: Path, kind: PauseKind, name: str
+) -> None:
+    turned = turn(late=watching("order", write("{{ payload.n }}")), other=watching("order", write("other")))
+    turned.store.pause(PauseRecord(kind, name, PauseCause.PERSON, turned.clock.now(), "the move"), turned.clock.now())
+    kick(turned, "order", {"n": 1}, {"n": 2})
+    turned.turn()
+    assert out(tmp_path) == ["other", "other"]
+    assert [state for workflow, state, _ in states(turned) if workflow == "late"] == ["paused", "paused"]
+    turned.store.lift(kind, name, turned.clock.now())
+    turned.turn()
+    assert sorted(out(tmp_path)) == ["1", "2", "other", "other"]

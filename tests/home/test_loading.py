@@ -225,17 +225,17 @@ def test_who_calls_a_workflow_that_breaks_later_goes_on_with_its_last_good_versi
 UNKNOWN = [
     pytest.param(
         "steps: [{id: files, use: zoom.list_meetings}, {use: core.log, with: {message: '{{ steps.fiels.meetings }}'}}]",
-        "6:79: there is no step 'fiels' before this one (did you mean 'files'?)",
+        "6:83: there is no step 'fiels' before this one (did you mean 'files'?)",
         id="a step that does not exist",
     ),
     pytest.param(
         "steps: [{use: core.log, with: {message: '{{ steps.late.meetings }}'}}, {id: late, use: zoom.list_meetings}]",
-        "6:41: step 'late' comes after this one, so it has no output yet",
+        "6:45: step 'late' comes after this one, so it has no output yet",
         id="a step that comes later",
     ),
     pytest.param(
         "steps: [{for_each: '{{ event.changes }}', as: change, do: [{set: {x: '{{ chagne }}'}}]}]",
-        "6:70: there is no name 'chagne' here (did you mean 'change'?)",
+        "6:74: there is no name 'chagne' here (did you mean 'change'?)",
         id="a loop name that does not exist",
     ),
 ]

@@ -39,6 +39,10 @@ def test_the_same_thing_watched_has_the_same_phase() -> None:
         ("30 2 * * *", "2026-10-25T00:00:00", "2026-10-25T00:30:00"),
         ("0 12 29 2 *", "2026-11-21T10:00:00", "2028-02-29T11:00:00"),
         ("0 10 * * *", "2026-11-21T09:00:00", "2026-11-22T09:00:00"),
+        ("0 10 1 * mon", "2026-11-21T09:00:00", "2026-11-23T09:00:00"),  # a day and a weekday: either, as in crontab
+        ("0 10 1 * mon", "2026-11-30T09:00:00", "2026-12-01T09:00:00"),
+        ("0 10 */2 * mon", "2026-11-21T09:00:00", "2026-11-23T09:00:00"),  # the star says both, as in crontab
+        ("0 10 */2 * mon", "2026-11-23T09:00:00", "2026-12-07T09:00:00"),
     ],
 )
 def test_cron_follows_the_clock_on_the_wall(cron: str, moment: str, due: str) -> None:

@@ -67,7 +67,7 @@ def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame) -> Json:
 def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) -> Decision:
     """An attempt whose end was never stored: the process ended in it. Its action says whether to do it again."""
     try:
-        idempotency = walk.runner.action(step.use).spec.idempotency
+        idempotency = step.idempotency or walk.runner.action(step.use).spec.idempotency
     except UsageError:
         idempotency = "none"
     message = "the process ended before an answer was stored; it may have been done"
@@ -94,7 +94,7 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
         if step.when is not None and not condition(step.when, scope):
             attempt.state, attempt.finished_at = AttemptState.SKIPPED, attempt.started_at
             return attempt, Decision(Verdict.SUCCEED)
-        idempotency = walk.runner.action(step.use).spec.idempotency
+        idempotency = step.idempotency or walk.runner.action(step.use).spec.idempotency
         attempt.output = kept(_perform(walk, step, attempt, frame, scope))
         attempt.evidence = None
     except (StateError, Held):
@@ -151,7 +151,8 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
     connection = None if context.client is None else context.client.name
     trial = connection is not None and _on_trial(walk, step, attempt, frame, connection)
     attempt.evidence = given(values)
-    if action.spec.idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
+    idempotency = step.idempotency or action.spec.idempotency
+    if idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
         frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
     output = perform(action, values, context)
     if trial and connection is not None:

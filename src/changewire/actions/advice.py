@@ -21,6 +21,9 @@ class _Step(Protocol):
     @property
     def retry(self) -> _Retry | None: ...
 
+    @property
+    def idempotency(self) -> str | None: ...
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -52,7 +55,7 @@ def outdated(action: ActionType) -> Advice | None:
 
 
 def _twice(step: _Step, action: ActionType) -> list[Advice]:
-    if action.spec.idempotency == "none" and step.retry is not None and step.retry.attempts > 1:
+    if (step.idempotency or action.spec.idempotency) == "none" and step.retry is not None and step.retry.attempts > 1:
         message = (
             f"{action.name} cannot tell a repetition (idempotency: none), so with 'retry' it may be done twice when an "
             "answer is lost: leave 'retry' out, or make sure that twice does no harm"

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from jinja2 import nodes
 
 from changewire.actions.shapes import ANYTHING, Entries, Fields, Shape, Steps
+from changewire.actions.spots import spot
 from changewire.errors import nearest
 from changewire.templates import Path, has_expression, parse
 from changewire.values import Json
@@ -37,6 +38,7 @@ class NameProblem:
     message: str  # without the suggestion
     suggestion: str | None  # the nearest name; None: none is near
     certain: bool  # False: a sample makes it very likely
+    before: str = ""  # the part of the text that stands before it
 
     def __str__(self) -> str:
         return self.message + (f" (did you mean {self.suggestion!r}?)" if self.suggestion else "")
@@ -52,21 +54,21 @@ def name_problems(
     """
     allowed = {*guarded, *guards(value)}
     found: dict[NameProblem, None] = {}
-    for at, parsed in _templates(value, path):
-        found |= dict.fromkeys(_Reader(names, at, allowed).read(parsed))
+    for at, text, parsed in _templates(value, path):
+        found |= dict.fromkeys(_Reader(names, at, allowed, text).read(parsed))
     return list(found)
 
 
 def guards(value: Json) -> set[Chain]:
     """The names whose absence the expressions of ``value`` reckon with: ``x is defined``, ``'x' in payload``."""
-    return {chain for _, parsed in _templates(value, ()) for chain in _guards_in(parsed)}
+    return {chain for _, _, parsed in _templates(value, ()) for chain in _guards_in(parsed)}
 
 
 def expression_shape(value: Json, names: Mapping[str, Shape]) -> Shape:
     """What is known about the data that an expression gives; for the names that ``set`` makes."""
     if not isinstance(value, str):
         return ANYTHING
-    for _, parsed in _templates(value, ()):
+    for _, _, parsed in _templates(value, ()):
         body = [one for one in parsed.body if not _is_blank(one)]
         if len(body) == 1 and isinstance(body[0], nodes.Output):
             inner = [one for one in body[0].nodes if not _is_blank(one)]
@@ -84,7 +86,7 @@ def _is_blank(node: nodes.Node) -> bool:
     return isinstance(node, nodes.TemplateData) and not node.data.strip()
 
 
-def _templates(value: Json, path: Path) -> Iterator[tuple[Path, nodes.Template]]:
+def _templates(value: Json, path: Path) -> Iterator[tuple[Path, str, nodes.Template]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _templates(inner, (*path, key))
@@ -94,7 +96,7 @@ def _templates(value: Json, path: Path) -> Iterator[tuple[Path, nodes.Template]]
     elif isinstance(value, str) and has_expression(value):
         parsed = parse(value)
         if parsed is not None:
-            yield path, parsed
+            yield path, value, parsed
 
 
 def _chain(node: nodes.Node) -> Chain:
@@ -122,8 +124,8 @@ def _guards_in(parsed: nodes.Template) -> Iterator[Chain]:
 class _Reader:
     """Goes through one template. ``shape`` of an expression tells its problems on the way."""
 
-    def __init__(self, names: Mapping[str, Shape], path: Path, guarded: set[Chain]) -> None:
-        self._names, self._path, self._guarded = dict(names), path, guarded
+    def __init__(self, names: Mapping[str, Shape], path: Path, guarded: set[Chain], text: str = "") -> None:
+        self._names, self._path, self._guarded, self._text = dict(names), path, guarded, text
         self._unsure = 0  # inside of what may be absent
         self._problems: list[NameProblem] = []
 
@@ -165,7 +167,7 @@ class _Reader:
         if node.name in self._names:
             return self._names[node.name]
         if node.name not in _GLOBALS and not self._unsure and (node.name,) not in self._guarded:
-            self._say(f"there is no name {node.name!r} here", nearest(node.name, self._names), certain=True)
+            self._say(node, f"there is no name {node.name!r} here", nearest(node.name, self._names), certain=True)
         return ANYTHING
 
     def _entry(self, node: nodes.Getitem) -> Shape:
@@ -180,39 +182,39 @@ class _Reader:
     def _part(self, node: nodes.Node, owner: nodes.Node, name: str) -> Shape:
         shape = self.shape(owner)
         if isinstance(shape, Steps):
-            return self._step(shape, name)
+            return self._step(shape, name, node)
         if not isinstance(shape, Fields) or name in _METHODS - shape.of.keys():
             return ANYTHING
         if name in shape.of:
             return shape.of[name]
         if not self._unsure and not self._is_guarded(_chain(node)):
-            self._field(shape, name, ".".join(_chain(owner)))
+            self._field(shape, name, ".".join(_chain(owner)), node)
         return ANYTHING
 
     def _is_guarded(self, chain: Chain) -> bool:
         return bool(chain) and any(chain[: len(one)] == one for one in self._guarded)
 
-    def _step(self, steps: Steps, name: str) -> Shape:
+    def _step(self, steps: Steps, name: str, node: nodes.Node) -> Shape:
         """Guarded or not: a step of a wrong name is never there."""
         if name in steps.before:
             return steps.before[name]
         if name in _METHODS:
             return ANYTHING
         if name in steps.later:
-            self._say(f"step {name!r} comes after this one, so it has no output yet", None, certain=True)
+            self._say(node, f"step {name!r} comes after this one, so it has no output yet", None, certain=True)
         else:
             known = nearest(name, steps.before)
-            self._say(f"there is no step {name!r} before this one", known, certain=True)
+            self._say(node, f"there is no step {name!r} before this one", known, certain=True)
         return ANYTHING
 
-    def _field(self, shape: Fields, name: str, owner: str) -> None:
+    def _field(self, shape: Fields, name: str, owner: str, node: nodes.Node) -> None:
         where = f" in {owner}" if owner else ""
         if shape.complete:
             near = nearest(name, shape.of)
             listed = "" if near else f"; it has {', '.join(sorted(shape.of)[:12]) or 'none'}"
-            self._say(f"there is no field {name!r}{where}{listed}", near, certain=True)
+            self._say(node, f"there is no field {name!r}{where}{listed}", near, certain=True)
         elif (near := _misspelled(name, shape.of)) is not None:
-            self._say(f"there is no field {name!r}{where}", near, certain=False)
+            self._say(node, f"there is no field {name!r}{where}", near, certain=False)
 
     def _filter(self, node: nodes.Filter) -> Shape:
         for given in (*node.args, *(pair.value for pair in node.kwargs), node.dyn_args, node.dyn_kwargs):
@@ -251,8 +253,10 @@ class _Reader:
         if isinstance(node.target, nodes.Name):
             self._names[node.target.name] = ANYTHING
 
-    def _say(self, message: str, suggestion: str | None, *, certain: bool) -> None:
-        self._problems.append(NameProblem(self._path, message, suggestion, certain))
+    def _say(self, node: nodes.Node, message: str, suggestion: str | None, *, certain: bool) -> None:
+        named = _chain(node) or (node.attr if isinstance(node, nodes.Getattr) else node.arg.value,)  # type: ignore[attr-defined]
+        before = self._text[: spot(self._text, named, node.lineno)]
+        self._problems.append(NameProblem(self._path, message, suggestion, certain, before))
 
 
 def _misspelled(name: str, known: Collection[str]) -> str | None:

@@ -54,6 +54,8 @@ _WAYS: Mapping[type, Callable[..., Json]] = {
     Call: control.call,
 }
 
+INSIDE = "core."  # how types begin whose events are raised inside; they come also while a trigger is paused
+
 
 class Walk:
     """One run on its way."""
@@ -82,9 +84,9 @@ class Walk:
     def go(self, stopping: Callable[[], bool]) -> RunState:
         """Carry the run on; the state it was left in. Raises FencedError where the claim no longer stood."""
         self._stopping = stopping
-        pause = self.runner.pause_of(PauseKind.WORKFLOW, self._top.run.workflow)
+        pause = self.runner.pause_of(PauseKind.WORKFLOW, self._top.run.workflow) or self._trigger_pause()
         if pause is not None:
-            return self._hold(pause, f"the workflow is paused: {pause.reason}")
+            return self._hold(pause, f"the {pause.kind} is paused: {pause.reason}")
         try:
             return self._go()
         except StateError:
@@ -92,6 +94,14 @@ class Walk:
         except Exception:  # a fault in the engine itself: what was done stays done
             self._ledger.flush()
             raise
+
+    def _trigger_pause(self) -> PauseRecord | None:
+        """The pause of the trigger whose event came after it, as it does from what is raised inside: it is kept."""
+        event = self._top.event
+        if self._ledger.progress.begun or not event.type.startswith(INSIDE):
+            return None
+        pause = self.runner.pause_of(PauseKind.TRIGGER, event.trigger)
+        return pause if pause is not None and event.detected_at >= pause.since else None
 
     def _go(self) -> RunState:
         left = self._filter()

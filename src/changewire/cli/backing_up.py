@@ -9,9 +9,16 @@ from pathlib import Path
 
 import click
 
-from changewire.cli.base import Command, Options, database_of
+from changewire.cli.base import Command, Options, database_of, say
 from changewire.cli.output import print_json, print_text
 from changewire.errors import StateError, UsageError
+
+NOT_IN_IT = {
+    "tokens": "sign-ins with `changewire connect`: after a loss, sign in again",
+    "downloads.db": "which files were downloaded: copy it together with state/downloads, while nothing runs",
+    "files": "what workflows wrote",
+}
+"""What is beside the database, and what to do about it."""
 
 
 @click.command(
@@ -28,7 +35,8 @@ def backup(options: Options, file: Path) -> int:
     """Copy the database to FILE, whole and of one moment, also while `changewire run` works.
 
     FILE must not be there. Only you can read it: what events hold is in it. To go back to it, stop the daemon and put
-    it in the place of state/changewire.db. With --json one line: file, bytes.
+    it in the place of state/changewire.db. What else is in state/ is not in it, and is named. With --json one line:
+    file, bytes, without.
     """
     source = database_of(options.find_home())
     if not source.exists():
@@ -40,10 +48,13 @@ def backup(options: Options, file: Path) -> int:
         file.unlink(missing_ok=True)
         raise
     size = file.stat().st_size
+    without = [name for name in NOT_IN_IT if (source.parent / name).exists()]
     if options.json:
-        print_json({"v": 1, "file": str(file), "bytes": size})
-    else:
-        print_text(f"{file}: {size} bytes")
+        print_json({"v": 1, "file": str(file), "bytes": size, "without": without})
+        return 0
+    print_text(f"{file}: {size} bytes")
+    for name in without:
+        say(f"not in it: state/{name}, {NOT_IN_IT[name]}")
     return 0
 
 

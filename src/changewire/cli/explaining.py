@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
-from changewire.cli.history import change_lines, named_run, opened
+from changewire.cli.history import change_lines, named_event, named_run, opened
 from changewire.cli.output import local, print_json, print_text, shorten
 from changewire.cli.pausing import resume_command
 from changewire.cli.status import daemon_view, records_of
@@ -168,6 +168,8 @@ def _tell_verdicts(judged: Mapping[str, Any] | None, now: datetime) -> None:
         keys = [held["key"] for held in judged["held"] if held["verdict"] == verdict]
         shown = f" ({', '.join(keys)}{', …' if len(keys) < count else ''})" if keys else ""
         print_text(f"    {count} {VERDICTS.get(verdict, verdict)}{shown}")
+    if ignored := judged.get("ignored"):
+        print_text(f"    left out as noise: {', '.join(ignored)}")
 
 
 def _view(record: TriggerRecord, why: str, runs: list[RunHistory]) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _tell_story(options: Options, store: SqliteStore, name: str) -> None:
         history = named_run(store, name)
         event, runs = store.event(history.run.event_id), [history]
     else:
-        event = _event(store, name)
+        event = named_event(store, name)
         runs = store.runs_of_event(event.id)
     if options.json:
         told = {"event": None if event is None else event_view(event), "runs": [run_view(one) for one in runs]}
@@ -202,15 +204,6 @@ def _tell_story(options: Options, store: SqliteStore, name: str) -> None:
         print_text("no run was started by it")
     for history in runs:
         _tell_run(history)
-
-
-def _event(store: SqliteStore, name: str) -> EventRecord:
-    fitting = store.beginning_with("events", name)
-    if len(fitting) == 1 and (found := store.event(fitting[0])) is not None:
-        return found
-    if fitting:
-        raise UsageError(f"{len(fitting)} events begin with {name!r}: write more of the id")
-    raise UsageError(f"there is no event {name!r}; `changewire events --json` lists them")
 
 
 def _tell_event(event: EventRecord) -> None:

@@ -204,6 +204,16 @@ def _any(found: Iterable[T]) -> Iterable[T] | None:
     return next(((chain([first], rest)) for first in rest), None)
 
 
+def named_event(store: SqliteStore, name: str) -> EventRecord:
+    """The event whose id begins so. Raises UsageError where there is none, or more than one."""
+    fitting = store.beginning_with("events", name)
+    if len(fitting) == 1 and (found := store.event(fitting[0])) is not None:
+        return found
+    if fitting:
+        raise UsageError(f"{len(fitting)} events begin with {name!r}: write more of the id")
+    raise UsageError(f"there is no event {name!r}; `changewire events --json` lists them")
+
+
 def named_run(store: SqliteStore, name: str) -> RunHistory:
     """The run of that id, or with that beginning. Raises UsageError."""
     fitting = store.beginning_with("runs", name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, open_store, say
-from changewire.cli.history import Since, named_run, opened, tell_none
+from changewire.cli.history import Since, named_event, named_run, opened, tell_none
 from changewire.cli.output import print_json, print_text
 from changewire.cli.pausing import resume_paused
 from changewire.cli.status import daemon_view
@@ -128,7 +128,7 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
     with store:
         home = load_home(options.find_home())
         if event is not None:
-            chosen = [_event(store, event)]
+            chosen = [named_event(store, event)]
             target = home.workflow(workflow or chosen[0].workflow)
             wanted = [_run(home, chosen[0], target, store)]
         else:
@@ -159,15 +159,6 @@ def _now() -> datetime:
     from changewire.clock import SystemClock
 
     return SystemClock().now()
-
-
-def _event(store: SqliteStore, name: str) -> EventRecord:
-    fitting = store.beginning_with("events", name)
-    if len(fitting) == 1 and (found := store.event(fitting[0])) is not None:
-        return found
-    if fitting:
-        raise UsageError(f"{len(fitting)} events begin with {name!r}: write more of the id")
-    raise UsageError(f"there is no event {name!r}; `changewire events --json` lists them")
 
 
 def _run(home: Home, event: EventRecord, file: WorkflowFile, store: SqliteStore) -> RunRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from functools import lru_cache
 
 from apscheduler.triggers.cron import CronTrigger
@@ -22,6 +23,9 @@ def cron_with_day_names(text: str) -> str:
     fields = text.lower().split()
     if len(fields) != 5:
         raise ValueError(f"{text!r} has {len(fields)} fields: write minute, hour, day, month and weekday")
+    if fields[4].startswith("*/") and not fields[2].startswith("*"):
+        message = f"{text!r} says days of the month and '{fields[4]}'"
+        raise ValueError(f"{message}: write the weekdays out, as in sun,tue,thu,sat")
     if fields[4] != "*":
         fields[4] = ",".join(dict.fromkeys(day for part in fields[4].split(",") for day in _days(part)))
     try:
@@ -29,6 +33,20 @@ def cron_with_day_names(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{text!r} is not a cron expression: {str(error)[:1].lower()}{str(error)[1:]}") from None
     return " ".join(fields)
+
+
+def triggers_of(text: str, zone: tzinfo) -> tuple[CronTrigger, ...]:
+    """What a checked expression means: one trigger, or two of which either is enough.
+
+    Where the day of the month and the weekday are both given, crontab takes a day if either fits, APScheduler if both.
+    """
+    minute, hour, day, month, weekday = text.split()
+    both = not day.startswith("*") and weekday != "*"
+    ways = [(day, "*"), ("*", weekday)] if both else [(day, weekday)]
+    return tuple(
+        CronTrigger.from_crontab(f"{minute} {hour} {of_month} {month} {of_week}", timezone=zone)
+        for of_month, of_week in ways
+    )
 
 
 def _days(part: str) -> list[str]:

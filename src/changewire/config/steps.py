@@ -65,6 +65,7 @@ class ActionStep(Common):
     retry: Retry | None = None  # None: what suits the action
     timeout: Interval | None = None  # of one attempt; None: the action's
     continue_on_error: bool = False
+    idempotency: Literal["natural", "none"] | None = None  # may it be done twice? None: as the action declares
 
 
 class If(Common):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from changewire.errors import nearest
@@ -54,6 +54,13 @@ _TOLD = {
     "too_short": ("wrong_value", "{name} must not be empty"),
     "value_error": ("wrong_value", "{name}: {error}"),
 }
+
+
+def told(model: type[BaseModel], data: Json, error: ValidationError, whole: str = "the file") -> list[Words]:
+    """All that pydantic finds wrong. A key that is misspelt is missing as well, which nobody wants to read twice."""
+    found = [words(model, data, detail, whole) for detail in error.errors(include_url=False)]
+    misspelt = {(*w.path[:-1], w.suggestion) for w in found if w.code == "unknown_key"}
+    return [w for w in found if w.code != "missing" or w.path not in misspelt]
 
 
 def words(model: type[BaseModel], data: Json, detail: ErrorDetails, whole: str = "the file") -> Words:

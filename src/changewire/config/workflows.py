@@ -24,9 +24,10 @@ from changewire.config.fields import (
     Whole,
     refused,
 )
+from changewire.config.further import Found, look_through, together
 from changewire.config.step_fields import Condition, why_reserved
 from changewire.config.steps import Place, SetNames, Step, placed
-from changewire.config.yaml_files import Document, check, parse_yaml, read_text
+from changewire.config.yaml_files import Document, parse_yaml, read_text
 from changewire.errors import ConfigError, Problem
 from changewire.values import digest
 
@@ -165,6 +166,7 @@ class WorkflowFile:
     problems: tuple[Problem, ...] = ()
     text: str = field(default="", repr=False)
     version: str = ""  # follows from the text
+    reading: Found[Workflow] | None = field(default=None, repr=False)  # of a file with problems: what can be read of it
 
 
 def load_workflows(home: Path, environment: Environment | None = None) -> tuple[list[WorkflowFile], list[Problem]]:
@@ -183,7 +185,10 @@ def load_workflows(home: Path, environment: Environment | None = None) -> tuple[
 
 def workflow_from_text(text: str, environment: Environment, shown: str) -> Workflow:
     """The workflow of a file's text, such as a stored version. ``shown`` is the file's name. Raises ConfigError."""
-    return _workflow(parse_yaml(text, shown), environment)
+    found = _read(parse_yaml(text, shown), environment)
+    if found.problems or found.model is None:
+        raise ConfigError(found.problems)
+    return found.model
 
 
 def _load(path: Path, shown: str, environment: Environment) -> WorkflowFile:
@@ -193,7 +198,10 @@ def _load(path: Path, shown: str, environment: Environment) -> WorkflowFile:
         file = replace(file, text=text, version=digest(text.encode()))
         document = parse_yaml(text, shown, path)
         file = replace(file, document=document, name=_written_name(document) or path.stem)
-        return replace(file, workflow=_workflow(document, environment))
+        found = _read(document, environment)
+        if found.problems:
+            return replace(file, problems=tuple(found.problems), reading=found)
+        return replace(file, workflow=found.model)
     except ConfigError as error:
         return replace(file, problems=error.problems)
 
@@ -203,7 +211,8 @@ def _written_name(document: Document) -> str | None:
     return name.strip() if isinstance(name, str) else None
 
 
-def _workflow(document: Document, environment: Environment) -> Workflow:
+def _read(document: Document, environment: Environment) -> Found[Workflow]:
+    """The workflow of a document with all that is wrong in it, in the order of the file."""
     if document.data is None:
         raise ConfigError([document.problem((), "empty", "the file is empty: write 'trigger' and 'steps'")])
     data, problems = document.data, []
@@ -213,14 +222,9 @@ def _workflow(document: Document, environment: Environment) -> Workflow:
         if "trigger" in data:
             with suppress(UnsetError):  # told above
                 data["trigger"] = environment.expand_data(data["trigger"], secret=False)
-    try:
-        workflow = check(document, Workflow, data=data)
-    except ConfigError as error:
-        told = {(problem.line, problem.column) for problem in problems}  # nothing else is wrong there for sure
-        problems += [problem for problem in error.problems if (problem.line, problem.column) not in told]
-    if problems:
-        raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    return workflow
+    found = look_through(document, Workflow, data)
+    found.problems = together(problems, found.problems)
+    return found
 
 
 def _unset(document: Document, environment: Environment) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from changewire.config.wording import Words, words
+from changewire.config.scalars import after
+from changewire.config.wording import told
 from changewire.config.yaml_reader import failed, load, place_after
 from changewire.errors import ConfigError, Problem
 from changewire.secret import mask
@@ -36,6 +37,7 @@ class Document:
     shown: str  # how the file is named in messages
     text: str = field(repr=False)
     data: Json = field(repr=False)  # None for an empty file
+    renamed: Mapping[tuple[str | int, ...], str] = field(default_factory=dict)  # the file's keys by our paths
 
     def where(self, path: At, key: bool = False) -> tuple[int, int]:
         """Line and column, from 1, of the value at ``path`` or its key; of the nearest parent if absent."""
@@ -44,16 +46,34 @@ class Document:
             return 1, 1
         mark = node.start_mark
         for depth, part in enumerate(path, 1):
-            found = _child(node, part)
+            found = _child(node, self.renamed.get(tuple(path[:depth]), part))
             if found is None:
                 break
             name, node = found
             mark = (name if key and depth == len(path) else node).start_mark
         return mark.line + 1, mark.column + 1
 
-    def problem(self, path: At, code: str, message: str, suggestion: str | None = None, key: bool = False) -> Problem:
-        """A `Problem` at that value, or at its key. Secrets in the message are masked."""
-        line, column = self.where(path, key)
+    def within(self, path: At, before: str) -> tuple[int, int]:
+        """Line and column, from 1, of what comes in the text at ``path`` after the part ``before``."""
+        node = self._root
+        for depth, part in enumerate(path, 1):
+            found = None if node is None else _child(node, self.renamed.get(tuple(path[:depth]), part))
+            node = None if found is None else found[1]
+        if not isinstance(node, yaml.ScalarNode):
+            return self.where(path)
+        return after(self.text, node, before)
+
+    def problem(
+        self,
+        path: At,
+        code: str,
+        message: str,
+        suggestion: str | None = None,
+        key: bool = False,
+        before: str = "",
+    ) -> Problem:
+        """A `Problem` at that value, or at its key, or in its text after the part ``before``. Secrets are masked."""
+        line, column = self.within(path, before) if before else self.where(path, key)
         return Problem(self.shown, line, column, code, mask(message), suggestion)
 
     @cached_property
@@ -102,16 +122,9 @@ def check(document: Document, model: type[M], at: At = (), data: Json = None) ->
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        whole = repr(at[-1]) if at else "the file"
-        told = _once([words(model, data, detail, whole) for detail in error.errors(include_url=False)])
-    problems = [document.problem([*at, *w.path], w.code, w.message, w.suggestion, w.at_key) for w in told]
+        wrong = told(model, data, error, repr(at[-1]) if at else "the file")
+    problems = [document.problem([*at, *w.path], w.code, w.message, w.suggestion, w.at_key) for w in wrong]
     raise ConfigError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-
-
-def _once(told: list[Words]) -> list[Words]:
-    """A key that is misspelt is missing as well, which nobody wants to read twice."""
-    misspelt = {(*w.path[:-1], w.suggestion) for w in told if w.code == "unknown_key"}
-    return [w for w in told if w.code != "missing" or w.path not in misspelt]
 
 
 def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from changewire.paths import MISSING, get, parse_path
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, TriggerRecord
 from changewire.triggers.definition import Evidence
+from changewire.triggers.ignoring import ignored_paths
 from changewire.triggers.noticed import Memory, Notice, Noticed, item_key
 from changewire.triggers.noticing import notice
 from changewire.triggers.payloads import make_events
@@ -41,6 +42,7 @@ class Found:
     cursor: dict[str, Json]
     baseline_at: datetime
     sifted: Sifted | None = None  # None: nothing was compared
+    ignored: list[str] = field(default_factory=list)  # paths that differ and are noise, some of them
 
 
 class Finder:
@@ -66,13 +68,15 @@ class Finder:
         result = proven(result, trigger.watch, self._asker(trigger, now))
         sifted = self._echoes.sift(trigger, record, result, now)
         result = sifted.notice
+        told = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
+        ignored = ignored_paths(reading.items, trigger.watch, items, told)
         chosen, left = _bounded(result.noticed, trigger)
         events = self._told(trigger, chosen, result, now)
         waiting = [noticed.key for noticed in left if noticed.backfill]
         cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
         if left or UNSETTLED & result.verdicts.keys():
             cursor["pending"] = True
-        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted)
+        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted, ignored)
 
     def _told(self, trigger: Trigger, chosen: list[Noticed], result: Notice, now: datetime) -> list[EventRecord]:
         """The events of what was noticed; a change that no event type is about is counted as such."""

@@ -133,7 +133,7 @@ class Engine:
             echoes=found.sifted.outcomes if found.sifted is not None else {},
             lag_ms=lag,
             lag_p99_ms=lag_p99,
-            verdicts=None if found.reading.unchanged else verdicts_of(found.notice, now),
+            verdicts=None if found.reading.unchanged else verdicts_of(found.notice, found.ignored, now),
             alert=self._recovered(trigger, record, now),
             mends=trigger.connection if _on_trial(record) else None,
         )

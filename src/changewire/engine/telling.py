@@ -36,13 +36,14 @@ def trigger_alert(what: str, trigger: Trigger | TriggerRecord, now: datetime, wo
     return AlertRecord(make_id("alert", what, trigger.id, to_text(now)), now, what, trigger.shown, words, facts)
 
 
-def verdicts_of(notice: Notice, now: datetime) -> Json:
+def verdicts_of(notice: Notice, ignored: list[str], now: datetime) -> Json:
     """How a poll judged its items, as it is kept."""
     held = [{"key": key, "verdict": verdict} for key, verdict in notice.held]
     return {
         "at": to_text(now),
         "counts": {word: count for word, count in notice.verdicts.items() if count},
         "held": held,
+        "ignored": ignored,
     }
 
 

@@ -39,6 +39,7 @@ class Check:
     workflow: Workflow
     wrong_connections: Mapping[str, Sequence[Problem]]
     problems: list[Problem] = field(default_factory=list)
+    names_known: bool = True  # False: names that expressions ask for cannot be judged
 
     def run(self) -> list[Trigger]:
         """The triggers that can be used; what is wrong is in ``problems``, advice in the home's ``warnings``."""
@@ -58,22 +59,30 @@ class Check:
                     self._warn((*place, advice.at), advice.code, advice.message)
         if self.workflow.when is not None:
             self._templates(self.workflow.when, ("when",))
-        for unknown in unknown_names(self.workflow, self.home.known):
+        for unknown in unknown_names(self.workflow, self.home.known) if self.names_known else ():
             tell = self._say if unknown.certain else self._warn
-            tell(unknown.path, "unknown_name", unknown.message, unknown.suggestion)
+            tell(unknown.path, "unknown_name", unknown.message, unknown.suggestion, before=unknown.before)
         if self.workflow.order_by is not None:
             self._templates(self.workflow.order_by, ("order_by",))
         return triggers
 
     def _say(
-        self, at: Sequence[str | int], code: str, message: str, suggestion: str | None = None, key: bool = False
+        self,
+        at: Sequence[str | int],
+        code: str,
+        message: str,
+        suggestion: str | None = None,
+        key: bool = False,
+        before: str = "",
     ) -> None:
         if self.file.document is not None:
-            self.problems.append(self.file.document.problem(at, code, message, suggestion, key))
+            self.problems.append(self.file.document.problem(at, code, message, suggestion, key, before))
 
-    def _warn(self, at: Sequence[str | int], code: str, message: str, suggestion: str | None = None) -> None:
+    def _warn(
+        self, at: Sequence[str | int], code: str, message: str, suggestion: str | None = None, before: str = ""
+    ) -> None:
         if self.file.document is not None:
-            self.home.warnings.append(self.file.document.problem(at, code, message, suggestion))
+            self.home.warnings.append(self.file.document.problem(at, code, message, suggestion, before=before))
 
     def _trigger(self, config: TriggerConfig, at: tuple[str | int, ...]) -> Trigger | None:
         known = self.home.catalog.triggers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from changewire.config.calls import wrong_calls
 from changewire.config.circles import circles
 from changewire.config.connections import Connection, load_connections
 from changewire.config.environment import Environment
+from changewire.config.further import together
 from changewire.config.settings import load_settings
 from changewire.config.workflows import WorkflowFile, load_workflows
 from changewire.connectors.fitting import unfit_connections
@@ -36,8 +38,8 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     if previous is not None:
         connections, wrong_connections = _last_good(previous.connections, connections, wrong_connections, problems)
     home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
-    files, unread = load_workflows(path, environment)
-    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found), *unread]
+    files, _ = load_workflows(path, environment)
+    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found)]
     for file in files:
         _add_workflow(home, file, wrong_connections)
     _refuse_wrong_calls(home)
@@ -64,16 +66,26 @@ def _last_good(
 def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> None:
     problems = list(file.problems)
     triggers: list[Trigger] = []
-    if file.workflow is not None and not problems:
-        check = Check(home, file, file.workflow, wrong_connections)
+    check = _check_of(home, file, wrong_connections)
+    if check is not None:
         triggers = check.run()
-        problems = check.problems
+        problems = together(problems, check.problems) if problems else check.problems
     home.problems += [p for p in problems if p not in home.problems]
     if problems or file.workflow is None:
         home.broken.append(_broken(file, problems))
     else:
         home.workflows[file.workflow.name] = file
         home.triggers |= {trigger.id: trigger for trigger in triggers}
+
+
+def _check_of(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> Check | None:
+    """How to hold a workflow against the catalog, one with problems as far as it can be read; None: not at all."""
+    if file.workflow is not None:
+        return Check(home, file, file.workflow, wrong_connections) if not file.problems else None
+    if file.reading is None or file.reading.model is None:
+        return None
+    partly = replace(file, document=file.reading.document)
+    return Check(home, partly, file.reading.model, wrong_connections, names_known=file.reading.names_known)
 
 
 def _broken(file: WorkflowFile, problems: Sequence[Problem]) -> Broken:

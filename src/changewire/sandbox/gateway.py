@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from email.utils import formatdate
 
+from changewire.sandbox.api_graphql import CLASSIC, GRANULAR, LABEL, PATH, GraphQL
 from changewire.sandbox.call import Call
 from changewire.sandbox.consent import Consent
 from changewire.sandbox.downloads import Downloads
@@ -108,6 +109,8 @@ class Gateway:
             return self.consent.handle(request, self.site)
         if request.path.startswith(("/rec/download/", "/rec/hop/", "/rec/archive/")) and request.method == "GET":
             return self._downloads.get(request, self.site)
+        if request.path == PATH:
+            return self._ask(request)
         if not request.path.startswith("/v2/"):
             raise unknown_path()
         token = self.office.check(request.authorization)
@@ -124,6 +127,21 @@ class Gateway:
             raise
         response.headers = headers | response.headers
         return response
+
+    def _ask(self, request: Request) -> Response:
+        token = self.office.check(request.authorization)
+        if request.method != "POST":
+            raise wrong_method(request.method)
+        headers = self.limiter.admit(LABEL)
+        try:
+            need_scope(token, CLASSIC, GRANULAR)
+            body = _body(request)
+        except ApiError as error:
+            error.headers = headers | error.headers
+            raise
+        with self._world.acting("api"):
+            self._world.settle()
+            return json_response(200, GraphQL(self._world, Views(self._world, self.site)).answer(body), headers)
 
     def _run(self, route: Route, args: dict[str, str], request: Request, shift: int) -> Response:
         world, operation = self._world, route.operation

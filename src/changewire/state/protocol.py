@@ -116,6 +116,12 @@ class Store(Protocol):
         The poll that did not happen stays due since its first due moment, which is what lateness and lag count from.
         """
 
+    def set_back(self, now: datetime, step: timedelta) -> None:
+        """The clock was set back by ``step`` and says ``now``: due times of polls, leases and tries move with it.
+
+        Runs that were due already are due now; what they wait for is a moment on the wall and stays.
+        """
+
     def free_stale(self, now: datetime) -> tuple[int, int]:
         """End the claims whose lease has passed: how many (triggers, runs) were freed."""
 

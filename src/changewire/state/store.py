@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import alerts, batches, echoes, history, lanes, pauses, polls, pruning, rows, runs
+from changewire.state import alerts, batches, clocks, echoes, history, lanes, pauses, polls, pruning, rows, runs
 from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -112,6 +112,10 @@ class SqliteStore(DatabaseFile):
 
     def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
         return self._write(polls.release(trigger_id, claim, next_due))
+
+    def set_back(self, now: datetime, step: timedelta) -> None:
+        """See `Store.set_back`."""
+        self._write(clocks.set_back(now, step))
 
     def free_stale(self, now: datetime) -> tuple[int, int]:
         given = {"now": to_text(now)}

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
+from changewire.config.cron import triggers_of
 from changewire.errors import FailureClass
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,16 +46,15 @@ class Schedule:
 
     def _next_cron(self, moment: datetime) -> datetime:
         zone = ZoneInfo(self.timezone)
-        found = _cron(self.cron or "", zone).get_next_fire_time(
-            None, moment.astimezone(zone) + timedelta(microseconds=1)
-        )
-        return found.astimezone(UTC) if found else moment + timedelta(days=365)
+        after = moment.astimezone(zone) + timedelta(microseconds=1)
+        found = [trigger.get_next_fire_time(None, after) for trigger in _cron(self.cron or "", zone)]
+        return min((each.astimezone(UTC) for each in found if each), default=moment + timedelta(days=365))
 
 
 @functools.lru_cache(512)
-def _cron(expression: str, zone: ZoneInfo) -> CronTrigger:
+def _cron(expression: str, zone: ZoneInfo) -> tuple[CronTrigger, ...]:
     """Reading an expression takes as long as finding a due time by it."""
-    return CronTrigger.from_crontab(expression, timezone=zone)
+    return triggers_of(expression, zone)
 
 
 def phase_of(*parts: str) -> float:
