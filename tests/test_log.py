@@ -44,6 +44,12 @@ def test_every_level_is_known() -> None:
     assert {level_of(word, {}) for word in ("run_fenced", "x", "problem", "state_failed")} == set(LEVELS)
 
 
+def test_what_strangers_wrote_does_not_steer_the_terminal_of_those_who_read_the_log() -> None:
+    stream = io.StringIO()
+    ConsoleLog(ManualClock(), stream=stream)("core.log", "Hi\x1b]0;owned\x07")
+    assert stream.getvalue().endswith(r"  Hi\u001b]0;owned\u0007" + "\n")
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028"])
 def test_data_cannot_begin_a_line_that_looks_like_ours(newline: str) -> None:
     stream = io.StringIO()

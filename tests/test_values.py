@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.values import digest, dumps, dumps_text, loads, make_id
+from changewire.values import digest, dumps, dumps_text, harmless, loads, make_id
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DATA = st.recursive(
@@ -35,6 +35,24 @@ def test_equal_data_have_equal_bytes(data: dict[str, Any], chance: Any) -> None:
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):
         loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Grüße – 会議 🎉\n\tb", "Grüße – 会議 🎉\n\tb"),
+        ("\x1b]52;c;Y2F0\x07\x1b[2J", "\\u001b]52;c;Y2F0\\u0007\\u001b[2J"),
+        ("a\rb\x9b31m\x7f", "a\\u000db\\u009b31m\\u007f"),
+        ("invoice\u202efdp.exe", "invoice\\u202efdp.exe"),
+    ],
+)
+def test_text_for_a_terminal_steers_nothing(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+@given(DATA)
+def test_data_that_were_made_harmless_are_still_the_same_data(data: Any) -> None:
+    assert loads(harmless(dumps_text(data))) == data
 
 
 def test_a_digest_has_as_many_digits_as_asked_for() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from changewire.actions.context import ActionContext
-from changewire.actions.downloading import Wanted, download, fill_template
+from changewire.actions.downloading import FOLDER, Wanted, download, fill_template
+from changewire.actions.files import place_below
 from changewire.actions.inputs import revealed
 from changewire.connectors.client import Client
 from changewire.connectors.messages import Request
@@ -73,7 +74,9 @@ def _download_all(context: ActionContext, values: Mapping[str, Any], types: list
     if wrong:
         raise _not_all(wrong, len(told))
     about = {"uuid": recording.get("uuid"), "topic": recording.get("topic")}
-    return {**about, "folder": folder, "files": told, "processing": processing}
+    root = context.home / FOLDER
+    used = place_below(root, folder).relative_to(root).as_posix()
+    return {**about, "folder": "" if used == "." else used, "files": told, "processing": processing}
 
 
 def _files(recording: Mapping[str, Any], types: list[str]) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TextIO, TypeAlias
 
 from changewire.clock import Clock, to_text
 from changewire.secret import mask, mask_data
-from changewire.values import Json, dumps_text
+from changewire.values import Json, dumps_text, harmless
 
 
 class Log(Protocol):
@@ -69,7 +69,7 @@ class ConsoleLog:
             told = {"v": 1, "at": to_text(now), "action": event, "message": mask(message)}
             line = dumps_text({**mask_data(facts), **told})
         else:
-            line = f"{now.astimezone():%H:%M:%S}  {_FORGED.sub(CONTINUED, mask(message))}"
+            line = f"{now.astimezone():%H:%M:%S}  {harmless(_FORGED.sub(CONTINUED, mask(message)))}"
         with self._lock:
             try:
                 print(line, file=self._stream or sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, TypeAlias
 
 import orjson
@@ -24,6 +25,17 @@ def dumps(data: Json) -> bytes:
 def dumps_text(data: Json) -> str:
     """`dumps` as text."""
     return dumps(data).decode()
+
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """``text`` for a terminal: what would steer it, or turn the direction of reading, as JSON writes it (``\\u001b``).
+
+    Line breaks and tabs stay.
+    """
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def digest(data: bytes, length: int = 32) -> str:

@@ -61,6 +61,13 @@ def asked(sandbox: Sandbox, part: str) -> int:
     return sum(part in request["path"] for request in sandbox.control("requests"))
 
 
+def test_the_folder_that_is_told_is_the_one_that_was_made(zoom: Rig, sandbox: Sandbox) -> None:
+    sandbox.control("update_recording", meeting_id=RECORDED, topic="../../etc\0 \x1b[2J\n a: b")
+    told = do(zoom, "download_recordings", meetingId=str(RECORDED), folder="../{topic}/x")
+    assert (zoom.home / "state" / "downloads" / told["folder"]).is_dir()
+    assert {str(Path(file["path"]).parent) for file in told["files"]} == {f"state/downloads/{told['folder']}"}
+
+
 def test_a_file_is_saved_with_its_digest_and_the_credentials_are_sent(rig: Rig, server: Server) -> None:
     server.on("/rec/dl1", Reply(200, b"film", VIDEO))
     found = download(rig, f"{server.url}/rec/dl1", folder="Customer call/2026", file_name="film.mp4", file_size="4")

@@ -158,9 +158,52 @@ def test_an_output_is_written_into_a_file_by_its_ending(make_home: Make, tmp_pat
     assert [json.loads(line) for line in (tmp_path / "users.jsonl").read_text().splitlines()] == whole
     with (tmp_path / "users.csv").open(newline="") as file:
         assert [row["id"] for row in csv.DictReader(file)] == [user["id"] for user in whole]
-    wrong = changewire("call", "core.log", "message=x", "--out", str(tmp_path / "x.csv"), "--home", make_home())
-    assert wrong.exit_code == 2
-    assert "x.csv: this output is no list of records" in wrong.stderr
+
+
+def test_an_output_that_cannot_be_written_is_printed_for_the_action_is_done(make_home: Make, tmp_path: Path) -> None:
+    home, path = make_home(), tmp_path / "x.csv"
+    words = ("zoom.create_meeting", "userId=me", "topic=Kept", "--out", str(path), "--home", home)
+    result = changewire("call", *words)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["topic"] == "Kept"
+    assert result.stderr == (
+        f"zoom.create_meeting is done and its output printed, but {path} was not written: "
+        "it is no list of records, as .csv needs one; write it to a .json file\n"
+    )
+    (line,) = lines(changewire("call", *words, "--json").stdout)
+    assert line["output"]["topic"] == "Kept"
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_done(make_home: Make, tmp_path: Path) -> None:
+    home, path = make_home(), tmp_path / "nowhere" / "x.json"
+    result = changewire("call", "zoom.create_meeting", "userId=me", "topic=Unmade", "--out", str(path), "--home", home)
+    assert (result.exit_code, result.stderr) == (2, f"there is no folder {str(path.parent)!r}\n")
+    assert "Unmade" not in changewire("call", "zoom.list_meetings", "userId=me", "--home", home).stdout
+
+
+def test_columns_that_no_record_has_are_told(make_home: Make) -> None:
+    result = users(make_home, "--columns", "emial,email,custom_attributes.x")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == "--columns: no record has 'emial'; did you mean 'email'?"
+    assert "'email';" not in result.stderr
+    made = changewire(
+        "call", "zoom.create_meeting", "userId=me", "topic=Kept", "--columns", "id", "--home", make_home()
+    )
+    assert (made.exit_code, json.loads(made.stdout)["topic"]) == (0, "Kept")
+    assert made.stderr == "--columns: this output is no list of records\n"
+
+
+def test_what_an_api_answers_does_not_steer_the_terminal(make_home: Make) -> None:
+    home, topic = make_home(), "Hi\x1b]0;owned\x07\x1b[31m \u202ered"
+    shown = r"Hi\u001b]0;owned\u0007\u001b[31m \u202ered"
+    given = ("userId=me", f"topic={topic}", "type=2", "start_time=tomorrow 10:00")
+    made = changewire("call", "zoom.create_meeting", *given, "--home", home)
+    assert shown in made.stdout
+    assert json.loads(made.stdout)["topic"] == topic
+    table = changewire("call", "zoom.list_meetings", "userId=me", "--columns", "topic,id", "--home", home)
+    assert shown in table.stdout
+    lost = changewire("call", "zoom.get_user", f"userId={topic}", "--home", home)
+    assert "\x1b" not in lost.stderr
 
 
 def test_dates_are_said_as_people_say_them(make_home: Make) -> None:

@@ -165,3 +165,18 @@ def test_every_kind_of_idempotency_has_words() -> None:
 def test_what_to_know_before_relying_on_a_type_is_shown() -> None:
     assert "Good to know\n  An edited message is not new." in changewire("catalog", "zoom.new_chat_message").stdout
     assert "Good to know" not in changewire("catalog", "zoom.new_chat_channel").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("zoom.new_meeting_participant", {"meeting_id": "85746065432"}),
+        ("zoom.meeting_details_changed", {"meeting_id": 85746065432}),
+        ("zoom.new_past_meeting", {"user_id": "someone@example.com"}),
+        ("zoom.new_webinar_registrant", {"webinar_id": "95204914252"}),
+        ("zoom.role_members_changed", {"role_id": "…"}),
+    ],
+)
+def test_the_id_of_something_else_is_never_pasted(name: str, given: dict[str, object]) -> None:
+    (view,) = lines(changewire("catalog", name, "--json").stdout)
+    assert yaml.safe_load(view["snippet"])["trigger"]["with"] == given

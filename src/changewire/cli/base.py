@@ -15,6 +15,7 @@ import click
 
 from changewire.errors import ChangewireError, nearest
 from changewire.secret import mask
+from changewire.values import harmless
 
 if TYPE_CHECKING:
     from changewire.state.store import SqliteStore
@@ -39,8 +40,8 @@ class Options:
 
 
 def say(text: str) -> None:
-    """Talk: one or more lines on stderr, secrets masked."""
-    click.echo(mask(text), err=True)
+    """Talk: one or more lines on stderr, secrets masked and nothing in it that steers a terminal."""
+    click.echo(harmless(mask(text)), err=True)
 
 
 def database_of(home: Path) -> Path:

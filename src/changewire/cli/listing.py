@@ -89,18 +89,30 @@ def _at(row: Json, name: str) -> Json:
     return row
 
 
+def has_column(rows: Sequence[Row], name: str) -> bool:
+    """Whether any record has the field; one that is there but empty counts."""
+    outer, _, _ = name.rpartition(".")
+    return any(
+        name in row or _at(row, name) is not None or (bool(outer) and isinstance(_at(row, outer), dict)) for row in rows
+    )
+
+
+def check_place(path: Path | None) -> None:
+    """Whether a file could be written there, before anything is done. Raises UsageError."""
+    if path is not None and not path.parent.is_dir():
+        raise UsageError(f"there is no folder {str(path.parent)!r}")
+
+
 def write_out(path: Path, output: Json, rows: Sequence[Row] | None, columns: Sequence[str]) -> int:
     """Write an output into a file at once: .csv and .jsonl are for lists, anything else is JSON. The bytes written.
 
-    Raises UsageError where there is no list, or no such folder.
+    Raises UsageError where there is no list, OSError where the file cannot be written.
     """
     from changewire.actions.files import write_whole
 
     ending = path.suffix.lower()
     if ending in (".csv", ".jsonl", ".ndjson") and rows is None:
-        raise UsageError(f"{path.name}: this output is no list of records; write it to a .json file")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {str(path.parent)!r}")
+        raise UsageError(f"it is no list of records, as {ending} needs one; write it to a .json file")
     if ending == ".csv":
         data = _csv(rows or (), columns)
     elif ending in (".jsonl", ".ndjson"):

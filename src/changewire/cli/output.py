@@ -1,4 +1,7 @@
-"""Data on stdout: JSON lines for programs, tables and blocks for people. Secrets are masked on the way."""
+"""Data on stdout: JSON lines for programs, tables and blocks for people. Secrets are masked on the way.
+
+What people see holds nothing that steers a terminal: topics and names come from strangers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.secret import mask, mask_data
-from changewire.values import Json, dumps, dumps_text
+from changewire.values import Json, dumps, dumps_text, harmless
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,7 +45,7 @@ def print_json(view: Mapping[str, Json]) -> None:
 
 def print_text(text: str) -> None:
     """Plain text."""
-    click.echo(mask(text))
+    click.echo(harmless(mask(text)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]], whole: Sequence[str] = ()) -> None:
@@ -69,7 +72,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]], whole: S
 def _cell(value: Json) -> Text:
     from rich.text import Text
 
-    text = "–" if value is None or value == "" else mask(str(value))
+    text = "–" if value is None or value == "" else harmless(mask(str(value)))
     return Text(text, style=STYLES.get(text, ""))
 
 
@@ -93,7 +96,7 @@ def print_yaml(value: Json, indent: int = 0) -> None:
     import textwrap
 
     if value not in ({}, [], None):
-        click.echo(textwrap.indent(to_yaml(mask_data(value)), " " * indent))
+        click.echo(textwrap.indent(harmless(to_yaml(mask_data(value))), " " * indent))
 
 
 def to_yaml(value: Json) -> str:
@@ -115,12 +118,13 @@ def to_yaml(value: Json) -> str:
 def print_pretty(value: Json) -> None:
     """Plain data as JSON over several lines, in colour on a terminal."""
     from rich.console import Console
+    from rich.highlighter import JSONHighlighter
 
     from changewire.texts import to_json
 
-    text = to_json(mask_data(value), indent=2)
+    text = harmless(to_json(mask_data(value), indent=2))
     console = Console()
     if console.is_terminal:
-        console.print_json(text)
+        console.print(JSONHighlighter()(text), soft_wrap=True)  # print_json would write the escapes out again
     else:
         click.echo(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
 from changewire.cli.base import FAILED, NEEDS_PERSON, Options, database_of, say
 from changewire.cli.given import read_given
-from changewire.cli.listing import bars, list_in, print_rows, write_out
+from changewire.cli.listing import bars, check_place, has_column, list_in, print_rows, write_out
 from changewire.cli.output import print_json, print_pretty
 from changewire.cli.requests import print_request, request_view
 from changewire.cli.spoken import spoken
@@ -27,7 +27,7 @@ from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
 from changewire.connectors.token_store import TokenStore
-from changewire.errors import ApiError, ConfigError, FailureClass, UsageError
+from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
@@ -35,6 +35,7 @@ from changewire.values import Json, make_id
 
 if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
+    from changewire.cli.listing import Row
     from changewire.connectors.client import Client
     from changewire.log import Log
     from changewire.state.records import Raised
@@ -65,6 +66,7 @@ def carry_out(options: Options, order: Order) -> int:
     written = _written(home, kind, order)
     given = check_inputs(kind, _expanded(home, written))
     chosen = _connection(home, kind, given.get("connection"))
+    check_place(order.out)
     clock = SystemClock()
     with closing(Clients(home.connections, clock, home.settings, TokenStore.of_home(home.path, clock))) as clients:
         client = None if chosen is None else clients.get(chosen)
@@ -79,8 +81,7 @@ def carry_out(options: Options, order: Order) -> int:
         except ApiError as error:
             say(str(error))
             return NEEDS_PERSON if error.failure in _FOR_PEOPLE else FAILED
-    _show(options, kind, order, output, head)
-    return 0
+    return _show(options, kind, order, output, head)
 
 
 def find_action(home: Home, name: str) -> ActionType:
@@ -178,25 +179,45 @@ def _context(
     )
 
 
-def _show(options: Options, kind: ActionType, order: Order, output: Json, head: dict[str, Json]) -> None:
+def _show(options: Options, kind: ActionType, order: Order, output: Json, head: dict[str, Json]) -> int:
+    """Print the output or write it; the exit code. The action is done by now, so its output is never withheld."""
     rows = list_in(output, kind.spec.items)
     columns = [name.strip() for name in (order.columns or "").split(",") if name.strip()]
+    _say_unknown(columns, rows)
     if order.out is not None:
-        size = write_out(order.out, output, rows, columns)
-        say(f"{order.out}: {size:,} bytes" + (f", {len(rows):,} records" if rows is not None else ""))
+        try:
+            _write(order.out, output, rows, columns)
+        except (UsageError, OSError) as error:
+            print_json({**head, "output": output}) if options.json else print_pretty(output)
+            say(f"{kind.name} is done and its output printed, but {order.out} was not written: {error}")
+            return FAILED
     elif options.json:
         print_json({**head, "output": output})
     elif rows:
         print_rows(rows, columns)
         _say_rest(kind, rows, output)
-    elif columns and rows is None:
-        raise UsageError("--columns: this output is no list of records")
     elif rows is not None and kind.spec.items is not None:
         say("nothing there")
     elif output is not None:
         print_pretty(output)
     else:
         say("done")
+    return 0
+
+
+def _write(path: Path, output: Json, rows: Sequence[Row] | None, columns: Sequence[str]) -> None:
+    size = write_out(path, output, rows, columns)
+    say(f"{path}: {size:,} bytes" + (f", {len(rows):,} records" if rows is not None else ""))
+
+
+def _say_unknown(columns: Sequence[str], rows: Sequence[Row] | None) -> None:
+    """Columns that would be empty from top to bottom are mostly misspelt."""
+    if columns and rows is None:
+        say("--columns: this output is no list of records")
+    for name in columns if rows else ():
+        if not has_column(rows or (), name):
+            near = nearest(name, {field for row in rows or () for field in row})
+            say(f"--columns: no record has {name!r}" + (f"; did you mean {near!r}?" if near else ""))
 
 
 def _say_rest(kind: ActionType, rows: Any, output: Json) -> None:

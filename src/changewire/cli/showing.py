@@ -99,17 +99,19 @@ def snippet(name: str, kind: TriggerType | ActionType) -> str:
     return to_yaml({"name": kind.title, "trigger": {"type": name, **every, **filled}, "steps": steps})
 
 
+_EXAMPLES: dict[str, Json] = {"meetingid": "85746065432", "webinarid": "95204914252", "userid": "someone@example.com"}
+"""What stands for a parameter of such a name; the ``id`` of a sample is mostly that of something inside."""
+
+
 def _example(name: str, parameter: Parameter, sample: Any) -> Json:
     """A value for a parameter that must be given: out of the sample where it knows one."""
-    from changewire.parameters import Parameter
+    from changewire.parameters import Parameter, check_values
 
     if parameter.enum:
         return parameter.enum[0]
-    if isinstance(sample, Mapping):
-        value = sample.get(name, sample.get("id") if name.endswith("_id") else None)
-        from changewire.parameters import check_values
-
-        fitting, _ = check_values({name: parameter}, {name: value})
+    known = _EXAMPLES.get(name.replace("_", "").lower())
+    for value in (sample.get(name) if isinstance(sample, Mapping) else None, known):
+        fitting, _ = check_values({name: parameter}, {name: value}) if value else ({}, [])
         if name in fitting:
             return fitting[name]
     if name == "url":
