@@ -39,9 +39,10 @@ torture: $(VENV)/.test  ## the long proofs: kills at random moments, thousands o
 bench: $(VENV)/.test  ## measure polls a second, lag, CPU and memory
 	$(BIN)/python -m bench $(ARGS)
 
-docs: $(VENV)/.docs  ## build the documentation as a site with a search, build/site/index.html
+docs: $(VENV)/.docs  ## build the documentation as a site with a search, in build/site
 	$(BIN)/python -m tests.docs.generated
 	$(BIN)/zensical build --strict
+	@echo 'read it at http://127.0.0.1:8000: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site'
 
 clean:  ## remove .venv and everything that was built; state/ stays
 	rm -rf $(VENV) build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
