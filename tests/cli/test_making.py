@@ -73,7 +73,13 @@ def test_an_env_file_that_was_copied_and_not_filled_in_is_told(monkeypatch: pyte
     (config / ".env").write_text((config / ".env.example").read_text())
     result = changewire("validate", "--home", "watch")
     assert result.exit_code == 1
-    assert result.stdout.count("config/connections.yaml:") == 4
+    told = [line for line in result.stdout.splitlines() if line.startswith("config/connections.yaml:")]
+    assert [line.partition(": ")[2] for line in told] == [
+        "'user' must not be empty",
+        "'account_id' must not be empty",
+        "'client_id' must not be empty",
+        "this secret is empty",
+    ]
 
 
 def test_json_names_the_home_and_its_files(tmp_path: Path) -> None:
