@@ -35,7 +35,7 @@ _ABOUT = ("file_size", "file_type", "file_extension", "recording_type")
 def download_recordings(context: ActionContext, values: Mapping[str, Json]) -> Json:
     """Save all finished files of a meeting's recording, or those of some types."""
     values = revealed(dict(values))
-    return _download_all(context, values, [str(one).upper() for one in values.get("types") or ()])
+    return _download_all(context, values, [str(one) for one in values.get("types") or ()])
 
 
 def download_transcript(context: ActionContext, values: Mapping[str, Json]) -> Json:

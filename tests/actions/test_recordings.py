@@ -245,11 +245,16 @@ def test_all_files_of_a_recording_are_downloaded_in_one_step(zoom: Rig, sandbox:
     assert asked(sandbox, "/rec/") == before
 
 
+def test_a_type_that_there_is_not_is_told_before_anything_is_asked(zoom: Rig) -> None:
+    with pytest.raises(UsageError, match="TRANSCIRPT"):
+        do(zoom, "download_recordings", meetingId=RECORDED, types=["MP4", "TRANSCIRPT"])
+
+
 def test_some_types_are_downloaded_and_what_is_still_made_is_named(zoom: Rig, sandbox: Sandbox) -> None:
     sandbox.control("add_recording_file", meeting_id=RECORDED, file_type="CHAT", status="processing")
     for kind in ("TIMELINE", "CC"):  # these have no id
         sandbox.control("add_recording_file", meeting_id=RECORDED, file_type=kind)
-    told = do(zoom, "download_recordings", meetingId=RECORDED, types=["m4a", "chat", "timeline", "cc"], folder="x/y")
+    told = do(zoom, "download_recordings", meetingId=RECORDED, types=["M4A", "CHAT", "TIMELINE", "CC"], folder="x/y")
     assert [file["file_type"] for file in told["files"]] == ["M4A", "TIMELINE", "CC"]
     assert told["processing"] == ["CHAT"]
     assert all(name.startswith("x/y/") for name in files(zoom))
