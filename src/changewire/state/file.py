@@ -9,8 +9,8 @@ from typing import Self, TypeVar
 
 from changewire.clock import Clock
 from changewire.errors import StateError
-from changewire.state.database import Readers, connect, explain, make_private
-from changewire.state.schema import migrate
+from changewire.state.database import Readers, companions, connect, explain, make_private, make_whole, refuse_empty
+from changewire.state.schema import migrate, refuse_foreign
 from changewire.state.writer import OnWrite, Transaction, Writer
 
 T = TypeVar("T")
@@ -27,10 +27,16 @@ class DatabaseFile:
         self._readers: Readers | None = None
 
     def open(self) -> None:
-        """Make the file and its folder where there are none, and bring an older one up to date. Raises StateError."""
+        """Make the file and its folder where there are none, and bring an older one up to date. Raises StateError.
+
+        One that is there and empty, or of another program, is left as it is.
+        """
         try:
+            if not self.path.exists():
+                make_whole(self.path, lambda connection: migrate(connection, self.path))
+            refuse_empty(self.path)
             make_private(self.path)
-            connection = connect(self.path)
+            connection = connect(self.path, lambda connection: refuse_foreign(connection, self.path))
         except (OSError, sqlite3.Error) as error:
             raise explain(self.path, error) from error
         try:
@@ -75,7 +81,7 @@ class DatabaseFile:
     @property
     def size(self) -> int:
         """Bytes on disk, those not yet moved from the write-ahead log included."""
-        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        files = (self.path, companions(self.path)[0])
         return sum(file.stat().st_size for file in files if file.exists())
 
     def stats(self) -> dict[str, float]:
