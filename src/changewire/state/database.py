@@ -119,11 +119,56 @@ def connect(path: Path, check: Callable[[sqlite3.Connection], None] | None = Non
     return connection
 
 
+def not_readable(path: Path) -> str:
+    """What is said of a database that belongs to another user."""
+    return f"The database {path} cannot be read by this user: do it as the user who runs the daemon."
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing, to a file that may lie where nothing can be written.
+
+    Raises sqlite3.Error, and StateError where SQLite could only read it after writing beside it.
+    """
+    if not os.access(path, os.R_OK):
+        raise StateError(not_readable(path))
+    try:
+        return _read_by(path, "mode=rw")  # so that the last one out clears up; SQLite takes less where it must
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        log, _ = companions(path)
+        if log.exists() and log.stat().st_size:
+            raise StateError(
+                f"The database {path} cannot be read where nothing can be written, for its latest changes are still in "
+                f"{log.name}: copy both to a folder that can be written, or let this user write their folder."
+            ) from error
+    return _read_by(path, "immutable=1")  # nobody writes there: SQLite need not guard against it
+
+
+def _read_by(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{how}",
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        uri=True,
+    )
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class Readers:
     """Connections for reading: one for each thread that reads at this moment, kept for the next one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self._path = path
+        self._opened = opened
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -157,7 +202,7 @@ class Readers:
                 raise StateError(f"The database {self._path} has been closed.")
             if self._idle:
                 return self._idle.pop()
-        connection = connect(self._path)
+        connection = self._opened(self._path)
         connection.execute("PRAGMA query_only = ON")
         return connection
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Self, TypeVar
 
 from changewire.clock import Clock
 from changewire.errors import StateError
-from changewire.state.database import Readers, companions, connect, explain, make_private, make_whole, refuse_empty
-from changewire.state.schema import migrate, refuse_foreign
+from changewire.state.database import (
+    Readers,
+    companions,
+    connect,
+    connect_to_read,
+    explain,
+    make_private,
+    make_whole,
+    refuse_empty,
+)
+from changewire.state.schema import is_older, migrate, refuse_foreign
 from changewire.state.writer import OnWrite, Transaction, Writer
 
 T = TypeVar("T")
@@ -49,6 +59,24 @@ class DatabaseFile:
             raise
         self._writer = Writer(self.path, connection, self._clock, self._on_write)
         self._readers = Readers(self.path)
+
+    def open_to_read(self) -> None:
+        """Open for reading alone: nothing is written, and the file and its folder need not be writable.
+
+        One of an earlier version is brought up to date first, which does write. Raises StateError, also where there is
+        no file.
+        """
+        try:
+            refuse_empty(self.path)
+            with closing(connect_to_read(self.path)) as connection:
+                refuse_foreign(connection, self.path)
+                older = is_older(connection, self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise explain(self.path, error) from error
+        if older:
+            with closing(self):
+                DatabaseFile.open(self)
+        self._readers = Readers(self.path, connect_to_read)
 
     def close(self) -> None:
         """Finish what was handed in, then end. Closing twice is fine."""

@@ -53,18 +53,34 @@ def migrate(connection: sqlite3.Connection, path: Path, scripts: Mapping[str, st
     ``scripts`` None: those of this version.
     """
     scripts = known() if scripts is None else scripts
+    migrations, database = _migrations(scripts), Database(connection, execute_plugins=False)
+    _refuse_newer(migrations, database, scripts, path)
+    if migrations.pending(database):
+        _apply(migrations, database, connection)
+
+
+def is_older(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether an earlier version wrote this database. StateError where it was a newer one. Nothing is written."""
+    scripts = known()
+    migrations, database = _migrations(scripts), Database(connection, execute_plugins=False)
+    _refuse_newer(migrations, database, scripts, path)
+    return bool(migrations.pending(database))
+
+
+def _migrations(scripts: Mapping[str, str]) -> Migrations:
     migrations = Migrations(SET)
     for name, script in scripts.items():
         _add(migrations, name, script)
-    database = Database(connection, execute_plugins=False)
+    return migrations
+
+
+def _refuse_newer(migrations: Migrations, database: Database, scripts: Mapping[str, str], path: Path) -> None:
     newer = sorted({migration.name for migration in migrations.applied(database)} - set(scripts))
     if newer:
         raise StateError(
             f"The database {path} was written by a newer Changewire (it has {newer[-1]}): "
             "install that version or a later one, or put an older backup in its place."
         )
-    if migrations.pending(database):
-        _apply(migrations, database, connection)
 
 
 def _add(migrations: Migrations, name: str, script: str) -> None:
