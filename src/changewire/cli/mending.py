@@ -51,7 +51,7 @@ def resume(options: Options, run: str | None, every: bool, workflow: str | None,
         raise UsageError("--connection stands alone")
     if workflow is not None and not every:
         raise UsageError("--workflow goes with --all")
-    store = opened(options)
+    store = opened(options, to_write=True)
     if store is None:
         return 0
     with store:
@@ -86,7 +86,7 @@ def cancel(options: Options, run: str) -> int:
     What it did stays done. A step that is just being tried may still come to its end, but nothing comes after it. With
     --json the line is that of runs.
     """
-    store = opened(options)
+    store = opened(options, to_write=True)
     if store is None:
         return 0
     with store:
@@ -122,7 +122,7 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
     from changewire.home.loading import load_home
 
     _either(event, since is not None, "EVENT", "--since")
-    store = opened(options)
+    store = opened(options, to_write=True)
     if store is None:
         return 0
     with store:
@@ -213,7 +213,7 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
     What changed since the last poll is never noticed then. Events and runs stay. With --json there is a line for each
     trigger: workflow, trigger, and how many items were forgotten.
     """
-    store = opened(options)
+    store = opened(options, to_write=True)
     if store is None:
         return 0
     with store:
@@ -275,7 +275,7 @@ def prune(options: Options) -> int:
 
     path = options.find_home()
     retention = load_settings(path, Environment.of_home(path)).retention
-    store = open_store(path)
+    store = open_store(path, to_write=True)
     if store is None:
         gone = {"events": 0, "runs": 0}
     else:
