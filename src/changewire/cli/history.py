@@ -96,17 +96,17 @@ def events(options: Options, since: datetime | None, workflow: str | None, limit
     return 0
 
 
-def opened(options: Options) -> SqliteStore | None:
+def opened(options: Options, *, to_write: bool = False) -> SqliteStore | None:
     """The store of the home; None, and said, where nothing was recorded so far."""
-    store = open_store(options.find_home())
+    store = open_store(options.find_home(), to_write=to_write)
     if store is None:
         say("nothing was recorded in this home so far: start watching with `changewire run`")
     return store
 
 
-def opened_for(options: Options, what: str) -> SqliteStore:
+def opened_for(options: Options, what: str, *, to_write: bool = False) -> SqliteStore:
     """The store of the home, for ``what`` in it. Raises ChangewireError where nothing was recorded so far."""
-    store = open_store(options.find_home())
+    store = open_store(options.find_home(), to_write=to_write)
     if store is None:
         raise ChangewireError(f"there is no {what}: nothing was recorded in this home so far")
     return store

@@ -34,7 +34,7 @@ def cancel(options: Options, run: str) -> int:
     What it did stays done. A step that is just being tried may still come to its end, but nothing comes after it. With
     --json the line is that of runs.
     """
-    with opened_for(options, f"run {run!r}") as store:
+    with opened_for(options, f"run {run!r}", to_write=True) as store:
         found = named_run(store, run).run
         if not store.cancel(found.id, now(), "cancelled by a person"):
             say(f"{found.id} is {named_run(store, found.id).run.state} already")
@@ -67,7 +67,7 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
     from changewire.home.loading import load_home
 
     either(event, since is not None, "EVENT", "--since")
-    store = opened(options) if event is None else opened_for(options, f"event {event!r}")
+    store = opened(options, to_write=True) if event is None else opened_for(options, f"event {event!r}", to_write=True)
     if store is None:
         return 0
     with store:
@@ -148,7 +148,7 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
     What changed since the last poll is never noticed then. Events and runs stay. With --json there is a line for each
     trigger: workflow, trigger, and how many items were forgotten.
     """
-    store = opened(options)
+    store = opened(options, to_write=True)
     if store is None:
         return 0
     with store:
@@ -210,7 +210,7 @@ def prune(options: Options) -> int:
 
     path = options.find_home()
     retention = load_settings(path, Environment.of_home(path)).retention
-    store = open_store(path)
+    store = open_store(path, to_write=True)
     if store is None:
         gone = {"events": 0, "runs": 0}
     else:

@@ -64,9 +64,9 @@ def resume(
     _check(run, every, workflow, connection, done, output is not None or step is not None)
     if done and run is not None:
         given = None if output is None else read_output(output)
-        with opened_for(options, f"run {run!r}") as recorded:
+        with opened_for(options, f"run {run!r}", to_write=True) as recorded:
             return _say_done(options, recorded, run, given, step)
-    store = opened(options) if every else opened_for(options, _what(run, connection))
+    store = opened(options, to_write=True) if every else opened_for(options, _what(run, connection), to_write=True)
     if store is None:
         return 0
     with store:

@@ -62,7 +62,7 @@ class SqliteStore(DatabaseFile):
     alert_after = 3
 
     def open(self, *, take_over: bool = True) -> None:
-        if self._writer is None:
+        if self._readers is None:
             super().open()
             if take_over:
                 self._take_over()
