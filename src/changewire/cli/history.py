@@ -151,7 +151,7 @@ def change_lines(changes: Sequence[dict[str, Json]]) -> Iterable[str]:
         ("changewire runs --json --state paused", "those that wait for a person, for programs"),
     ],
 )
-@click.argument("run", required=False)
+@click.argument("run", nargs=-1, metavar="[RUN]", callback=lambda context, _, words: _one_run(context, words))
 @_filters(50)
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
@@ -196,6 +196,14 @@ def runs(
         else:
             _show_runs(found)
     return 0
+
+
+def _one_run(context: click.Context, words: Sequence[str]) -> str | None:
+    """The run that is named: ``runs show RUN`` is said as often as ``runs RUN``. Raises UsageError."""
+    names = words[1:] if len(words) > 1 and words[0] == "show" else words
+    if len(names) > 1:
+        raise click.UsageError(f"one run at a time: {names[1]!r} is one too many", context)
+    return names[0] if names else None
 
 
 def _any(found: Iterable[T]) -> Iterable[T] | None:

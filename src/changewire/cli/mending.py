@@ -162,7 +162,7 @@ def _now() -> datetime:
 
 
 def _run(home: Home, event: EventRecord, file: WorkflowFile, store: SqliteStore) -> RunRecord:
-    from changewire.actions.beginning import in_lane
+    from changewire.actions.flow.beginning import in_lane
     from changewire.state.records import RunRecord
 
     store.save_version(file.version, file.text)

@@ -133,7 +133,7 @@ def _refused(options: Options, name: str) -> str | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
     from changewire.connectors.clients import Clients
-    from changewire.connectors.token_store import TokenStore
+    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
