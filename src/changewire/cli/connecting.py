@@ -71,7 +71,7 @@ def _let_go_on(home: Home, name: str) -> None:
     """A pause for want of a sign-in is looked at now, not when its time comes."""
     from changewire.clock import SystemClock
 
-    with open_store(home.path) or nullcontext() as store:
+    with open_store(home.path, to_write=True) or nullcontext() as store:
         if store is not None:
             store.try_pauses(SystemClock().now(), [name])
 

@@ -62,7 +62,7 @@ def _store(home: Home) -> SqliteStore:
     from changewire.clock import SystemClock
     from changewire.state.store import SqliteStore
 
-    found = open_store(home.path)
+    found = open_store(home.path, to_write=True)
     if found is None:
         found = SqliteStore(database_of(home.path), clock=SystemClock())
         found.open(take_over=False)
