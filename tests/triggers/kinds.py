@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,7 +77,7 @@ class Watcher:
         """Take one reading; what fired, as ``key`` or ``key:path,path``."""
         return self.read_answers([(item, SCOPE) for item in items], now=now)
 
-    def read_answers(self, *answers: list[tuple[Any, Scope]], now: datetime = NOW) -> list[str]:
+    def read_answers(self, *answers: Sequence[tuple[Any, Scope]], now: datetime = NOW) -> list[str]:
         """As `read`, of several answers, each with its items and their scopes."""
         memory = Memory(self.items, self.baseline_at, self.rules, self.backfill if self.baseline_at is None else None)
         counts = self.kind.counts_alike
