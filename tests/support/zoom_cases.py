@@ -74,7 +74,7 @@ _HOSTED = {**_HOST, "page_size": 2}
 _SIGNED = {"path": "/report/activities", "time": "+0", "email": "@", "ip_address": "192.0.2.17", "client_type": "mac"}
 _LOGGED = {"path": "/report/operationlogs", "time": "+0", "operator": "@", "category_type": "billing", "action": "Add"}
 _APPROVING = {"settings": {"approval_type": 1}, **_HOST}
-# The number of a webinar lapses 30 days after it; that of a meeting at no fixed time only after a year.
+# A number lapses 30 days after what it was for: longer than the longest proof.
 _LATE = {"start_time": "+8640000"}
 _ANSWERED: Facts = {"polling_id": "p1", "date_time": "2026-11-20T14:40:12Z"}  # the same twice is alike to the second
 _RECORDED = (do("end_meeting", meeting_id="$recorded", recording="completed"),)
@@ -83,7 +83,7 @@ PREPARATION = (
     do("create_meeting", keep="live=meeting_id", **_HOST, topic="Stage live"),
     do("create_meeting", keep="doomed=meeting_id", **_HOST, **_LATE),
     do("create_meeting", keep="moved=meeting_id", **_HOST, topic="Stage moved"),
-    do("create_meeting", keep="asked=meeting_id", **_APPROVING, topic="Stage asked"),
+    do("create_meeting", keep="asked=meeting_id", **_APPROVING, **_LATE, topic="Stage asked"),
     do("create_meeting", keep="recorded=meeting_id", **_HOST, topic="Stage recorded"),
     do("create_meeting", keep="trashed=meeting_id", **_HOST, topic="Stage trashed"),
     do("create_meeting", keep="summed=meeting_id", **_HOST, topic="Stage summed"),

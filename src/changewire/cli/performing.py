@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from changewire.actions.advice import RETIRED, outdated
 from changewire.actions.calling import check_inputs, choose_connection, perform
+from changewire.actions.checking.advice import RETIRED, outdated
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
@@ -26,7 +26,7 @@ from changewire.clock import SystemClock
 from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
-from changewire.connectors.token_store import TokenStore
+from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
