@@ -16,7 +16,7 @@ from changewire.actions.checking.advice import RETIRED, outdated
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
-from changewire.cli.base import FAILED, NEEDS_PERSON, Options, database_of, say
+from changewire.cli.base import FAILED, Options, database_of, say
 from changewire.cli.given import read_given
 from changewire.cli.listing import bars, check_place, has_column, list_in, print_rows, write_out
 from changewire.cli.output import print_json, print_pretty
@@ -27,7 +27,7 @@ from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
-from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
+from changewire.errors import ApiError, ConfigError, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from changewire.state.records import Raised
 
 LARGEST = 256 << 20  # bytes of JSON that are shown or written
-_FOR_PEOPLE = frozenset({FailureClass.CREDENTIAL, FailureClass.SCOPE, FailureClass.PLAN})
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def carry_out(options: Options, order: Order) -> int:
                 output = perform(kind, given, context, largest=LARGEST)
         except ApiError as error:
             say(str(error))
-            return NEEDS_PERSON if error.failure in _FOR_PEOPLE else FAILED
+            return error.exit_code
     return _show(options, kind, order, output, head)
 
 
