@@ -17,7 +17,9 @@ EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payl
 }
 RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
 RUN |= {"events"}
-STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"}
+STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"} | {
+    "done_by"
+}
 
 
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:

@@ -77,7 +77,7 @@ def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) 
     now = walk.clock.now()
     decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, message, failure.kind
-    attempt.evidence = came_of(attempt, None)
+    attempt.evidence = came_of(attempt, None, ask=_asks(step, idempotency, frame))
     attempt.finished_at = now
     attempt.retry_at = now if decision.verdict is Verdict.RETRY else None
     return decision
@@ -105,12 +105,17 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
         failure = failure_of(error)
         attempt.error, attempt.error_class = mask(failure.message), failure.kind
         attempt.state = AttemptState.FAILED
-        attempt.evidence = came_of(attempt, failure, error, idempotency=idempotency)
+        attempt.evidence = came_of(attempt, failure, error, ask=_asks(step, idempotency, frame))
     attempt.finished_at = now = walk.clock.now()
     attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.retry_at = decision.at
     return attempt, decision
+
+
+def _asks(step: ActionStep, idempotency: Idempotency, frame: Frame) -> bool:
+    """Whether the run waits for a person where nobody knows if the step was done."""
+    return idempotency == "none" and not (step.continue_on_error or frame.handling)
 
 
 def _refused(walk: Course, attempt: AttemptRecord, frame: Frame, error: CredentialError) -> Held:

@@ -20,6 +20,7 @@ class Effect(StrEnum):
     ACKNOWLEDGED = "acknowledged"  # it was done, and the other side said so
     REFUSED = "refused"  # the other side, or our own check, said no: it was not done
     UNKNOWN = "unknown"  # it may have been sent, and no answer tells
+    TOLD = "told"  # a person said that it was done
 
 
 def effect_of(attempt: AttemptRecord, failure: Failure | None = None) -> Effect | None:

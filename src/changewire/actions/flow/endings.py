@@ -33,7 +33,7 @@ class Failed(Ended):
     def __init__(self, attempt: AttemptRecord) -> None:
         self.attempt = attempt
         self.held: Ledger | None = None  # rows that are stored with the run's state: alone they would look resumed
-        self.reason = f"{attempt.address} ({attempt.use}): {attempt.error_class}: {attempt.error}"
+        self.reason = attempt.failure
         super().__init__(self.reason)
 
 

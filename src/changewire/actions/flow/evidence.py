@@ -23,15 +23,15 @@ def given(values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def came_of(
-    attempt: AttemptRecord, failure: Failure | None, error: Exception | None = None, *, idempotency: str = "natural"
+    attempt: AttemptRecord, failure: Failure | None, error: Exception | None = None, *, ask: bool = False
 ) -> dict[str, Json]:
     """The evidence of an attempt that went wrong: what it had, what was answered, and how far its effect went.
 
-    ``idempotency`` is its action's: with ``none`` a person has to look whether it was done before it is done again.
+    ``ask``: where nobody knows whether it was done, a person has to look before it is done again.
     """
     before = attempt.evidence or {"input": None}
     effect = effect_of(attempt, failure)
-    look = {"look": True} if idempotency == "none" and effect in {Effect.SENT, Effect.UNKNOWN} else {}
+    look = {"look": True} if ask and effect in {Effect.SENT, Effect.UNKNOWN} else {}
     return {**before, "response": _response(error), "effect": str(effect), **look}
 
 

@@ -82,7 +82,8 @@ class Runner:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
             events = self.store.run_events(run_id) if run.batch_max is not None else ()
-            state = Walk(self, run, event, progress, workflow, claim, events).go(stopping)
+            walk = Walk(self, run, event, progress, workflow, claim, events)
+            state = walk.go(stopping)
             if state is RunState.WAITING:
                 self._asleep.keep(run, progress)
         except FencedError:
@@ -90,7 +91,8 @@ class Runner:
             what = "was cancelled; what it did stays done" if cancelled else "was taken over in the meantime"
             self.log("run_fenced", f"run {run_id} {what}", run=run_id)
             return None
-        self.log("run_left", f"run {run_id} is {state}", run=run_id, workflow=run.workflow, state=str(state))
+        told = f"run {run_id} is {state}" + (f": {walk.advice}" if walk.advice else "")
+        self.log("run_left", told, run=run_id, workflow=run.workflow, state=str(state))
         return state
 
     def _load(self, run_id: str) -> tuple[RunRecord, EventRecord, Progress]:

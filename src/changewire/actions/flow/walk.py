@@ -31,6 +31,7 @@ from changewire.state.records import (
     RunRecord,
     RunState,
 )
+from changewire.state.views import next_step
 from changewire.templates import condition
 from changewire.values import Json
 
@@ -77,6 +78,7 @@ class Walk:
         usual = runner.usual_connection(workflow, event)
         self._top = Frame(run, event, usual, self._ledger, event.payload, called=(run.workflow,), events=tuple(events))
         self._late = threading.Lock()
+        self.advice: str | None = None  # the next step of the person whom the run waits for; None: it does not
         self._deadline = self._find_deadline()
 
     # the whole
@@ -163,6 +165,9 @@ class Walk:
             return self._ledger.leave(RunState.PENDING, reason, self.clock.now())
         except Stopped as end:
             return self._ledger.leave(end.state, end.reason)
+        if state is RunState.PAUSED:
+            todo = next_step(failed)
+            self.advice = reason + (f"\nnext: {todo}" if todo else "")
         return self._ledger.leave(state, reason)
 
     def stands(self, failed: AttemptRecord) -> bool:
