@@ -44,13 +44,10 @@ def test_the_code_is_what_the_browser_brings_whatever_it_asks_for_before() -> No
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("state=other&code=c", "the answer belongs to another sign-in (its state is wrong), so it was not used"),
-        ("code=c", "the answer belongs to another sign-in (its state is wrong), so it was not used"),
         (f"state={STATE}", "the answer held no code"),
         (f"state={STATE}&code=", "the answer held no code"),
         (f"state={STATE}&error=access_denied", "it was refused: access_denied"),
         (f"state={STATE}&error=x&error_description=not+today", "it was refused: not today"),
-        ("state=%C3%A4&code=c", "the answer belongs to another sign-in (its state is wrong), so it was not used"),
     ],
 )
 def test_anything_else_ends_the_sign_in_on_both_sides(query: str, words: str) -> None:
@@ -60,6 +57,31 @@ def test_anything_else_ends_the_sign_in_on_both_sides(query: str, words: str) ->
     assert str(caught.value) == f"nobody is signed in: {words}"
     assert page.status_code == 400
     assert "Look at the terminal, and begin again there." in page.text
+
+
+STRAYS = ("state=other&code=c", "code=c", "state=%C3%A4&code=c", "state=other&error=access_denied", "")
+
+
+def test_the_answer_of_another_sign_in_is_turned_away_and_the_right_one_waited_for() -> None:
+    code, (*strays, right) = answered(*(f"/callback?{query}" for query in STRAYS), f"/callback?state={STATE}&code=it")
+    assert code.result() == "it"
+    assert right.status_code == 200
+    for page in strays:
+        assert page.status_code == 400
+        assert (
+            "<h1>Not signed in</h1><p>This answer belongs to another sign-in (its state is wrong), so it was not used. "
+            "Changewire goes on waiting: go to the address that the terminal shows.</p>"
+        ) in page.text
+
+
+def test_who_waits_in_vain_is_told_that_another_answer_came() -> None:
+    clock = ManualClock()
+    with Loopback(None, STATE) as back:
+        back.answer("/callback?state=other&code=c")
+        with pytest.raises(SignInRefused) as caught:
+            back.wait(clock, 0)
+    words = "nobody signed in within 0 minutes; an answer of another sign-in came, and was not used: begin again"
+    assert str(caught.value) == words
 
 
 def test_what_a_server_says_is_not_taken_for_html() -> None:

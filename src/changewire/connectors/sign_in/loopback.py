@@ -21,10 +21,16 @@ _PAGE = """<!doctype html>
 <style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:18vh auto;padding:0 1rem}}</style></head>
 <body><h1>{title}</h1><p>{text}</p></body></html>
 """
+_STRAY = (
+    "This answer belongs to another sign-in (its state is wrong), so it was not used. "
+    "Changewire goes on waiting: go to the address that the terminal shows."
+)
 
 
 class SignInRefused(ChangewireError):
     """The sign-in was refused, or did not come to an end."""
+
+    exit_code = 3
 
 
 class Loopback:
@@ -37,6 +43,7 @@ class Loopback:
         self._state = state
         self._code: str | None = None
         self._refusal: SignInRefused | None = None
+        self._strays = 0  # answers of other sign-ins
         try:
             self._server = _Server((HOST, port or 0), self)
         except OSError as error:
@@ -49,20 +56,25 @@ class Loopback:
         end = clock.monotonic() + seconds
         while self._code is None and self._refusal is None:
             if clock.monotonic() >= end:
-                raise SignInRefused(f"nobody signed in within {seconds / 60:.0f} minutes: begin again")
+                stray = "; an answer of another sign-in came, and was not used" if self._strays else ""
+                raise SignInRefused(f"nobody signed in within {seconds / 60:.0f} minutes{stray}: begin again")
             self._server.handle_request()
         if self._code is None:
             raise self._refusal or SignInRefused()
         return self._code
 
     def answer(self, target: str) -> tuple[int, str, str]:
-        """Status, title and text of the page for a request; what it says about the sign-in is kept."""
+        """Status, title and text of the page for a request; what it says about the sign-in is kept.
+
+        An answer of another sign-in, as of a page that was left open, or a made-up one, ends nothing.
+        """
         parts = urlsplit(target)
         if parts.path != PATH:
             return 404, "Nothing here", "This address only waits for the end of a sign-in."
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if not hmac.compare_digest(query.get("state", "").encode(), self._state.encode()):
-            return self._refuse("the answer belongs to another sign-in (its state is wrong), so it was not used")
+            self._strays += 1
+            return 400, "Not signed in", _STRAY
         if "error" in query:
             said = mask(query.get("error_description") or query["error"])[:300]
             return self._refuse(f"it was refused: {said}")

@@ -66,6 +66,13 @@ class Pager:
             "next_page_token": following,
         }
 
+    def shuffled(self, items: list[JSON]) -> list[JSON]:
+        """The rows of a list without pages, in an order of their own where lists are shuffled."""
+        if not self._switches.shuffle_lists:
+            return items
+        order = self._ids.nonce(8)
+        return sorted(items, key=lambda item: _rank(order, repr(item)))
+
     def _begin(self, query: dict[str, str], bound: tuple[str, ...], size: int) -> _Crawl:
         token = query.get("next_page_token", "")
         if token:

@@ -20,7 +20,7 @@ _LOGGED = ("user", "group", "role", "settings", "member", "recording")
 def polls(call: Call) -> Reply:
     """GET /past_meetings/{meetingId}/polls, the webinars' one and those of the reports."""
     session = _session(call)
-    rows = _by_person(session.answers, lambda row: _without(row, "name", "email"))
+    rows = _by_person(call.pager.shuffled(session.answers), lambda row: _without(row, "name", "email"))
     return 200, {"id": session.event.number, "uuid": session.uuid, "start_time": iso(session.start), "questions": rows}
 
 
@@ -33,7 +33,7 @@ def questions(call: Call) -> Reply:
         full = _without(row, "name", "email") if call.operation.path.startswith("/report/") else {}
         return {**full, "question": row["question"], "answer": answers[-1] if answers else ""}
 
-    rows = _by_person(session.questions, told)
+    rows = _by_person(call.pager.shuffled(session.questions), told)
     return 200, {"id": session.event.number, "uuid": session.uuid, "start_time": iso(session.start), "questions": rows}
 
 

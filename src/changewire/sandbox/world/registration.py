@@ -70,11 +70,15 @@ class RegistrationActions(RecordActions):
         email: str = "",
         uuid: str | None = None,
         polling_id: str = "",
+        date_time: str = "",
     ) -> JSON:
-        """Let somebody answer a poll in the latest or the named session of a meeting or webinar."""
+        """Let somebody answer a poll in the latest or the named session of a meeting or webinar.
+
+        Nothing but its fields tells an answer from others: the same twice, ``date_time`` included, are two alike.
+        """
         session = self.need_session(*self._session_of(meeting_id, webinar_id, uuid))
-        answered = {"answer": answer, "date_time": self.stamp(), "polling_id": polling_id or self.ids.word(),
-                    "question": question}  # fmt: skip
+        answered = {"answer": answer, "date_time": date_time or self.stamp(),
+                    "polling_id": polling_id or self.ids.word(), "question": question}  # fmt: skip
         session.answers.append({"name": name, "email": email, **answered})
         facts = {f"{session.event.kind}_id": session.event.number, "uuid": session.uuid, "question": question}
         self.record("poll_answered", **facts, name=name)
@@ -90,11 +94,16 @@ class RegistrationActions(RecordActions):
         name: str = "Guest",
         email: str = "",
         uuid: str | None = None,
+        again: bool = False,
     ) -> JSON:
-        """Let somebody ask in the latest or the named session; a later ``answer`` to the same question joins it."""
+        """Let somebody ask in the latest or the named session; a later ``answer`` to the same question joins it.
+
+        ``again``: it is one more question, although the same was asked before.
+        """
         session = self.need_session(*self._session_of(meeting_id, webinar_id, uuid))
-        asked = next((row for row in session.questions if (row["email"], row["question"]) == (email, question)), None)
-        if asked is None:
+        same = [row for row in session.questions if (row["email"], row["question"]) == (email, question)]
+        asked = min(same, key=lambda row: len(row["answer_details"]), default=None)
+        if asked is None or again:
             asked = {"name": name, "email": email, "question": question, "question_id": self.ids.word(),
                      "create_time": self.stamp(), "question_status": "open", "answer_details": []}  # fmt: skip
             session.questions.append(asked)
