@@ -9,7 +9,20 @@ from typing import Any, Literal, TypeVar
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import alerts, batches, clocks, echoes, history, lanes, pauses, polls, pruning, rows, runs
+from changewire.state import (
+    alerts,
+    batches,
+    clocks,
+    echoes,
+    figures,
+    history,
+    lanes,
+    pauses,
+    polls,
+    pruning,
+    rows,
+    runs,
+)
 from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -18,6 +31,7 @@ from changewire.state.records import (
     AttemptRecord,
     Claimed,
     EventRecord,
+    Figures,
     ItemRecord,
     Lifted,
     PauseCause,
@@ -302,6 +316,17 @@ class SqliteStore(DatabaseFile):
 
     def counts(self) -> dict[str, dict[str, int]]:
         return self._read(history.counts)
+
+    # reading for monitoring
+
+    def suspects(self, now: datetime) -> list[TriggerRecord]:
+        return self._read(lambda connection: figures.suspects(connection, now))
+
+    def waiting_for_a_person(self) -> dict[str, int]:
+        return self._read(figures.waiting_for_a_person)
+
+    def figures(self, now: datetime) -> Figures:
+        return self._read(lambda connection: figures.figures(connection, now))
 
     # daemon and housekeeping
 
