@@ -244,9 +244,12 @@ def test_the_browser_that_is_named_opens(home: Path, tmp_path: Path, monkeypatch
     assert works(home)
 
 
-def test_an_answer_with_a_wrong_state_is_not_used(sandbox: Sandbox, home: Path, connect: Connect) -> None:
+def test_an_answer_with_a_wrong_state_is_not_used_and_the_right_one_still_is(
+    sandbox: Sandbox, home: Path, connect: Connect
+) -> None:
     connecting = connect("me")
-    back = parse_qs(urlsplit(connecting.page()).query)["redirect_uri"][0]
+    page = connecting.page()
+    back = parse_qs(urlsplit(page).query)["redirect_uri"][0]
     elsewhere = requests.get(back.replace("/callback", "/favicon.ico"), timeout=5)
     assert elsewhere.status_code == 404
     rebound = requests.get(back, headers={"Host": "evil.example.com"}, timeout=5)
@@ -255,10 +258,12 @@ def test_an_answer_with_a_wrong_state_is_not_used(sandbox: Sandbox, home: Path, 
     answer = requests.get(f"{back}?code=stolen&state=guessed", timeout=5)
     assert answer.status_code == 400
     assert "its state is wrong" in answer.text
-    code, _, said = connecting.end()
-    assert code == 1
-    assert "nobody is signed in: the answer belongs to another sign-in (its state is wrong), so it was not used" in said
     assert not any(one["path"] == "/oauth/token" for one in sandbox.control("requests"))
+
+    assert agree(page).status_code == 200
+    code, _, said = connecting.end()
+    assert code == 0, said
+    assert works(home)
 
 
 def test_a_code_that_came_too_late_is_told(sandbox: Sandbox, home: Path, connect: Connect) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
-from changewire.cli.history import change_lines, named_event, named_run, opened
+from changewire.cli.history import change_lines, named_event, named_run, opened_for, told_by
 from changewire.cli.output import local, print_json, print_text, shorten
 from changewire.cli.status import daemon_view, records_of
 from changewire.errors import UsageError, nearest
@@ -64,10 +64,8 @@ def explain(options: Options, name: str) -> int:
     from changewire.home.loading import load_home
 
     if name.startswith(("evt_", "run_")):
-        store = opened(options)
-        if store is not None:
-            with store:
-                _tell_story(options, store, name)
+        with opened_for(options, f"{'event' if name.startswith('evt_') else 'run'} {name!r}") as recorded:
+            _tell_story(options, recorded, name)
         return 0
     home, now = load_home(options.find_home()), SystemClock().now()
     store = open_store(home.path)
@@ -225,6 +223,7 @@ def _tell_run(history: RunHistory) -> None:
     print_text(
         f"{_at(run.created_at)}  {run.id} of {run.workflow!r} stored" + (f", replay {run.replay}" * bool(run.replay))
     )
+    latest = {attempt.address: attempt.attempt for attempt in history.attempts}
     for attempt in sorted(history.attempts, key=lambda one: (one.started_at is None, one.started_at or run.created_at)):
         tried = f" (attempt {attempt.attempt})" if attempt.attempt > 1 else ""
         reached = effect(attempt)
@@ -232,7 +231,10 @@ def _tell_run(history: RunHistory) -> None:
         print_text(f"{_at(attempt.started_at)}  {attempt.address}  {attempt.use}  {words}")
         if attempt.error:
             print_text(f"    {attempt.error}")
-        if attempt.error and (todo := next_step(attempt)) is not None:
+        if said := told_by(attempt):
+            print_text(f"    it {said}")
+        open_still = not run.state.finished and latest[attempt.address] == attempt.attempt
+        if open_still and (todo := next_step(attempt)) is not None:
             print_text(f"    next: {todo}")
     ended = run.finished_at
     print_text(f"{_at(ended) if ended else '…'}  {run.state}" + (f": {run.reason}" if run.reason else ""))

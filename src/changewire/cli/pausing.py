@@ -63,7 +63,7 @@ def _store(home: Home) -> SqliteStore:
     from changewire.clock import SystemClock
     from changewire.state.store import SqliteStore
 
-    found = open_store(home.path)
+    found = open_store(home.path, to_write=True)
     if found is None:
         found = SqliteStore(database_of(home.path), clock=SystemClock())
         found.open(take_over=False)
@@ -127,7 +127,7 @@ def _refused(options: Options, name: str) -> str | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
     from changewire.connectors.clients import Clients
-    from changewire.connectors.token_store import TokenStore
+    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()

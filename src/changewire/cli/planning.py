@@ -44,7 +44,7 @@ def check(options: Options, connection: str | None) -> int:
     """
     from changewire.clock import SystemClock
     from changewire.connectors.clients import Clients
-    from changewire.connectors.token_store import TokenStore
+    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()

@@ -11,7 +11,7 @@ from changewire.config.settings import Settings
 from changewire.connectors.budget import Use
 from changewire.connectors.budgets import Budgets
 from changewire.connectors.client import Client
-from changewire.connectors.token_store import TokenStore
+from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.errors import UsageError, nearest
 from changewire.values import Json
 

@@ -19,7 +19,7 @@ from changewire.config.environment import Environment
 from changewire.config.further import together
 from changewire.config.settings import load_settings
 from changewire.config.workflows import WorkflowFile, load_workflows
-from changewire.connectors.fitting import unfit_connections
+from changewire.connectors.checking import unfit_connections
 from changewire.errors import Problem
 from changewire.home.checking import Check
 from changewire.home.definition import Broken, Home, Trigger

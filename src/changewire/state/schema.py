@@ -11,6 +11,9 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from changewire.errors import StateError
+from changewire.state.database import told_empty
+
+SET = "changewire"  # the name under which our migrations are recorded
 
 
 def statements(script: str) -> Iterator[str]:
@@ -30,24 +33,54 @@ def known() -> dict[str, str]:
     return {name.removesuffix(".sql"): scripts[name] for name in sorted(scripts) if name.endswith(".sql")}
 
 
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises StateError for a database that never was ours, or that holds nothing at all. Nothing is written."""
+    if Migrations(SET).applied(Database(connection, execute_plugins=False)):
+        return
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")]
+    if not tables:
+        raise StateError(told_empty(path))
+    shown = ", ".join(tables[:5]) + ", …" * (len(tables) > 5)
+    raise StateError(
+        f"The database {path} belongs to another program (its tables are {shown}). Nothing was written. Move it "
+        "away, then put a backup in its place, or begin anew with a silent first poll."
+    )
+
+
 def migrate(connection: sqlite3.Connection, path: Path, scripts: Mapping[str, str] | None = None) -> None:
     """Apply what is missing, all or nothing. StateError where a newer version has been here.
 
     ``scripts`` None: those of this version.
     """
     scripts = known() if scripts is None else scripts
-    migrations = Migrations("changewire")
+    migrations, database = _migrations(scripts), Database(connection, execute_plugins=False)
+    _refuse_newer(migrations, database, scripts, path)
+    if migrations.pending(database):
+        _apply(migrations, database, connection)
+
+
+def is_older(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether an earlier version wrote this database. StateError where it was a newer one. Nothing is written."""
+    scripts = known()
+    migrations, database = _migrations(scripts), Database(connection, execute_plugins=False)
+    _refuse_newer(migrations, database, scripts, path)
+    return bool(migrations.pending(database))
+
+
+def _migrations(scripts: Mapping[str, str]) -> Migrations:
+    migrations = Migrations(SET)
     for name, script in scripts.items():
         _add(migrations, name, script)
-    database = Database(connection, execute_plugins=False)
+    return migrations
+
+
+def _refuse_newer(migrations: Migrations, database: Database, scripts: Mapping[str, str], path: Path) -> None:
     newer = sorted({migration.name for migration in migrations.applied(database)} - set(scripts))
     if newer:
         raise StateError(
             f"The database {path} was written by a newer Changewire (it has {newer[-1]}): "
             "install that version or a later one, or put an older backup in its place."
         )
-    if migrations.pending(database):
-        _apply(migrations, database, connection)
 
 
 def _add(migrations: Migrations, name: str, script: str) -> None:
