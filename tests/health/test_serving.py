@@ -176,7 +176,7 @@ def test_files_that_cannot_be_taken_over_are_told_until_they_can(make: Make) -> 
     daemon = make()
     on(daemon)
     write(daemon, "changewire.yaml", "evry: 5m\n")
-    assert health(daemon) == (503, [("daemon", "files", "refused")])
+    assert health(daemon) == (503, [("files", "config", "unavailable")])
     write(daemon, "changewire.yaml", HERE)
     assert health(daemon) == (200, [])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ import click
 from changewire.cli.base import NEEDS_PERSON, Command, Options, open_store, say
 from changewire.cli.output import local, print_json, print_table, print_text
 from changewire.cli.pausing import pause_view
+from changewire.errors import ConfigError
 
 if TYPE_CHECKING:
     from changewire.home.definition import Home
@@ -52,18 +54,20 @@ def status(options: Options) -> int:
     or a run is paused. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
-    from changewire.health.attention import attention
-    from changewire.home.loading import load_home
+    from changewire.health.attention import attention, refused_files
 
-    home, now = load_home(options.find_home()), SystemClock().now()
-    with open_store(home.path) or nullcontext() as store:
+    path, now = options.find_home(), SystemClock().now()
+    with open_store(path) or nullcontext() as store:
+        home = readable_home(path, store)
         records = list(records_of(home, store, now))
         daemon = daemon_view(store, now)
         counts = store.counts() if store else {}
         pauses = store.pauses() if store else []
         paused = store.waiting_for_a_person() if store else {}
         kept = _kept(store, now)
-    found = attention(records, home.broken, kept, pauses, paused)
+    found = attention(records, home.broken if home else (), kept, pauses, paused)
+    if home is None:
+        found.insert(0, refused_files("the files cannot be used; told is what was known last"))
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
@@ -79,13 +83,37 @@ def status(options: Options) -> int:
     return NEEDS_PERSON if found else 0
 
 
-def records_of(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
-    """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``."""
+def readable_home(path: Path, store: SqliteStore | None) -> Home | None:
+    """What the files say; None, and told, where settings or variables are broken: what ``store`` remembers is there.
+
+    Raises ConfigError where nothing is remembered either.
+    """
+    from changewire.home.loading import load_home
+
+    try:
+        return load_home(path)
+    except ConfigError as error:
+        if store is None:
+            raise
+        say(str(error))
+        say("shown is what was known last: mend this, so that the files count and `changewire run` can start\n")
+        return None
+
+
+def records_of(home: Home | None, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
+    """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``.
+
+    ``home`` None: of each trigger that was watched last.
+    """
     from changewire.engine.syncing import trigger_records
     from changewire.health.attention import judged
     from changewire.state.records import TriggerState
     from changewire.values import make_id
 
+    if home is None:
+        known = store.triggers() if store else []
+        yield from (judged(record, now) for record in sorted(known, key=lambda record: record.shown))
+        return
     stored = {record.id: record for record in store.triggers(active=None)} if store else {}
     files = {make_id("trg", broken.file): broken.file for broken in home.broken}
     kept = _kept(store, now)

@@ -19,7 +19,7 @@ PEOPLE = (TriggerState.SUSPENDED, TriggerState.STALLED)  # states of triggers th
 class Attention:
     """One thing that needs a person."""
 
-    kind: str  # daemon, connection, workflow or trigger
+    kind: str  # daemon, files, connection, workflow or trigger
     name: str  # of a trigger "workflow/trigger"
     state: str
     message: str
@@ -71,6 +71,11 @@ def next_step(pause: PauseRecord) -> str:
     """What a person does about a pause."""
     command = f"`{resume_command(pause.kind, pause.name)}`"
     return command if pause.advice is None else f"{pause.advice}, then {command}"
+
+
+def refused_files(words: str) -> Attention:
+    """The files of the home cannot be used as they are, none of them."""
+    return Attention("files", "config", str(TriggerState.UNAVAILABLE), words, "`changewire validate`")
 
 
 def _refused(pause: PauseRecord) -> Attention:

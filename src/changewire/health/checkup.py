@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from changewire.clock import Clock
 from changewire.errors import StateError
-from changewire.health.attention import Attention, attention, judged
+from changewire.health.attention import Attention, attention, judged, refused_files
 from changewire.home.definition import Home
 from changewire.secret import mask
 from changewire.state.protocol import Store
@@ -50,7 +50,7 @@ class Checkup:
         own = self.live()
         refused = self._refused()
         if refused is not None:
-            own.append(Attention("daemon", "files", "refused", refused, "`changewire validate`"))
+            own.append(refused_files(refused))
         try:
             return [*own, *self._stored()]
         except StateError as error:

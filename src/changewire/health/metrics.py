@@ -25,7 +25,7 @@ from changewire.state.records import Figures, PauseCause, PauseKind, RunState, T
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 POLL_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LAG_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
-KINDS = ("daemon", "connection", "workflow", "trigger")
+KINDS = ("daemon", "files", "connection", "workflow", "trigger")
 Counts: TypeAlias = dict[tuple[str, ...], float]
 UNFINISHED = (RunState.PENDING, RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
 
