@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-from jinja2 import StrictUndefined, UndefinedError
+from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
@@ -27,6 +27,8 @@ from changewire.values import Json
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 LARGEST = 1 << 20  # characters a rendered value may have in all
 LONGEST_S = 5.0  # seconds of processor time that one text may take
+DEEPEST = 90  # levels of an expression inside each other; Python itself cannot take many more
+TOO_DEEP = f"more than {DEEPEST} levels inside each other: take a list and 'in', or 'set' parts of it before"
 HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 COUNTED = f"{HIDDEN}counted"  # the filter that every loop goes through
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
@@ -162,6 +164,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
             del self.globals[name]
         del self.filters["center"]
 
+    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
+        """The syntax tree of a text. Raises TemplateSyntaxError, also where it is nested too deeply to be compiled."""
+        try:
+            parsed = super().parse(source, name, filename)
+        except RecursionError:
+            raise TemplateSyntaxError(TOO_DEEP, 1) from None
+        if len(source) > DEEPEST and _deeper_than(parsed, DEEPEST):
+            raise TemplateSyntaxError(TOO_DEEP, 1)
+        return parsed
+
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Data first: ``payload.items`` is the field ``items`` where there is one."""
         if isinstance(obj, dict):
@@ -193,3 +205,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "%" and isinstance(left, str):
             raise SecurityError("% on text; join with ~ or use the filter format")
         return super().call_binop(context, operator, left, right)
+
+
+def _deeper_than(parsed: nodes.Template, most: int) -> bool:
+    level: list[nodes.Node] = [parsed]
+    for _ in range(most):
+        level = [inner for node in level for inner in node.iter_child_nodes()]
+        if not level:
+            return False
+    return True

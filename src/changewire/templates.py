@@ -22,6 +22,7 @@ from changewire.template_sandbox import (
     EFFORT,
     HIDDEN,
     LARGEST,
+    TOO_DEEP,
     MissingError,
     Path,
     Sandbox,
@@ -158,6 +159,8 @@ class Templates:
         except TemplateSyntaxError as error:
             wrong = self._wrong(text) or self._told(text, error)
             raise TemplateError(wrong.message, path) from None
+        except (SyntaxError, RecursionError, MemoryError) as error:  # of the Python code that it is compiled to
+            raise TemplateError(f"{_short(text)}: too long or nested too deeply: {error}", path) from None
         except TemplateError as error:
             if not path:
                 raise
@@ -182,7 +185,7 @@ class Templates:
         return [] if wrong is None else [wrong._replace(path=path)]
 
     def _told(self, text: str, error: TemplateSyntaxError) -> ExpressionProblem:
-        words, before = fault(self._sandbox, text, error)
+        words, before = (TOO_DEEP, "") if error.message == TOO_DEEP else fault(self._sandbox, text, error)
         return ExpressionProblem((), f"{_short(text)}: {words}", before)
 
     def _find_wrong(self, text: str) -> ExpressionProblem | None:
