@@ -227,7 +227,7 @@ _ROWS = (
     ("    its memory", "runs.json_mib", "{:.0f} MiB", "< 100 MiB"),
     ("  a daemon begins in", "runs.start_s", "{:.2f} s", "< 1 s"),
     ("  pruning a day, a hundredth of them", "runs.prune_day_s", "{:.2f} s", "< 1 s"),
-    ("  pruning a tenth of them", "runs.prune_tenth_s", "{:.2f} s", ""),
+    ("  pruning a tenth of them", "runs.prune_tenth_s", "{:.2f} s", "< 1 s"),
     ("    others' writes meanwhile: 99th percentile", "runs.prune_tenth_wait_p99_ms", "{:.1f} ms", ""),
     ("    longest", "runs.prune_tenth_wait_max_ms", "{:.0f} ms", "< 100 ms"),
     ("  writes while nothing is pruned: 99th percentile", "runs.write_p99_ms", "{:.1f} ms", ""),

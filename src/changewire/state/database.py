@@ -14,6 +14,8 @@ from changewire.errors import StateError
 
 BUSY_TIMEOUT_S = 30.0
 CHECKPOINT_PAGES = 4000  # of 4 KiB; SQLite's own 1000 would stall all commits more often
+READ_CACHE_KIB = 2000  # of each reader, as many as there are threads: SQLite's own measure
+WRITE_CACHE_KIB = 8192  # of the only writer: ids lie anywhere, and a large transaction would push its own pages out
 
 _ADVICE = {
     sqlite3.SQLITE_NOTADB: "is damaged or no database: move it away and put a backup in its place",
@@ -55,7 +57,7 @@ def make_private(path: Path) -> None:
                 file.chmod(0o600)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, cache_kib: int = READ_CACHE_KIB) -> sqlite3.Connection:
     """A connection in autocommit mode that may be handed from thread to thread. Raises sqlite3.Error."""
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -64,6 +66,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     except BaseException:
         connection.close()
         raise

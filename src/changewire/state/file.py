@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from changewire.clock import Clock
 from changewire.errors import StateError
-from changewire.state.database import Readers, connect, explain, make_private
+from changewire.state.database import WRITE_CACHE_KIB, Readers, connect, explain, make_private
 from changewire.state.schema import migrate
 from changewire.state.writer import OnWrite, Transaction, Writer
 
@@ -30,7 +30,7 @@ class DatabaseFile:
         """Make the file and its folder where there are none, and bring an older one up to date. Raises StateError."""
         try:
             make_private(self.path)
-            connection = connect(self.path)
+            connection = connect(self.path, WRITE_CACHE_KIB)
         except (OSError, sqlite3.Error) as error:
             raise explain(self.path, error) from error
         try:
