@@ -18,7 +18,7 @@ from changewire.connectors.downloads import DownloadInfo, Expected, save
 from changewire.connectors.dressed import dressed_error
 from changewire.connectors.failures import Failure, judge, retry_at
 from changewire.connectors.fetcher import Fetcher, Reply
-from changewire.connectors.messages import Answer, Request
+from changewire.connectors.messages import MAX_BYTES, Answer, Request
 from changewire.connectors.parts import Part, Progress
 from changewire.connectors.routes import split_url
 from changewire.connectors.shared import SharedAnswers
@@ -28,7 +28,6 @@ from changewire.errors import ApiError, CredentialError, DelayedError, FailureCl
 
 __all__ = ["Answer", "Client", "DownloadInfo", "Request"]
 
-MAX_BYTES = 64 * 1024 * 1024
 ANY_FILE = Expected()
 TOO_MUCH = 2  # times that a rate error is waited out within one call
 Acknowledge = Callable[[Answer], None]

@@ -6,11 +6,15 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from changewire.errors import StateError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+SET = "changewire"
 
 
 def statements(script: str) -> Iterator[str]:
@@ -36,18 +40,33 @@ def migrate(connection: sqlite3.Connection, path: Path, scripts: Mapping[str, st
     ``scripts`` None: those of this version.
     """
     scripts = known() if scripts is None else scripts
-    migrations = Migrations("changewire")
-    for name, script in scripts.items():
-        _add(migrations, name, script)
-    database = Database(connection, execute_plugins=False)
-    newer = sorted({migration.name for migration in migrations.applied(database)} - set(scripts))
+    applied = _applied(connection)
+    newer = sorted(applied - set(scripts))
     if newer:
         raise StateError(
             f"The database {path} was written by a newer Changewire (it has {newer[-1]}): "
             "install that version or a later one, or put an older backup in its place."
         )
-    if migrations.pending(database):
-        _apply(migrations, database, connection)
+    if applied < set(scripts):
+        _bring_up_to_date(connection, scripts)
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    """What was applied, as sqlite-utils notes it; not by the library, whose import costs more than opening does."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        return set()
+    found = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ?", (SET,))
+    return {name for (name,) in found}
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, scripts: Mapping[str, str]) -> None:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations(SET)
+    for name, script in scripts.items():
+        _add(migrations, name, script)
+    _apply(migrations, Database(connection, execute_plugins=False), connection)
 
 
 def _add(migrations: Migrations, name: str, script: str) -> None:

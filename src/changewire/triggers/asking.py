@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from changewire.connectors.client import Request
+from changewire.connectors.messages import Request
 from changewire.connectors.paging import merge_query
 from changewire.connectors.paths import encode_segment
 from changewire.errors import PollError

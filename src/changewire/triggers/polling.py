@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
+from changewire.connectors.messages import Answer, Request
 from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
 from changewire.errors import ApiError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
