@@ -25,6 +25,8 @@ def one(value: Any, *, allow_templates: bool = False, **declared: Any) -> tuple[
         ("integer", " -3\n", -3),
         ("integer", 3.0, 3),
         ("integer", Secret("90210"), 90210),
+        ("integer", "855 1234 0001", 85512340001),
+        ("integer", "555-123-4567", 5551234567),
         ("number", "3", 3),
         ("number", "3.5", 3.5),
         ("number", 2, 2),
@@ -45,6 +47,7 @@ def test_a_value_is_brought_to_its_type(kind: str, value: Any, expected: Any) ->
     ("declared", "value", "problem"),
     [
         ({"type": "integer"}, "three", "wrong_type: x must be a whole number, not 'three' -> None"),
+        ({"type": "integer"}, "855 1234-0001", "wrong_type: x must be a whole number, not '855 1234-0001' -> None"),
         ({"type": "integer"}, 3.5, "wrong_type: x must be a whole number, not 3.5 -> None"),
         ({"type": "integer"}, True, "wrong_type: x must be a whole number, not true -> None"),
         ({"type": "number"}, "nan", "wrong_type: x must be a number, not 'nan' -> None"),
@@ -150,3 +153,26 @@ def test_a_declaration_that_cannot_be_is_refused(declared: dict[str, Any]) -> No
 def test_a_whole_number_survives_as_text(number: int) -> None:
     assert one(str(number), type="integer") == (number, [])
     assert one(number, type="string") == (str(number), [])
+
+
+def test_a_meeting_number_may_be_written_as_zoom_shows_it() -> None:
+    assert one("855 1234 0001", uuid=True) == ("85512340001", [])
+    assert one("855 1234 0001") == ("855 1234 0001", [])
+    assert one("Jw8pN4rHQ2u5o0kXyB6s+g==", uuid=True) == ("Jw8pN4rHQ2u5o0kXyB6s+g==", [])
+
+
+def test_a_field_written_beside_its_object_is_told_where_it_belongs() -> None:
+    parameters = {
+        "topic": Parameter(),
+        "settings": Parameter(type="object", fields={"join_before_host": Parameter(type="boolean")}),
+    }
+    (problem,) = check_values(parameters, {"joinBeforeHost": True})[1]
+    assert problem.message == "there is no parameter 'joinBeforeHost'"
+    assert problem.suggestion == "settings.join_before_host"
+
+
+def test_a_field_of_a_body_that_nobody_describes_is_told_how_it_is_written() -> None:
+    (problem,) = check_values({"userId": Parameter(), "body": Parameter(type="object")}, {"topic": "Standup"})[1]
+    assert problem.message == (
+        "there is no parameter 'topic'; known are userId, body; a field of the body is written body.topic"
+    )

@@ -239,8 +239,9 @@ def test_names_used_are_the_ones_asked_of_the_scope() -> None:
         "{{ steps.files.n + payload['a'].b }}",
         {"x": "{% for f in steps.x %}{{ f.name }}{% endfor %}"},
         "steps.no",
+        "{{ payload.email.endswith('x') and range(event.hops) }}",
     ]
-    assert names_used(given) == {"steps.files.n", "payload.a.b", "steps.x"}
+    assert names_used(given) == {"steps.files.n", "payload.a.b", "steps.x", "payload.email", "event.hops"}
 
 
 def test_own_filters_can_be_added() -> None:

@@ -15,7 +15,7 @@ from email.utils import format_datetime, getaddresses
 from changewire.actions.context import ActionContext
 from changewire.actions.files import stored_file
 from changewire.actions.inputs import revealed
-from changewire.connectors.guard import public_addresses
+from changewire.connectors.transport.guard import public_addresses
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.secret import mask
 from changewire.templates import has_expression, text_of

@@ -9,7 +9,7 @@ from typing import Any
 from changewire.actions.context import ActionContext
 from changewire.actions.inputs import revealed
 from changewire.connectors.client import Client
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.secret import mask
 from changewire.values import Json, dumps

@@ -11,8 +11,8 @@ from changewire.actions.downloading import FOLDER, Wanted, download, fill_templa
 from changewire.actions.files import place_below
 from changewire.actions.inputs import revealed
 from changewire.connectors.client import Client
-from changewire.connectors.messages import Request
-from changewire.connectors.paths import encode_segment
+from changewire.connectors.path_segments import encode_segment
+from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.values import Json
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from watchfiles import watch
 
-from changewire.actions.pipeline import Runner
+from changewire.actions.flow.pipeline import Runner
 from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.clients import Clients
-from changewire.connectors.token_store import TokenStore
+from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.engine.alerts import Alerts
 from changewire.engine.chores import Chores
 from changewire.engine.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay

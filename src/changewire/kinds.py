@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from changewire.secret import Secret
 from changewire.values import Json
 
 Kind = Literal["string", "integer", "number", "boolean", "object", "list", "any", "date", "date-time"]
+
+_GROUPED = re.compile(r"\d{3}([ \u00a0-])\d{3,4}\1\d{3,4}")  # as Zoom shows meeting numbers
 
 WANTED = {
     "string": "text",
@@ -40,6 +43,16 @@ def convert(kind: Kind, value: Json) -> Json | None:
     if kind == "boolean":
         return _as_boolean(plain)
     return _as_number(plain, whole=kind == "integer")
+
+
+def ungrouped(text: str) -> str:
+    """A number in groups, as Zoom shows those of meetings, without what is between them; anything else as it is.
+
+    >>> ungrouped("855 1234 0001"), ungrouped("555-123-4567"), ungrouped("12 34")
+    ('85512340001', '5551234567', '12 34')
+    """
+    found = _GROUPED.fullmatch(text.strip())
+    return text.strip().replace(found[1], "") if found else text
 
 
 def _as_text(value: Json) -> Any:
@@ -74,6 +87,7 @@ def _as_boolean(value: Json) -> bool | None:
 
 def _as_number(value: Json, *, whole: bool) -> int | float | None:
     if isinstance(value, str):
+        value = ungrouped(value) if whole else value
         try:
             value = int(value) if whole or value.strip().lstrip("+-").isdigit() else float(value)
         except ValueError:

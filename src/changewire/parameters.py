@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from changewire.errors import nearest
-from changewire.kinds import WANTED, Kind, convert
+from changewire.kinds import WANTED, Kind, convert, ungrouped
 from changewire.secret import Secret
 from changewire.templates import has_expression
 from changewire.values import Json
@@ -177,11 +177,24 @@ def _put(outer: Mapping[str, Json], path: Sequence[str], value: Json) -> dict[st
 
 
 def _unknown(name: str, parameters: Mapping[str, Parameter], at: Place) -> ParameterProblem:
-    near = nearest(name, parameters)
+    near = nearest(name, parameters) or (None if at else _deeper(name, parameters))
     listed = "" if near or not parameters else f"; known are {', '.join(parameters)}"
+    body = parameters.get("body")
+    if listed and body is not None and body.type == "object" and not at:
+        listed += f"; a field of the body is written body.{name}"
     what = "field" if at else "parameter"
     inside = f" in {_NESTED.split(str(at[0]))[0]}{_named(('', *at[1:]))}" if at else ""
     return ParameterProblem((*at, name), "unknown_parameter", f"there is no {what} {name!r}{inside}{listed}", near)
+
+
+def _deeper(name: str, parameters: Mapping[str, Parameter]) -> str | None:
+    """The one field of an object that is called ``name``, with the object's name before it."""
+    found = [
+        f"{head}.{canonical(name, parameter.fields)}"
+        for head, parameter in parameters.items()
+        if parameter.fields and canonical(name, parameter.fields) in parameter.fields
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _missing(name: str, parameter: Parameter) -> str:
@@ -205,6 +218,7 @@ def _check(parameter: Parameter, value: Json, path: Place, *, templates: bool) -
     if templates and _may_change(value):
         return value, []
     shown = "***" if parameter.secret or isinstance(value, Secret) else _shown(value)
+    value = ungrouped(value) if parameter.uuid and isinstance(value, str) else value
     found = convert(parameter.type, value)
     if found is None:
         hint = "; put it in quotes" if parameter.type == "string" and isinstance(value, bool) else ""

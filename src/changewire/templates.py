@@ -356,7 +356,10 @@ class Templates:
             return None
 
     def names_used(self, value: Json) -> set[str]:
-        """The names that ``value`` asks the scope for, as far as they are fixed: ``steps.files.topic``."""
+        """The names that ``value`` asks the scope for, as far as they are fixed: ``steps.files.topic``.
+
+        A method is not one of them, but what it is called on is: ``payload.email`` of ``payload.email.endswith('x')``.
+        """
         if isinstance(value, dict | list | tuple):
             inner = value.values() if isinstance(value, dict) else value
             return set().union(*(self.names_used(v) for v in inner))
@@ -364,7 +367,9 @@ class Templates:
             return set()
         parsed = self._sandbox.parse(value)
         free = meta.find_undeclared_variables(parsed)
-        found = {_dotted(n) for n in parsed.find_all((nodes.Name, nodes.Getattr, nodes.Getitem))}
+        called = {id(call.node) for call in parsed.find_all(nodes.Call)}
+        asked = [n for n in parsed.find_all((nodes.Name, nodes.Getattr, nodes.Getitem)) if id(n) not in called]
+        found = {_dotted(n) for n in asked}
         names = {".".join(parts) for parts in found if parts and parts[0] in free}
         return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from changewire.actions.context import ActionContext
 from changewire.actions.definition import ActionType
+from changewire.actions.flow.pipeline import Runner
 from changewire.actions.loading import load_actions
-from changewire.actions.pipeline import Runner
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.environment import Environment

@@ -62,7 +62,7 @@ def test_a_process_that_ended_in_it_may_have_deleted_it(
     server.on("/v2/meetings/85512340002", GONE)
     rig.start(WORKFLOW)
     with monkeypatch.context() as patch:
-        patch.setattr("changewire.actions.acting.perform", die)
+        patch.setattr("changewire.actions.flow.acting.perform", die)
         with pytest.raises(Killed):
             rig.go()
     assert [state for _, _, state in rig.attempts] == ["running"]

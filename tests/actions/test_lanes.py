@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from changewire.actions.beginning import in_lane
+from changewire.actions.flow.beginning import in_lane
 from changewire.config.workflows import workflow_from_text
 from changewire.state.records import RunState
 from tests.actions.rig import TRIGGER, Rig

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from changewire.actions.calling import check_inputs, perform
-from changewire.actions.retry import failure_of
+from changewire.actions.flow.retry import failure_of
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.secret import Secret
 from tests.actions.mail_server import Behaviour, MailServer

@@ -11,7 +11,7 @@ from changewire.actions.calling import check_inputs
 from changewire.actions.definition import ActionSpec, ActionType
 from changewire.actions.resolving import resolve
 from changewire.actions.sending import build_request
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.errors import UsageError
 from changewire.values import loads
 

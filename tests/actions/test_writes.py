@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from changewire.actions.ledger import LONGEST_HELD_S
-from changewire.actions.scope import build_scope
+from changewire.actions.flow.ledger import LONGEST_HELD_S
+from changewire.actions.flow.scope import build_scope
 from changewire.state.records import AttemptState, RunState
+from tests.actions.flow.test_pipeline import lines, note
 from tests.actions.rig import Rig
-from tests.actions.test_pipeline import lines, note
 
 LOG = '{use: core.log, with: {message: "x"}}'
 OK = AttemptState.SUCCEEDED
@@ -64,7 +64,7 @@ def test_a_fault_of_the_engine_itself_takes_nothing_of_what_was_done(rig: Rig, m
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patched:
-        patched.setattr("changewire.actions.frame.build_scope", _from_call(2, broken))
+        patched.setattr("changewire.actions.flow.frame.build_scope", _from_call(2, broken))
         with pytest.raises(RuntimeError, match="a fault"):
             rig.go()
     assert rig.attempts == [("steps/0", 1, OK)]

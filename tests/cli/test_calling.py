@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import Result
 
-from changewire.sandbox import Sandbox
+from changewire.sandbox import CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from tests.cli.conftest import MEETING, MEETINGS
-from tests.cli.rig import changewire, lines
+from tests.cli.rig import background, changewire, lines, workflow
 from tests.engine.rig import connection
+from tests.support.processes import wait_for
 
 Make = Callable[..., Path]
 
@@ -115,7 +118,9 @@ def test_the_connection_must_be_named_where_several_fit(make_home: Make, sandbox
     home = make_home()
     (home / "config" / "connections.yaml").write_text(connection(sandbox.url, "one") + connection(sandbox.url, "two"))
     words = ("call", "zoom.get_meeting", f"meeting_id={MEETING}", "--home", home)
-    assert "write connection: with one of one, two" in changewire(*words).stderr
+    assert changewire(*words).stderr == (
+        "zoom.get_meeting needs a connection of zoom: add --connection with one of one, two\n"
+    )
     assert changewire(*words, "--connection", "two").exit_code == 0
     assert changewire(*words, "connection=one").exit_code == 0
 
@@ -216,6 +221,27 @@ def test_dates_are_said_as_people_say_them(make_home: Make) -> None:
     assert "did you mean 'today'?" in wrong.stderr
 
 
+def test_what_is_planned_lies_ahead_and_is_told_as_it_was_understood(make_home: Make) -> None:
+    words = ("call", "zoom.create_meeting", "topic=A", "start_time=monday 10:00", "timezone=Asia/Tokyo", "--dry-run")
+    result = changewire(*words, "--json", "--home", make_home())
+    (view,) = lines(result.stdout)
+    start = datetime.fromisoformat(view["request"]["body"]["start_time"])
+    assert start > datetime.now(UTC)
+    here = start.astimezone(ZoneInfo("Asia/Tokyo"))
+    assert (here.weekday(), here.hour) == (0, 10)
+    assert result.stderr.splitlines() == [
+        f"'monday 10:00' is Monday, {here:%Y-%m-%d} 10:00 in Asia/Tokyo", "nothing was sent",
+    ]  # fmt: skip
+
+
+def test_headers_that_sign_in_are_not_shown(make_home: Make) -> None:
+    headers = 'headers={"Authorization": "Bearer as-it-is", "x-api-key": "as-it-is", "Accept": "text/csv"}'
+    result = changewire("call", "http.request", "url=https://example.com", headers, "--dry-run", "--home", make_home())
+    assert json.loads(result.stdout)["with"]["headers"] == {
+        "Authorization": "***", "x-api-key": "***", "Accept": "text/csv",
+    }  # fmt: skip
+
+
 def test_a_body_is_shown_as_it_would_be_sent(make_home: Make) -> None:
     words = ("call", "zoom.meetingCreate", "userId=me", 'body={"topic": "A"}', "body.settings.host_video:=true")
     result = changewire(*words, "--dry-run", "--home", make_home())
@@ -225,12 +251,35 @@ def test_a_body_is_shown_as_it_would_be_sent(make_home: Make) -> None:
     assert json.loads(body) == {"topic": "A", "settings": {"host_video": True}}
 
 
-def test_what_only_a_person_can_mend_has_its_own_exit_code(make_home: Make) -> None:
-    home = make_home()
-    with Sandbox() as zoom:
-        (home / "config" / "connections.yaml").write_text(connection(zoom.url, secret="certainly-wrong"))
-        result = changewire("call", "zoom.users", "--home", home)
-    assert (result.exit_code, result.stdout) == (3, "")
+WEBINARS = workflow("Webinars", "zoom.new_webinar_created", f"{{user_id: {OWNER_EMAIL}}}")
+PEOPLE = workflow("People", "zoom.new_meeting_participant", f'{{meeting_id: "{MEETING}"}}')
+
+
+@pytest.mark.parametrize(
+    ("command", "trouble"),
+    [
+        (command, trouble)
+        for command in (("call", "zoom.webinars", "userId=me"), ("test", "Webinars"), ("check",))
+        for trouble in ("credentials", "scope", "plan")
+    ],
+)
+def test_what_only_a_person_can_mend_has_its_own_exit_code(
+    make_home: Make, command: tuple[str, ...], trouble: str
+) -> None:
+    home = make_home(webinars=WEBINARS, people=PEOPLE)
+    scopes = ["user:read:user:admin"] if trouble == "scope" else None
+    with Sandbox(webinar_plan=trouble != "plan", scopes=scopes) as zoom:
+        written = connection(zoom.url, secret="certainly-wrong" if trouble == "credentials" else CLIENT_SECRET)
+        written = written.replace("plan: business", "plan: free") if trouble == "plan" else written
+        (home / "config" / "connections.yaml").write_text(written)
+        result = changewire(*command, "--home", home)
+    assert result.exit_code == 3, result.output
+    assert (result.stdout == "") is (command != ("check",))
+
+
+def test_what_nobody_can_mend_has_the_usual_exit_code(make_home: Make) -> None:
+    result = changewire("call", "zoom.get_meeting", "meetingId=1", "--home", make_home())
+    assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_what_is_gone_is_refused_and_what_is_deprecated_warned_of(make_home: Make) -> None:
@@ -245,3 +294,26 @@ def test_what_is_gone_is_refused_and_what_is_deprecated_warned_of(make_home: Mak
         "warning: GET /phone/call_logs is deprecated and may go away: use zoom.accountCallHistory",
         "nothing there",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ("zoom.create_meeting", "userId=me", "topic=Slow"),
+            "interrupted: whether zoom.create_meeting was done is not known, so look before you do it again",
+        ),
+        (("zoom.list_meetings", "userId=me"), "interrupted; the same command again goes on"),
+    ],
+    ids=["writing", "reading"],
+)
+def test_who_interrupts_a_call_is_told_what_that_means(words: tuple[str, ...], told: str, make_home: Make) -> None:
+    home = make_home()
+    with Sandbox(enforce_limits=False) as slow:
+        (home / "config" / "connections.yaml").write_text(connection(slow.url))
+        slow.control("faults", match="/v2/users/", kind="delay", delay_s=20.0)
+        calling = background("call", *words, "--home", home)
+        assert wait_for(lambda: slow.control("stats")["faults"][0]["fired"] > 0)
+        calling.send_signal(signal.SIGINT)
+        out, err = calling.communicate(timeout=30)
+    assert (calling.returncode, out, err.strip()) == (130, "", told)

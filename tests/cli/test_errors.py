@@ -69,6 +69,18 @@ def test_a_damaged_database_is_one_sentence(make_home: Callable[..., Path]) -> N
         assert "Traceback" not in result.stderr
 
 
+def test_an_empty_database_is_no_new_home(make_home: Callable[..., Path]) -> None:
+    home = make_home(a=MEETINGS)
+    (home / "state").mkdir()
+    path = home / "state" / "changewire.db"
+    path.touch()
+    for command in ("status", "events", "runs", "run", "prune"):
+        result = changewire(command, "--home", home)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"The database {path} is empty, so what was seen is not known any more." in result.stderr
+    assert path.stat().st_size == 0
+
+
 def test_a_reader_that_goes_away_is_no_news(watched: Path) -> None:
     program_text = " ".join(PROGRAM)
     for words in (f"events --json --home {watched}", "catalog --json", f"runs --home {watched}"):

@@ -78,6 +78,9 @@ def test_where_the_type_is_open_a_value_is_read_as_in_a_workflow(text: str, valu
         (["settings.new=7"], {"settings.new": 7}),
         (["settings__on=true"], {"settings__on": "true"}),
         (['settings={"on": true}'], {"settings": {"on": True}}),
+        (["settings={on: true}"], {"settings": {"on": True}}),
+        (['settings={"note": "${NOTE}"}'], {"settings": {"note": "${NOTE}"}}),
+        (["settings=${SETTINGS}"], {"settings": "${SETTINGS}"}),
         (["start_time=tomorrow"], {"start_time": "date-time tomorrow"}),
         (["start_time=${DAY}"], {"start_time": "${DAY}"}),
         (["any=3"], {"any": 3}),
@@ -85,6 +88,10 @@ def test_where_the_type_is_open_a_value_is_read_as_in_a_workflow(text: str, valu
         (["from=2026"], {"from": "2026"}),
         (["begin_time=next monday 9:00"], {"begin_time": "date-time next monday 9:00"}),
         (["begin_time=2026-11-01T09:00:00"], {"begin_time": "2026-11-01T09:00:00"}),
+        (["begin_time=2026-11-01 9:00"], {"begin_time": "date-time 2026-11-01 9:00"}),
+        (["begin_time=tomorow 9:00"], {"begin_time": "date-time tomorow 9:00"}),
+        (["begin_time=09:00"], {"begin_time": "09:00"}),
+        (["begin_time=2026-11-01"], {"begin_time": "2026-11-01"}),
         (["topic=today"], {"topic": "today"}),
         (["unknown=3"], {"unknown": 3}),
         (["topic=a=b:=c"], {"topic": "a=b:=c"}),
@@ -97,11 +104,13 @@ def test_a_value_is_read_by_the_type_of_its_parameter(words: list[str], values: 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["topic"], "'topic' is not NAME=VALUE"),
+        (["topic"], "'topic' has no value: write topic=VALUE"),
+        (["85746065432"], "'85746065432' is not NAME=VALUE"),
         (["=3"], "'=3' is not NAME=VALUE"),
         (["a=1", "a=2"], "a is given twice"),
         (["any={"], "any: '{' is no JSON: "),
         (["settings=x"], "settings: 'x' is no JSON: "),
+        (["settings={on: true"], "settings: '{on: true' is no JSON: "),
         (["topic:=x"], "topic: 'x' is no JSON: "),
         (["topic=@nowhere.txt"],
             "topic: nowhere.txt: no such file or directory; for text that begins with @ write topic:="),
@@ -111,6 +120,12 @@ def test_what_is_no_value_is_wrong_use(words: list[str], told: str) -> None:
     with pytest.raises(UsageError) as error:
         read(*words)
     assert str(error.value).startswith(told)
+
+
+def test_a_value_without_a_name_is_told_where_it_belongs_if_there_is_one_place() -> None:
+    with pytest.raises(UsageError) as error:
+        read_given(["85746065432"], {"meetingId": Parameter(required=True), "again": Parameter()}, lambda text, _: text)
+    assert str(error.value) == "'85746065432' is not NAME=VALUE: write meetingId=85746065432"
 
 
 def test_a_file_gives_its_text_or_its_json(tmp_path: Path) -> None:

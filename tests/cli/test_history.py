@@ -17,7 +17,9 @@ EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payl
 }
 RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
 RUN |= {"events"}
-STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"}
+STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"} | {
+    "done_by"
+}
 
 
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:
@@ -67,10 +69,17 @@ def test_runs_are_chosen_by_state(words: tuple[str, ...], watched: Path) -> None
     assert "1" in run["reason"]
 
 
-@pytest.mark.parametrize("named", [lambda run: run, lambda run: run[:12]], ids=["whole id", "its beginning"])
-def test_one_run_is_shown_in_detail(named: Callable[[str], str], watched: Path) -> None:
+NAMED: dict[str, Callable[[str], tuple[str, ...]]] = {
+    "whole id": lambda run: (run,),
+    "its beginning": lambda run: (run[:12],),
+    "with a word more": lambda run: ("show", run),
+}
+
+
+@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
+def test_one_run_is_shown_in_detail(named: Callable[[str], tuple[str, ...]], watched: Path) -> None:
     (run,) = lines(changewire("runs", "--home", watched, "--json", "--failed").stdout)
-    shown = changewire("runs", "--home", watched, named(run["id"])).stdout
+    shown = changewire("runs", "--home", watched, *named(run["id"])).stdout
     assert shown.startswith(f"{run['id']}  Failing  paused\n")
     assert f"event {run['event']}" in shown
     assert "step steps/0  zoom.get_meeting  failed" in shown
@@ -105,6 +114,11 @@ def test_the_limit_keeps_the_newest(command: str, watched: Path) -> None:
 WRONG = [
     (("events", "--workflow", "Detail"), "there is no workflow 'Detail'; did you mean 'Details'?"),
     (("runs", "run_x"), "there is no run 'run_x'; `changewire runs` lists them"),
+    (("runs", "show"), "there is no run 'show'; `changewire runs` lists them"),
+    (
+        ("runs", "run_1", "run_2"),
+        "one run at a time: 'run_2' is one too many (`changewire runs --help` tells how it is used)",
+    ),
     (("runs", "run_"), "3 runs begin with 'run_': write more of the id"),
     (
         ("events", "--since", "yesterday"),

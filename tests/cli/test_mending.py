@@ -161,12 +161,33 @@ def test_a_workflow_that_is_not_known_cannot_be_reset(watched: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("resume", "--all"), ("cancel", "run_1"), ("replay", "evt_1"), ("reset", "Meetings")]
+    "words", [("resume", "--all"), ("replay", "--since", "1h"), ("reset", "Meetings"), ("runs",), ("runs", "--failed")]
 )
 def test_a_home_that_never_ran_says_so(words: tuple[str, ...], make_home: Make) -> None:
     result = changewire(*words, "--home", make_home(a=MEETINGS))
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "nothing was recorded in this home so far: start watching with `changewire run`\n"
+
+
+NOT_THERE = [
+    (("resume", "run_1"), "run 'run_1'"),
+    (("resume", "run_1", "--done"), "run 'run_1'"),
+    (("resume", "--connection", "work"), "paused connection 'work'"),
+    (("cancel", "run_1"), "run 'run_1'"),
+    (("replay", "evt_1"), "event 'evt_1'"),
+    (("runs", "run_1"), "run 'run_1'"),
+    (("explain", "run_1"), "run 'run_1'"),
+    (("explain", "evt_1"), "event 'evt_1'"),
+]
+
+
+@pytest.mark.parametrize(("words", "what"), NOT_THERE, ids=[" ".join(words) for words, _ in NOT_THERE])
+def test_what_is_named_in_a_home_that_never_ran_is_not_there(
+    words: tuple[str, ...], what: str, make_home: Make
+) -> None:
+    result = changewire(*words, "--home", make_home(a=MEETINGS))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"there is no {what}: nothing was recorded in this home so far\n"
 
 
 def test_beside_a_daemon_a_run_goes_on_at_once(make_home: Make, sandbox: Sandbox) -> None:

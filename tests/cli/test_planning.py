@@ -120,8 +120,8 @@ def test_a_scope_to_write_is_as_good_where_the_api_says_so(make: Make, sandbox: 
 
 def test_a_person_is_told_a_persons_scopes_and_to_sign_in_again(make: Make, sandbox: Sandbox) -> None:
     from changewire.clock import SystemClock
-    from changewire.connectors.token_store import TokenStore
-    from tests.connectors.test_user_sign_in import sign_in
+    from changewire.connectors.sign_in.token_store import TokenStore
+    from tests.connectors.sign_in.test_user import sign_in
 
     home = make(MEETINGS, auth=f"{{type: oauth, client_id: {USER_CLIENT_ID}, client_secret: {USER_CLIENT_SECRET}}}")
     assert [(one["state"], one["message"]) for one in findings(home)["sign_in"]] == [

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from changewire.config.settings import HttpSettings
-from changewire.connectors import parts
+from changewire.connectors import partial_file as parts
 from changewire.connectors.client import Client, DownloadInfo
 from changewire.connectors.downloads import Expected, host_allowed
-from changewire.connectors.parts import Part, in_words, strong_validator
+from changewire.connectors.partial_file import Part, in_words, strong_validator
 from changewire.errors import ApiError, FailureClass
 from changewire.testing import ManualClock
 from tests.connectors.server import Reply, Seen, Server, connection

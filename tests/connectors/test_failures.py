@@ -6,7 +6,7 @@ import pytest
 
 from changewire.connectors.definition import load_connector
 from changewire.connectors.failures import Failure, judge, parse_retry_after, read_error, retry_at
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.errors import FailureClass
 from changewire.secret import learn
 from changewire.values import dumps

@@ -14,7 +14,7 @@ from changewire.clock import SystemClock
 from changewire.config.settings import HttpSettings
 from changewire.connectors.client import Client, Request
 from changewire.connectors.downloads import Expected
-from changewire.connectors.parts import Part
+from changewire.connectors.partial_file import Part
 from changewire.errors import ApiError, FailureClass
 from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from tests.connectors.server import connection

@@ -78,3 +78,14 @@ def test_variables_of_the_zoom_page_are_those_of_its_connection() -> None:
     assert wanted == {"ZOOM_USER", "ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET"}
     assert wanted <= set(re.findall(r"\$\{(ZOOM_\w+)", connection))
     assert wanted <= set(re.findall(r"(?m)^(ZOOM_\w+)=", text))
+
+
+def test_places_in_the_code_are_there() -> None:
+    """``file::name`` and ``folder/``, from the package or from the root."""
+    text = (DOCS / "why" / "reading-the-code.md").read_text()
+    places = re.findall(r"`([\w/.]+/[\w.]*|[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(places) > 20
+    for path, name in places:
+        file = next((each for each in (ROOT / "src" / "changewire" / path, ROOT / path) if each.exists()), None)
+        assert file is not None, f"there is no {path}"
+        assert not name or re.search(rf"(?m)^(def|class) {name}\b", file.read_text()), f"{path} has no {name}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from changewire.clock import SystemClock
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.daemon import Daemon
 from changewire.sandbox import Sandbox
 from tests.engine.rig import USER, connection, workflow, write_home

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from changewire.actions.names import name_problems
-from changewire.actions.shapes import ANYTHING, Fields, Steps, names_of
+from changewire.actions.checking.names import name_problems
+from changewire.actions.checking.shapes import ANYTHING, Fields, Steps, names_of
 from changewire.catalog import load_catalog
 from changewire.home.known import Known
 from changewire.triggers.loading import sample_scope

@@ -17,7 +17,7 @@ from changewire.sandbox import (
     USER_CLIENT_SECRET,
     Sandbox,
 )
-from changewire.sandbox.grants import DEVICE_CODE, challenge_of
+from changewire.sandbox.sign_in.grants import DEVICE_CODE, challenge_of
 
 KEYS = (USER_CLIENT_ID, USER_CLIENT_SECRET)
 BACK = "http://127.0.0.1:4711/callback"

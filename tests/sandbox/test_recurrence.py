@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from changewire.sandbox.recurrence import occurrence_starts, zone
+from changewire.sandbox.world.recurrence import occurrence_starts, zone
 
 FIRST = datetime(2026, 3, 20, 9, tzinfo=UTC)  # a Friday, ten days before summer time begins in Berlin
 

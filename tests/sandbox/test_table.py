@@ -9,11 +9,11 @@ import re
 import pytest
 
 from changewire.sandbox import ACCOUNT_ID, OWNER_ID, Sandbox
+from changewire.sandbox.api.routes import all_scopes
 from changewire.sandbox.gateway import Gateway
-from changewire.sandbox.kinds import COLLECTIONS
-from changewire.sandbox.routes import all_scopes
 from changewire.sandbox.table import Operation, operations
 from changewire.sandbox.wire import Request, Response
+from changewire.sandbox.world.kinds import COLLECTIONS
 from tests.sandbox.api import Api
 
 _ORDER = ("GET", "POST", "PATCH", "PUT", "DELETE")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,9 +64,115 @@ def test_a_file_that_is_no_database_is_told(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"something else " * 1000)
     assert error_of_opening(path) == (
-        f"The database {path} is damaged or no database: move it away and put a backup in its place "
-        "(file is not a database)."
+        f"The database {path} is damaged or no database: move it away with its -wal and -shm, "
+        "and put a backup in its place (file is not a database)."
     )
+
+
+EMPTY = (
+    "The database {} is empty, so what was seen is not known any more. Nothing was written. Remove it with its "
+    "-wal and -shm, then put a backup in its place, or begin anew with a silent first poll."
+)
+
+
+def test_an_empty_file_is_no_new_home(path: Path) -> None:
+    with store_at(path):
+        pass
+    path.write_bytes(b"")
+    log = path.with_name("changewire.db-wal")
+    log.write_bytes(b"what was not moved yet")
+    assert error_of_opening(path) == EMPTY.format(path)
+    assert {file.name: file.stat().st_size for file in path.parent.iterdir()} == {path.name: 0, log.name: 22}
+
+
+def test_a_database_with_nothing_in_it_is_empty_as_well(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+    assert error_of_opening(path) == EMPTY.format(path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("CREATE TABLE events (id); CREATE TABLE people (id);")
+    before = path.read_bytes()
+    assert error_of_opening(path) == (
+        f"The database {path} belongs to another program (its tables are events, people). Nothing was written. Move it "
+        "away, then put a backup in its place, or begin anew with a silent first poll."
+    )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("size", [50, 99, 100, 1000, 4095, 4096, 10_000])
+def test_a_database_that_was_cut_off_is_told_and_left_alone(size: int, path: Path) -> None:
+    with store_at(path):
+        pass
+    whole = path.read_bytes()
+    assert len(whole) > 10_000
+    path.write_bytes(whole[:size])
+    assert re.search(
+        "is damaged( or no database)?: move it away with its -wal and -shm, and put", error_of_opening(path)
+    )
+    assert path.read_bytes() == whole[:size]
+
+
+def test_a_start_that_is_killed_while_it_makes_the_database_leaves_no_file_of_its_name(path: Path) -> None:
+    killed = """
+import os, sys
+from pathlib import Path
+from changewire.clock import SystemClock
+from changewire.state import file
+from changewire.state.store import SqliteStore
+whole = file.migrate
+def migrate(connection, path):
+    if sys.argv[2] == "after":
+        whole(connection, path)
+    os._exit(9)
+file.migrate = migrate
+SqliteStore(Path(sys.argv[1]), clock=SystemClock()).open()
+"""
+    for moment in ("before", "after"):
+        done = subprocess.run([sys.executable, "-c", killed, path, moment], check=False, timeout=60)
+        assert done.returncode == 9
+        assert path.parent.exists()
+        assert not path.exists()
+    with store_at(path) as store:
+        assert store.triggers() == []
+        assert {file.name for file in path.parent.iterdir()} == {path.name, f"{path.name}-wal", f"{path.name}-shm"}
+
+
+def test_many_that_make_the_database_at_once_come_to_the_same(path: Path) -> None:
+    barrier = threading.Barrier(8)
+    found: list[str] = []
+
+    def work(n: int) -> None:
+        store = store_at(path)
+        barrier.wait()
+        store.open(take_over=False)
+        store.heartbeat({"n": n}, NOW)
+        store.close()
+        found.append("made")
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["made"] * 8
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_left_of_a_removed_database_does_not_come_back(path: Path) -> None:
+    with store_at(path) as store:
+        with_events(store, [event()], [run()])
+        left = path.with_name("changewire.db-wal").read_bytes()
+    path.unlink()
+    path.with_name("changewire.db-wal").write_bytes(left)
+    with store_at(path) as store:
+        assert store.events() == []
 
 
 def test_a_damaged_page_is_told_when_it_is_read(path: Path) -> None:
@@ -76,7 +184,7 @@ def test_a_damaged_page_is_told_when_it_is_read(path: Path) -> None:
         file.write(b"\xff" * half)
     with store_at(path) as store, pytest.raises(StateError) as caught:
         store.events()
-    words = "is damaged: move it away and put a backup in its place ("  # and what SQLite finds first
+    words = "is damaged: move it away with its -wal and -shm, and put a backup in its place ("  # and SQLite's words
     assert str(caught.value).startswith(f"The database {path} {words}")
 
 
@@ -147,6 +255,22 @@ def test_a_database_that_another_program_holds_is_told(path: Path, monkeypatch: 
             store.heartbeat({}, NOW)
         other.close()
         store.heartbeat({}, NOW)
+
+
+def test_a_database_that_another_program_has_for_itself_is_told_when_it_is_opened(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store_at(path):
+        pass
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        assert error_of_opening(path) == (
+            f"The database {path} has been locked by another program for 30 seconds: end it (database is locked)."
+        )
+    with store_at(path) as store:
+        assert store.triggers() == []
 
 
 def test_a_closed_store_says_so(path: Path) -> None:

@@ -73,18 +73,6 @@ def test_a_database_of_a_newer_version_is_left_alone(path: Path) -> None:
     )
 
 
-def test_a_database_of_another_program_is_left_alone(path: Path) -> None:
-    path.parent.mkdir()
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE events (id)")
-    other.close()
-    with pytest.raises(StateError, match=r"cannot be used \(table events already exists\)\."):
-        SqliteStore(path, clock=SystemClock()).open()
-    connection = sqlite3.connect(path)
-    assert names(connection, TABLES) == ["events"]
-    connection.close()
-
-
 def test_a_script_is_cut_at_the_ends_of_its_statements() -> None:
     script = "-- a; b\nCREATE TABLE a (\n  x DEFAULT ';'\n);\nINSERT INTO a VALUES (1);\n"
     assert [s.splitlines()[-1] for s in statements(script)] == [");", "INSERT INTO a VALUES (1);"]

@@ -9,7 +9,7 @@ from changewire.state.store import Store
 from changewire.state.views import event_views, run_views
 from tests.state.samples import MINUTE, NOW, attempt, event, run, with_events
 
-FINE = dict.fromkeys(("class", "error", "effect", "input", "response", "next"))
+FINE = dict.fromkeys(("class", "error", "effect", "input", "response", "done_by", "next"))
 
 
 def test_an_event_is_shown_in_the_first_form(store: Store) -> None:

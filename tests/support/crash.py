@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from changewire.actions.scope import step_key
+from changewire.actions.flow.scope import step_key
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.support.actor import Actor, Truth
 from tests.support.homes import GROUP, connection, eleven, make_cast, make_home

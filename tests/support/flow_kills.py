@@ -1,4 +1,4 @@
-"""The long workflow of `tests.actions.flow`, killed and compared with the same one left alone."""
+"""The long workflow of `tests.actions.long_flow`, killed and compared with the same one left alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from changewire.actions.scope import step_key
+from changewire.actions.flow.scope import step_key
 from changewire.state.records import AttemptRecord, AttemptState, RunState
-from tests.actions.flow import make, prepare
+from tests.actions.long_flow import make, prepare
 from tests.actions.table import Recorder
 from tests.connectors.server import Handler, Reply, Seen
 from tests.support.processes import ROOT
@@ -58,7 +58,7 @@ def run(home: Path, how: str = "random", seed: int = 0, kills: int = 0, items: i
     server = FlakyRecorder()
     try:
         prepare(home, server.url, items)
-        command = [sys.executable, "-m", "tests.actions.flow", str(home), server.url, how, str(seed), str(kills)]
+        command = [sys.executable, "-m", "tests.actions.long_flow", str(home), server.url, how, str(seed), str(kills)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         rig = make(home, server.url)

@@ -10,6 +10,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -21,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from changewire.testing import ManualClock
+from changewire.triggers.noticed import first_key
 from tests.support.homes import connection, make_home, workflow
 from tests.support.json_api import BAD, JsonApi
 from tests.support.processes import ask
@@ -28,11 +30,13 @@ from tests.support.turning import Turned
 
 LIST = {"path": "/records", "items": "data", "key": "id"}
 LIST["paging"] = {"kind": "token", "token_field": "next", "token_query": "cursor"}  # type: ignore[assignment]
+HEAP = {"path": "/rows", "items": "data", "key": "name", "alike": "count"}
 FIELDS = ("note", "tags", "size.width")
 IGNORABLE = st.sets(st.sampled_from(FIELDS))
 IDS = st.integers(1, 9)
 VALUES = st.integers(0, 3)
 NOTES = st.sampled_from(["", "x", "y"])
+ROWS = st.lists(st.sampled_from("ab"), max_size=5)
 STATUS = st.sampled_from(["open", "paid", "shipped"])
 FAULTS = st.lists(st.sampled_from([*BAD, "cut", "shift", "good"]), max_size=4)
 ZOOM_FAULTS = st.sampled_from(["status", "cut_body", "reset", "error_200", "empty_200", "bad_json", "html_200"])
@@ -57,7 +61,9 @@ class Model:
 
     def _remember(self, name: str, state: Any) -> None:
         """Records that are gone stay known: the API may bring them back."""
-        if isinstance(state, dict) and name != "document" and name != "details":
+        if isinstance(state, Counter):
+            self.seen[name] |= state  # as many as there ever were at once
+        elif isinstance(state, dict) and name != "document" and name != "details":
             self.seen[name] = {**self.seen[name], **deepcopy(state)}
         else:
             self.seen[name] = deepcopy(state)
@@ -67,6 +73,10 @@ class Model:
         return [(str(key),) for key in now if key not in before]
 
     _meetings = _new
+
+    @staticmethod
+    def _heap(before: Any, now: Any, _: set[str]) -> list[tuple[Any, ...]]:
+        return [(name,) for name in (now - before).elements()]
 
     @staticmethod
     def _status(before: Any, now: Any, _: set[str]) -> list[tuple[Any, ...]]:
@@ -123,6 +133,7 @@ class Histories(RuleBasedStateMachine):
         self.details = {"topic": "Watched", "agenda": ""}
         self.api.bad.clear()
         self.records: dict[int, dict[str, Any]] = {key: _record(key, 0, "open") for key in sorted(ids)}
+        self.heap: list[str] = []
         self.document: dict[str, Any] = {"price": 1, "note": "", "tags": ["a"], "size": {"width": 1, "height": 1}}
         self._publish()
         self.ignore = ignore
@@ -147,6 +158,7 @@ class Histories(RuleBasedStateMachine):
             "new": flow("new", "http.new_item", LIST),
             "status": flow("status", "http.status_changed", LIST),
             "records": flow("records", "http.document_changed", {**LIST, "new_documents": "fire"}, ignore=ignore),
+            "heap": flow("heap", "http.new_item", HEAP),
             "document": flow("document", "http.document_changed", {"path": "/document"}, ignore=ignore),
             "meetings": flow("meetings", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL, "page_size": 2}),
             "details": flow("details", "zoom.meeting_details_changed", {"meeting_id": self.watched}),
@@ -166,6 +178,7 @@ class Histories(RuleBasedStateMachine):
 
     def _publish(self) -> None:
         self.api.records = [deepcopy(record) for record in self.records.values()]
+        self.api.rows = [{"name": name} for name in self.heap]
         self.api.document = deepcopy(self.document)
 
     # the account
@@ -182,6 +195,13 @@ class Histories(RuleBasedStateMachine):
     def take_record(self, data: st.DataObject) -> None:
         del self.records[data.draw(st.sampled_from(sorted(self.records)))]
         self._publish()
+
+    @rule(heap=ROWS, polled=st.booleans())
+    def pile_rows(self, heap: list[str], polled: bool) -> None:
+        self.heap = heap
+        self._publish()
+        if polled:
+            self.poll(15)
 
     @rule(data=st.data())
     def shuffle(self, data: st.DataObject) -> None:
@@ -259,6 +279,7 @@ class Histories(RuleBasedStateMachine):
 
     def _tell_model(self) -> None:
         states = {
+            "heap": Counter(self.heap),
             "new": self.records, "status": self.records, "records": self.records, "document": self.document,
             "meetings": self.meetings, "details": self.details,
         }  # fmt: skip
@@ -337,7 +358,7 @@ def _told(name: str, key: str, payload: dict[str, Any]) -> tuple[Any, ...]:
         return (key, "new") if payload["event_type"] == "new_document" else (key, *sorted(payload["changed_fields"]))
     if name in ("document", "details"):
         return tuple(sorted(payload["changed_fields"]))
-    return (key,)
+    return (first_key(key),)
 
 
 def prove(examples: int, steps: int) -> None:

@@ -24,10 +24,11 @@ BAD: dict[str, tuple[int, bytes]] = {
 
 
 class JsonApi:
-    """Serves ``records`` at ``/records``, three a page, and ``document`` at ``/document``."""
+    """Serves ``records`` at ``/records``, three a page, ``rows`` at ``/rows``, and ``document`` at ``/document``."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         self.document: dict[str, Any] = {}
         self.bad: deque[str] = deque()  # for the next answers: a word of `BAD`, "cut", "reset" or "good"
         api = self
@@ -60,7 +61,9 @@ class JsonApi:
         if word in BAD:
             return (*BAD[word], "good")
         data: Any = self.document
-        if url.path == "/records":
+        if url.path == "/rows":
+            data = {"data": self.rows}
+        elif url.path == "/records":
             start = int(parse_qs(url.query).get("cursor", ["0"])[0])
             begin = max(0, start - 1) if word == "shift" else start
             more = start + PAGE < len(self.records)

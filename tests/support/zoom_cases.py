@@ -74,15 +74,16 @@ _HOSTED = {**_HOST, "page_size": 2}
 _SIGNED = {"path": "/report/activities", "time": "+0", "email": "@", "ip_address": "192.0.2.17", "client_type": "mac"}
 _LOGGED = {"path": "/report/operationlogs", "time": "+0", "operator": "@", "category_type": "billing", "action": "Add"}
 _APPROVING = {"settings": {"approval_type": 1}, **_HOST}
-# The number of a webinar lapses 30 days after it; that of a meeting at no fixed time only after a year.
+# A number lapses 30 days after what it was for: longer than the longest proof.
 _LATE = {"start_time": "+8640000"}
+_ANSWERED: Facts = {"polling_id": "p1", "date_time": "2026-11-20T14:40:12Z"}  # the same twice is alike to the second
 _RECORDED = (do("end_meeting", meeting_id="$recorded", recording="completed"),)
 PREPARATION = (
     do("create_user", keep="host=user_id", email="stage.host@example.com"),
     do("create_meeting", keep="live=meeting_id", **_HOST, topic="Stage live"),
     do("create_meeting", keep="doomed=meeting_id", **_HOST, **_LATE),
     do("create_meeting", keep="moved=meeting_id", **_HOST, topic="Stage moved"),
-    do("create_meeting", keep="asked=meeting_id", **_APPROVING, topic="Stage asked"),
+    do("create_meeting", keep="asked=meeting_id", **_APPROVING, **_LATE, topic="Stage asked"),
     do("create_meeting", keep="recorded=meeting_id", **_HOST, topic="Stage recorded"),
     do("create_meeting", keep="trashed=meeting_id", **_HOST, topic="Stage trashed"),
     do("create_meeting", keep="summed=meeting_id", **_HOST, topic="Stage summed"),
@@ -94,8 +95,10 @@ PREPARATION = (
     do("end_webinar", webinar_id="$show", participants=[{"name": "Ann"}, {"name": "Ben"}]),
     do("answer_poll", meeting_id="$summed", name="Ann"),
     do("answer_poll", webinar_id="$show", name="Ann"),
+    *[do("answer_poll", meeting_id="$summed", name="Ann", **_ANSWERED)] * 2,
     do("ask_question", meeting_id="$summed", name="Ann"),
     do("ask_question", webinar_id="$show", name="Ann", answer="Yes."),
+    *[do("ask_question", webinar_id="$show", name="Ann", again=True)] * 2,
     do("add_registrant", keep="registrant=registrant_id", meeting_id="$asked", email="@", status="pending"),
     do("add_registrant", meeting_id="$asked", email="@", status="denied"),
     do("add_registrant", keep="visitor=registrant_id", webinar_id="$show", email="@", status="pending"),
@@ -265,18 +268,25 @@ CASES: dict[str, Case] = {
     ),
     "new_meeting_poll_result": Case(
         {"meeting_id": "$session"},
-        (brings("new_meeting_poll_result", by=do("answer_poll", uuid="$session", name="Ben")),),
+        (
+            brings("new_meeting_poll_result", by=do("answer_poll", uuid="$session", name="Ben", **_ANSWERED)),
+            brings("new_meeting_poll_result", by=do("answer_poll", uuid="$session", name="Ben", **_ANSWERED)),
+            brings("new_meeting_poll_result", by=do("answer_poll", uuid="$session", name="Ann", **_ANSWERED)),
+        ),
         "/past_meetings/.*/polls",
     ),
     "new_webinar_poll_result": Case(
         {"webinar_id": "$show"},
-        (brings("new_webinar_poll_result", by=do("answer_poll", webinar_id="$show", name="Ben")),),
+        (Step((do("answer_poll", webinar_id="$show", **_ANSWERED),) * 2, ("new_webinar_poll_result",) * 2),),
         "/past_webinars/.*/polls",
     ),
     "new_meeting_question": Case(
         {"meeting_id": "$session"},
         (
             brings("question_asked", by=do("ask_question", uuid="$session", name="Ben", question="When?")),
+            brings("question_answered",
+                   by=do("ask_question", uuid="$session", name="Ben", question="When?", answer="Now.")),
+            brings("question_asked", by=do("ask_question", uuid="$session", name="Ben", question="When?", again=True)),
             brings("question_answered",
                    by=do("ask_question", uuid="$session", name="Ben", question="When?", answer="Now.")),
         ),
@@ -287,6 +297,8 @@ CASES: dict[str, Case] = {
         (
             brings("question_answered", "question_asked",
                    by=do("ask_question", webinar_id="$show", name="Ben", question="When?", answer="Now.")),
+            brings("question_asked", by=do("ask_question", webinar_id="$show", name="Ann", again=True)),
+            brings("question_answered", by=do("ask_question", webinar_id="$show", name="Ann", answer="No.")),
         ),
         "/past_webinars/.*/(qa|instances)",
     ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from changewire.state.records import ItemRecord
-from changewire.triggers.comparing import canonical, changes_between, content_hash
+from changewire.triggers.comparing import Scope, canonical, changes_between, content_hash
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.noticed import Memory, Notice, Watch
 from changewire.triggers.noticing import notice
+from changewire.triggers.numbering import numbered
 from changewire.triggers.rules import Rules, make_rules
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -64,14 +65,24 @@ class Watcher:
         self.backfill = frozenset(backfill)
         self.last = Notice()
 
+    def become(self, kind: TriggerType) -> None:
+        """Edit the type."""
+        self.kind, self.watch = kind, Watch(kind, make_rules(kind), self.settle)
+
     def ignore(self, *paths: str) -> None:
         """Edit the workflow's ``ignore``."""
         self.watch = Watch(self.kind, make_rules(self.kind, paths), self.settle)
 
     def read(self, *items: Any, now: datetime = NOW) -> list[str]:
         """Take one reading; what fired, as ``key`` or ``key:path,path``."""
+        return self.read_answers([(item, SCOPE) for item in items], now=now)
+
+    def read_answers(self, *answers: Sequence[tuple[Any, Scope]], now: datetime = NOW) -> list[str]:
+        """As `read`, of several answers, each with its items and their scopes."""
         memory = Memory(self.items, self.baseline_at, self.rules, self.backfill if self.baseline_at is None else None)
-        self.last = notice([(item, SCOPE) for item in items], self.watch, memory, now)
+        counts = self.kind.counts_alike
+        found = numbered(answers, self.watch, self.items) if counts else [one for answer in answers for one in answer]
+        self.last = notice(found, self.watch, memory, now)
         records = [*self.last.quiet, *(n.record for n in self.last.noticed if n.record)]
         self.items |= {record.key: record for record in records}
         self.baseline_at, self.rules = self.baseline_at or now, self.watch.rules.fingerprint

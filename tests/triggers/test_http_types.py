@@ -137,6 +137,42 @@ class TestNewItem:
         shop.serves({"data": {"orders": [*rows, {"account": "a", "number": 2}]}})
         assert shop.keys() == ["a:2"]
 
+    def test_among_records_that_are_alike(self, shop: Shop) -> None:
+        coffee, tea = {"sold": "coffee"}, {"sold": "tea"}
+        shop.serves([coffee, tea, coffee])
+        shop.watch("new_item", key="sold", alike="count")
+        shop.serves([coffee, coffee, tea, coffee, tea])
+        assert shop.keys() == ["coffee::3", "tea::2"]
+        shop.serves([tea])
+        assert shop.keys() == []
+        shop.serves([tea, coffee, coffee, coffee])
+        assert shop.keys() == []
+
+    def test_each_of_those_alike_is_backfilled(self, shop: Shop) -> None:
+        shop.serves([{"sold": "coffee"}] * 3)
+        found = shop.watch("new_item", "first_poll: backfill", key="sold", alike="count")
+        assert [(event.key, event.backfill) for event in found] == [
+            ("coffee", True), ("coffee::2", True), ("coffee::3", True),
+        ]  # fmt: skip
+
+    def test_beginning_to_count_keeps_the_memory_and_fires_nothing(self, shop: Shop) -> None:
+        shop.serves([{"sold": "coffee"}] * 3)
+        shop.watch("new_item", key="sold")
+        assert shop.rig is not None
+        (file,) = (shop.path / "config" / "workflows").iterdir()
+        file.write_text(file.read_text().replace('"key":', '"alike": "count", "key":'))
+        shop.rig.load()
+        assert shop.keys() == []  # of the very same answer
+        shop.serves([{"sold": "coffee"}] * 4)
+        assert shop.keys() == ["coffee::4"]
+
+    def test_records_that_are_alike_cannot_be_counted_over_pages(self, shop: Shop) -> None:
+        wrong = shop.problems("new_item", key="sold", alike="count", paging={"kind": "link"})
+        assert wrong == [
+            "the trigger: `paging` cannot stand beside `alike: count`: "
+            "a page that shifts while a list is read brings a row twice"
+        ]
+
     def test_over_pages_by_number(self, shop: Shop) -> None:
         present = orders(1, 2, 3)
 

@@ -111,6 +111,58 @@ class TestSessions:
         account.do("ask_question", webinar_id=number, question="When?")
         assert account.types() == ["question_asked"]
 
+    @pytest.mark.parametrize(("kind", "of"), [("meeting", "uuid"), ("webinar", "webinar_id")])
+    def test_questions_that_are_alike_are_as_many_as_there_are(self, account: Account, kind: str, of: str) -> None:
+        number = getattr(account, kind)()
+        session = account.do(f"end_{kind}", **{f"{kind}_id": number})
+        asked = {of: {"uuid": session["uuid"], "webinar_id": number}[of], "question": "When?", "again": True}
+        account.do("ask_question", **asked)
+        account.do("ask_question", **asked)
+        account.do("switch", shuffle_lists=True)
+        account.watch(f"new_{kind}_question", **{f"{kind}_id": str(number)})
+        assert account.poll() == []
+        account.do("ask_question", **asked)
+        account.do("ask_question", **asked)
+        events = account.poll()
+        assert [event.event_type for event in events] == ["question_asked"] * 2
+        assert len({event.id for event in events}) == len({event.key for event in events}) == 2
+        assert [account.poll() for _ in range(5)] == [[]] * 5
+        for answer in ("Now.", "Soon."):
+            account.do("ask_question", **{**asked, "again": False}, answer=answer)
+            (event,) = account.poll()
+            assert (event.event_type, event.payload["question"]["answer"]) == ("question_answered", answer)
+        assert [account.poll() for _ in range(5)] == [[]] * 5
+
+    @pytest.mark.parametrize("kind", ["meeting", "webinar"])
+    def test_an_answer_without_questions_loses_and_repeats_none_of_those_alike(
+        self, account: Account, kind: str
+    ) -> None:
+        number = getattr(account, kind)()
+        account.do(f"end_{kind}", **{f"{kind}_id": number})
+        asked = {f"{kind}_id": number, "question": "When?", "again": True}
+        account.do("ask_question", **asked)
+        account.do("ask_question", **asked)
+        account.watch(f"new_{kind}_question", **{f"{kind}_id": str(number)})
+        for fault in ({"kind": "status", "status": 404, "body": {"code": 3001, "message": "Gone."}}, EMPTY):
+            account.do("faults", match=f"GET /v2/past_{kind}s/.*/qa", times=2, **fault)
+            assert [account.poll() for _ in range(4)] == [[]] * 4
+        account.do("ask_question", **asked)
+        assert account.types() == ["question_asked"]
+
+    @pytest.mark.parametrize("kind", ["meeting", "webinar"])
+    def test_answers_to_a_poll_that_are_alike_are_as_many_as_there_are(self, account: Account, kind: str) -> None:
+        number = getattr(account, kind)()
+        account.do(f"end_{kind}", **{f"{kind}_id": number})
+        told = {f"{kind}_id": number, "polling_id": "p", "date_time": "2026-11-21T09:00:00Z"}
+        account.do("answer_poll", **told)
+        account.watch(f"new_{kind}_poll_result", **{f"{kind}_id": str(number)})
+        account.do("answer_poll", **told)
+        account.do("answer_poll", **told, answer="Bad")
+        events = account.poll()
+        assert sorted(event.payload["result"]["answer"] for event in events) == ["Bad", "Good"]
+        account.do("switch", shuffle_lists=True)
+        assert [account.poll() for _ in range(5)] == [[]] * 5
+
     def test_a_second_transcript_of_one_session_is_told_as_well(self, account: Account) -> None:
         number = account.meeting()
         account.do("end_meeting", meeting_id=number, recording="completed")

@@ -30,12 +30,16 @@ def check_inputs(action: ActionType, given: Mapping[str, Json]) -> dict[str, Jso
 
 
 def choose_connection(
-    action: ActionType, named: str | None, usual: str | None, connections: Mapping[str, Connection]
+    action: ActionType,
+    named: str | None,
+    usual: str | None,
+    connections: Mapping[str, Connection],
+    how: str = "write connection:",
 ) -> str | None:
     """The connection that an action works on; None where it needs none.
 
     ``named`` is what the step says and ``usual`` the trigger's, which counts where it is of the action's connector.
-    Raises UsageError where that leaves none or more than one.
+    Raises UsageError where that leaves none or more than one, which says ``how`` one is named.
     """
     if action.connector == "core":
         return None
@@ -54,7 +58,7 @@ def choose_connection(
         return usual
     if len(fitting) == 1:
         return fitting[0]
-    known = f"write connection: with one of {', '.join(fitting)}" if fitting else _NONE
+    known = f"{how} with one of {', '.join(fitting)}" if fitting else _NONE
     raise UsageError(f"{action.name} needs a connection of {action.connector}: {known}")
 
 

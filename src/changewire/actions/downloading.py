@@ -18,7 +18,7 @@ from changewire.actions.context import ActionContext
 from changewire.actions.files import digest_file, place_below, safe_name
 from changewire.connectors.client import Client, DownloadInfo
 from changewire.connectors.downloads import Expected
-from changewire.connectors.parts import Part
+from changewire.connectors.partial_file import Part
 from changewire.errors import ApiError, FailureClass, UsageError, nearest
 from changewire.state.downloads import KnownFile, KnownFiles
 from changewire.values import Json, digest

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from changewire.actions.files import stored_file
-from changewire.connectors.messages import MAX_BYTES
+from changewire.connectors.transport.messages import MAX_BYTES
 from changewire.errors import UsageError
 from changewire.templates import text_of
 from changewire.values import Json

@@ -14,7 +14,7 @@ from changewire.values import Json, dumps
 if TYPE_CHECKING:
     from changewire.clock import Clock
     from changewire.connectors.client import Client
-    from changewire.connectors.messages import Answer, Request
+    from changewire.connectors.transport.messages import Answer, Request
 
 MOST_PAGES = 200
 PATIENCE_S = 90.0  # a page is waited for so long; some labels are counted by the minute

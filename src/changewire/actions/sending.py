@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from changewire.actions.forms import encode_form
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import listing, read_all_pages
-from changewire.connectors.messages import Request
 from changewire.connectors.operations import squash
-from changewire.connectors.paths import encode_segment
+from changewire.connectors.path_segments import encode_segment
+from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.templates import render, text_of
 from changewire.values import Json, dumps, loads

@@ -14,10 +14,11 @@ from changewire.cli.connecting import connect
 from changewire.cli.explaining import explain
 from changewire.cli.history import events, runs
 from changewire.cli.making import init
-from changewire.cli.mending import cancel, prune, replay, reset, resume
+from changewire.cli.mending import cancel, prune, replay, reset
 from changewire.cli.pausing import pause
 from changewire.cli.planning import check, plan
 from changewire.cli.playing import demo, sandbox
+from changewire.cli.resuming import resume
 from changewire.cli.running import run
 from changewire.cli.schemas import schema
 from changewire.cli.status import status

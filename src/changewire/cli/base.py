@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from changewire.errors import ChangewireError, nearest
+from changewire.errors import ChangewireError, StateError, nearest
 from changewire.secret import mask
 from changewire.values import harmless
 
@@ -49,16 +49,26 @@ def database_of(home: Path) -> Path:
     return home / "state" / "changewire.db"
 
 
-def open_store(home: Path) -> SqliteStore | None:
-    """The store, beside a daemon that may work with it; None where there is no database yet. Raises StateError."""
+def open_store(home: Path, *, to_write: bool = False) -> SqliteStore | None:
+    """The store, beside a daemon that may work with it; None where there is no database yet. Raises StateError.
+
+    Without ``to_write`` nothing is written, so that a home on a read-only disk can be looked at.
+    """
     from changewire.clock import SystemClock
+    from changewire.state.database import not_readable
     from changewire.state.store import SqliteStore
 
     path = database_of(home)
-    if not path.exists():
-        return None
+    try:
+        if not path.exists():
+            return None
+    except PermissionError:  # of the folder, which belongs to another user
+        raise StateError(not_readable(path)) from None
     store = SqliteStore(path, clock=SystemClock())
-    store.open(take_over=False)
+    if to_write:
+        store.open(take_over=False)
+    else:
+        store.open_to_read()
     return store
 
 

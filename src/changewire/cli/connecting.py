@@ -15,9 +15,9 @@ from changewire.errors import ApiError, ConfigError, UsageError, nearest
 
 if TYPE_CHECKING:
     from changewire.config.connections import Connection
-    from changewire.connectors.oauth import DeviceCode
-    from changewire.connectors.signing_in import SigningIn
-    from changewire.connectors.token_store import Grant
+    from changewire.connectors.sign_in.oauth import DeviceCode
+    from changewire.connectors.sign_in.person import SigningIn
+    from changewire.connectors.sign_in.token_store import Grant
     from changewire.home.definition import Home
 
 SHOWN = 12  # scopes; an app may have hundreds
@@ -48,8 +48,8 @@ def connect(options: Options, name: str, device: bool, no_browser: bool, forget:
     connection, forgotten and revoked.
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.signing_in import SigningIn
-    from changewire.connectors.token_store import TokenStore
+    from changewire.connectors.sign_in.person import SigningIn
+    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
@@ -71,7 +71,7 @@ def _let_go_on(home: Home, name: str) -> None:
     """A pause for want of a sign-in is looked at now, not when its time comes."""
     from changewire.clock import SystemClock
 
-    with open_store(home.path) or nullcontext() as store:
+    with open_store(home.path, to_write=True) or nullcontext() as store:
         if store is not None:
             store.try_pauses(SystemClock().now(), [name])
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
-from changewire.cli.history import change_lines, named_event, named_run, opened
+from changewire.cli.history import change_lines, named_event, named_run, opened_for, told_by
 from changewire.cli.output import local, print_json, print_text, shorten
 from changewire.cli.pausing import resume_command
-from changewire.cli.status import daemon_view, records_of
+from changewire.cli.status import daemon_view, readable_home, records_of
 from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -62,17 +62,15 @@ def explain(options: Options, name: str) -> int:
     runs.
     """
     from changewire.clock import SystemClock
-    from changewire.home.loading import load_home
 
     if name.startswith(("evt_", "run_")):
-        store = opened(options)
-        if store is not None:
-            with store:
-                _tell_story(options, store, name)
+        with opened_for(options, f"{'event' if name.startswith('evt_') else 'run'} {name!r}") as recorded:
+            _tell_story(options, recorded, name)
         return 0
-    home, now = load_home(options.find_home()), SystemClock().now()
-    store = open_store(home.path)
+    path, now = options.find_home(), SystemClock().now()
+    store = open_store(path)
     try:
+        home = readable_home(path, store)
         records = _named(list(records_of(home, store, now)), name, home)
         alive = daemon_view(store, now)["alive"]
         for record in records:
@@ -83,7 +81,7 @@ def explain(options: Options, name: str) -> int:
     return 0
 
 
-def _named(records: list[TriggerRecord], name: str, home: Home) -> list[TriggerRecord]:
+def _named(records: list[TriggerRecord], name: str, home: Home | None) -> list[TriggerRecord]:
     """The triggers of that name, or of the workflow of that name or file. Raises UsageError with the nearest name."""
     from changewire.errors import ConfigError
 
@@ -91,9 +89,9 @@ def _named(records: list[TriggerRecord], name: str, home: Home) -> list[TriggerR
     if found:
         return found
     known = [record.shown for record in records] + [record.workflow for record in records]
-    if "/" in name:
-        near = nearest(name, known)
-        raise UsageError(f"there is no trigger {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+    if home is None or "/" in name:
+        near, what = nearest(name, known), "trigger" if "/" in name else "workflow"
+        raise UsageError(f"there is no {what} {name!r}" + (f"; did you mean {near!r}?" if near else ""))
     try:
         wanted = home.workflow(name).name
     except ConfigError:
@@ -224,6 +222,7 @@ def _tell_run(history: RunHistory) -> None:
     print_text(
         f"{_at(run.created_at)}  {run.id} of {run.workflow!r} stored" + (f", replay {run.replay}" * bool(run.replay))
     )
+    latest = {attempt.address: attempt.attempt for attempt in history.attempts}
     for attempt in sorted(history.attempts, key=lambda one: (one.started_at is None, one.started_at or run.created_at)):
         tried = f" (attempt {attempt.attempt})" if attempt.attempt > 1 else ""
         reached = effect(attempt)
@@ -231,7 +230,10 @@ def _tell_run(history: RunHistory) -> None:
         print_text(f"{_at(attempt.started_at)}  {attempt.address}  {attempt.use}  {words}")
         if attempt.error:
             print_text(f"    {attempt.error}")
-        if attempt.error and (todo := next_step(attempt)) is not None:
+        if said := told_by(attempt):
+            print_text(f"    it {said}")
+        open_still = not run.state.finished and latest[attempt.address] == attempt.attempt
+        if open_still and (todo := next_step(attempt)) is not None:
             print_text(f"    next: {todo}")
     ended = run.finished_at
     print_text(f"{_at(ended) if ended else '…'}  {run.state}" + (f": {run.reason}" if run.reason else ""))

@@ -26,7 +26,7 @@ def read_given(words: Sequence[str], parameters: Mapping[str, Parameter], dates:
     """
     found: dict[str, Json] = {}
     for word in words:
-        name, sign, text = _split(word)
+        name, sign, text = _split(word, parameters)
         parameter = _parameter(name, parameters)
         if text.startswith("@"):
             text = _file(name, text[1:])
@@ -41,11 +41,16 @@ def read_given(words: Sequence[str], parameters: Mapping[str, Parameter], dates:
     return found
 
 
-def _split(word: str) -> tuple[str, str, str]:
+def _split(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, str, str]:
     found = _WORD.fullmatch(word)
-    if found is None:
-        raise UsageError(f"{word!r} is not NAME=VALUE")
-    return found[1], found[2], found[3]
+    if found is not None:
+        return found[1], found[2], found[3]
+    name = canonical(word, parameters)
+    if name in parameters:
+        raise UsageError(f"{word!r} has no value: write {word}=VALUE")
+    needed = [name for name, parameter in parameters.items() if parameter.required]
+    hint = f": write {needed[0]}={word}" if len(needed) == 1 and "=" not in word else ""
+    raise UsageError(f"{word!r} is not NAME=VALUE{hint}")
 
 
 def _parameter(name: str, parameters: Mapping[str, Parameter]) -> Parameter | None:
@@ -66,6 +71,8 @@ def _parameter(name: str, parameters: Mapping[str, Parameter]) -> Parameter | No
 
 def _value(name: str, text: str, parameter: Parameter | None, dates: Dates) -> Json:
     kind = parameter.type if parameter is not None else "any"
+    if kind == "object" and text.startswith("{") and not text.startswith("{{"):
+        return open_value(name, text)
     if "{{" in text or "${" in text:
         return text
     if kind in ("date", "date-time"):

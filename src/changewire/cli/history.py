@@ -11,7 +11,7 @@ import click
 
 from changewire.cli.base import Command, Options, open_store, say
 from changewire.cli.output import local, print_json, print_table, print_text, shorten
-from changewire.errors import UsageError, nearest
+from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json, dumps_text
 
 if TYPE_CHECKING:
@@ -96,11 +96,19 @@ def events(options: Options, since: datetime | None, workflow: str | None, limit
     return 0
 
 
-def opened(options: Options) -> SqliteStore | None:
+def opened(options: Options, *, to_write: bool = False) -> SqliteStore | None:
     """The store of the home; None, and said, where nothing was recorded so far."""
-    store = open_store(options.find_home())
+    store = open_store(options.find_home(), to_write=to_write)
     if store is None:
         say("nothing was recorded in this home so far: start watching with `changewire run`")
+    return store
+
+
+def opened_for(options: Options, what: str, *, to_write: bool = False) -> SqliteStore:
+    """The store of the home, for ``what`` in it. Raises ChangewireError where nothing was recorded so far."""
+    store = open_store(options.find_home(), to_write=to_write)
+    if store is None:
+        raise ChangewireError(f"there is no {what}: nothing was recorded in this home so far")
     return store
 
 
@@ -151,7 +159,7 @@ def change_lines(changes: Sequence[dict[str, Json]]) -> Iterable[str]:
         ("changewire runs --json --state paused", "those that wait for a person, for programs"),
     ],
 )
-@click.argument("run", required=False)
+@click.argument("run", nargs=-1, metavar="[RUN]", callback=lambda context, _, words: _one_run(context, words))
 @_filters(50)
 @click.option(
     "--state", "states", type=click.Choice(STATES), multiple=True, help="Only in this state; may be repeated."
@@ -176,7 +184,7 @@ def runs(
     from changewire.state.views import run_view
 
     wanted = [RunState(state) for state in (*states, *(("failed", "paused") if failed else ()))] or None
-    store = opened(options)
+    store = opened(options) if run is None else opened_for(options, f"run {run!r}")
     if store is None:
         return 0
     with store:
@@ -196,6 +204,14 @@ def runs(
         else:
             _show_runs(found)
     return 0
+
+
+def _one_run(context: click.Context, words: Sequence[str]) -> str | None:
+    """The run that is named: ``runs show RUN`` is said as often as ``runs RUN``. Raises UsageError."""
+    names = words[1:] if len(words) > 1 and words[0] == "show" else words
+    if len(names) > 1:
+        raise click.UsageError(f"one run at a time: {names[1]!r} is one too many", context)
+    return names[0] if names else None
 
 
 def _any(found: Iterable[T]) -> Iterable[T] | None:
@@ -257,12 +273,18 @@ def _show_run(store: SqliteStore, history: RunHistory) -> None:
         last = attempts[-1]
         tries = "" if len(attempts) == 1 else f", {len(attempts)} attempts"
         print_text(f"\nstep {last.address}  {last.use}  {last.state}{tries}")
-        _show_attempts(attempts)
+        _show_attempts(attempts, run.state.finished)
         if last.output is not None:
             print_text(f"    output: {shorten(dumps_text(last.output), 2000)}")
 
 
-def _show_attempts(attempts: Sequence[AttemptRecord]) -> None:
+def told_by(attempt: AttemptRecord) -> str | None:
+    """Who said that a step was done; None: it was tried."""
+    by = (attempt.evidence or {}).get("by")
+    return None if by is None else f"was not tried: {by} said that it was done"
+
+
+def _show_attempts(attempts: Sequence[AttemptRecord], finished: bool) -> None:
     """What went wrong, and for the last attempt everything that is known of it."""
     from changewire.state.views import effect, next_step
 
@@ -271,6 +293,8 @@ def _show_attempts(attempts: Sequence[AttemptRecord]) -> None:
             reached = effect(attempt)
             words = f", effect: {reached}" if reached else ""
             print_text(f"    attempt {attempt.attempt} ({attempt.error_class}{words}): {attempt.error}")
+        if said := told_by(attempt):
+            print_text(f"    attempt {attempt.attempt} {said}")
     evidence = attempts[-1].evidence
     if not evidence or attempts[-1].state not in ("failed", "unknown", "running"):
         return
@@ -278,5 +302,5 @@ def _show_attempts(attempts: Sequence[AttemptRecord]) -> None:
     if (response := evidence.get("response")) is not None:
         code = f", code {response['code']}" if response["code"] else ""
         print_text(f"    response: {response['status']}{code}: {shorten(response['body'], 2000)}")
-    if (todo := next_step(attempts[-1])) is not None:
+    if not finished and (todo := next_step(attempts[-1])) is not None:
         print_text(f"    next: {todo}")

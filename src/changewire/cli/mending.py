@@ -1,4 +1,4 @@
-"""What a person does with runs and with what is remembered: go on, end, play again, forget."""
+"""What a person does with runs and with what is remembered: end, play again, forget."""
 
 from __future__ import annotations
 
@@ -9,68 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, open_store, say
-from changewire.cli.history import Since, named_event, named_run, opened, tell_none
+from changewire.cli.history import Since, named_event, named_run, opened, opened_for, tell_none
 from changewire.cli.output import print_json, print_text
-from changewire.cli.pausing import resume_paused
 from changewire.cli.status import daemon_view
 from changewire.errors import UsageError
 
 if TYPE_CHECKING:
     from changewire.config.workflows import WorkflowFile
     from changewire.home.definition import Home
-    from changewire.state.records import EventRecord, PauseRecord, RunRecord, TriggerRecord
+    from changewire.state.records import EventRecord, RunRecord, TriggerRecord
     from changewire.state.store import SqliteStore
-
-
-@click.command(
-    cls=Command,
-    short_help="Let a paused run, workflow, trigger or connection go on.",
-    examples=[
-        ("changewire runs --state paused", "those that wait for a person, and why"),
-        ("changewire resume run_3f0c…", "one goes on from the step that failed"),
-        ("changewire resume --all --workflow NAME", "all paused runs of one workflow"),
-        ("changewire resume --connection work", "its credentials are mended: all that waits for it goes on"),
-        ("changewire resume 'Recording ready'", "what `changewire pause` paused"),
-    ],
-)
-@click.argument("run", required=False, metavar="[RUN|NAME]")
-@click.option("--all", "every", is_flag=True, help="All paused runs.")
-@click.option("--workflow", metavar="NAME", help="With --all: only of this workflow.")
-@click.option("--connection", metavar="NAME", help="A paused connection, with all that waits for it.")
-@click.pass_obj
-def resume(options: Options, run: str | None, every: bool, workflow: str | None, connection: str | None) -> int:
-    """Let a paused run go on from the step that failed, with new attempts; RUN is an id or its beginning.
-
-    Steps that are finished stay finished. With --json the lines are those of runs. NAME is a workflow or a trigger that
-    was paused by hand: it is polled at once, and its runs go on. With --json that is one line: kind, name, triggers
-    (how many go on), runs (ids).
-    """
-    if connection is None:
-        _either(run, every, "RUN", "--all")
-    elif run is not None or every or workflow is not None:
-        raise UsageError("--connection stands alone")
-    if workflow is not None and not every:
-        raise UsageError("--workflow goes with --all")
-    store = opened(options)
-    if store is None:
-        return 0
-    with store:
-        if (paused := _paused(store, run, connection)) is not None:
-            return resume_paused(options, store, paused)
-        if run is not None:
-            if not run.startswith("run_"):
-                raise UsageError(f"{run!r} is neither a run nor paused; `changewire status` tells what is")
-            found = named_run(store, run).run
-            if not store.resume(_now(), run_id=found.id):
-                say(f"{found.id} is {found.state}, and only a paused run can go on; `changewire replay` starts it anew")
-                return FAILED
-            _show(options, store, [found.id], "goes on")
-            return 0
-        resumed = store.resume(_now(), workflow=workflow)
-        if not resumed:
-            tell_none(store, workflow, "paused run")
-        _show(options, store, resumed, "goes on")
-    return 0
 
 
 @click.command(
@@ -86,15 +34,12 @@ def cancel(options: Options, run: str) -> int:
     What it did stays done. A step that is just being tried may still come to its end, but nothing comes after it. With
     --json the line is that of runs.
     """
-    store = opened(options)
-    if store is None:
-        return 0
-    with store:
+    with opened_for(options, f"run {run!r}", to_write=True) as store:
         found = named_run(store, run).run
-        if not store.cancel(found.id, _now(), "cancelled by a person"):
+        if not store.cancel(found.id, now(), "cancelled by a person"):
             say(f"{found.id} is {named_run(store, found.id).run.state} already")
             return FAILED
-        _show(options, store, [found.id], "is cancelled", later=False)
+        show_runs(options, store, [found.id], "is cancelled", later=False)
     return 0
 
 
@@ -121,8 +66,8 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
     """
     from changewire.home.loading import load_home
 
-    _either(event, since is not None, "EVENT", "--since")
-    store = opened(options)
+    either(event, since is not None, "EVENT", "--since")
+    store = opened(options, to_write=True) if event is None else opened_for(options, f"event {event!r}", to_write=True)
     if store is None:
         return 0
     with store:
@@ -134,39 +79,29 @@ def replay(options: Options, event: str | None, since: datetime | None, workflow
         else:
             wanted = _since(home, store, since, workflow)
         stored = store.replay(wanted)
-        _show(options, store, [run.id for run in stored], "is to run")
+        show_runs(options, store, [run.id for run in stored], "is to run")
     return 0
 
 
-def _paused(store: SqliteStore, name: str | None, connection: str | None) -> PauseRecord | None:
-    """The pause of that name; None where it may be a run. Raises UsageError for a connection that is not paused."""
-    pauses = store.pauses()
-    if connection is not None:
-        found = next((one for one in pauses if one.kind == "connection" and one.name == connection), None)
-        if found is None:
-            known = ", ".join(one.name for one in pauses if one.kind == "connection") or "none"
-            raise UsageError(f"connection {connection!r} is not paused; paused are: {known}")
-        return found
-    return next((one for one in pauses if one.kind != "connection" and one.name == name), None)
-
-
-def _either(name: str | None, flag: bool, argument: str, option: str) -> None:
+def either(name: str | None, flag: bool, argument: str, option: str) -> None:
+    """Raises UsageError unless one of two ways to say what is meant was taken."""
     if (name is not None) == flag:
         raise UsageError(f"say either {argument} or {option}" + (", not both" if flag else ""))
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """This moment."""
     from changewire.clock import SystemClock
 
     return SystemClock().now()
 
 
 def _run(home: Home, event: EventRecord, file: WorkflowFile, store: SqliteStore) -> RunRecord:
-    from changewire.actions.beginning import in_lane
+    from changewire.actions.flow.beginning import in_lane
     from changewire.state.records import RunRecord
 
     store.save_version(file.version, file.text)
-    run = RunRecord("", file.name, file.version, event.id, _now())
+    run = RunRecord("", file.name, file.version, event.id, now())
     connections = [each.connection for each in home.triggers.values() if each.shown == event.trigger]
     connection = connections[0] if connections else None
     return run if file.workflow is None else in_lane(run, event, file.workflow, connection)
@@ -182,7 +117,7 @@ def _since(home: Home, store: SqliteStore, since: datetime | None, workflow: str
     return [_run(home, event, home.workflows[event.workflow], store) for event in found if event.workflow not in gone]
 
 
-def _show(options: Options, store: SqliteStore, ids: list[str], words: str, *, later: bool = True) -> None:
+def show_runs(options: Options, store: SqliteStore, ids: list[str], words: str, *, later: bool = True) -> None:
     """A line for each run, and where nothing is at work, what is to be done."""
     from changewire.state.views import run_view
 
@@ -192,7 +127,7 @@ def _show(options: Options, store: SqliteStore, ids: list[str], words: str, *, l
         else:
             marked = f" (replay {history.run.replay})" if history.run.replay else ""
             print_text(f"{history.run.id}  {history.run.workflow}  {words}{marked}")
-    if ids and later and not daemon_view(store, _now())["alive"]:
+    if ids and later and not daemon_view(store, now())["alive"]:
         say("no daemon is at work here, so it waits for the next `changewire run`")
 
 
@@ -213,7 +148,7 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
     What changed since the last poll is never noticed then. Events and runs stay. With --json there is a line for each
     trigger: workflow, trigger, and how many items were forgotten.
     """
-    store = opened(options)
+    store = opened(options, to_write=True)
     if store is None:
         return 0
     with store:
@@ -225,7 +160,7 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
         elif not yes:
             _confirm()
         for record in found:
-            items = store.forget(record.id, _now())
+            items = store.forget(record.id, now())
             view = {"v": 1, "workflow": record.workflow, "trigger": record.shown, "items": items}
             if options.json:
                 print_json(view)
@@ -275,12 +210,12 @@ def prune(options: Options) -> int:
 
     path = options.find_home()
     retention = load_settings(path, Environment.of_home(path)).retention
-    store = open_store(path)
+    store = open_store(path, to_write=True)
     if store is None:
         gone = {"events": 0, "runs": 0}
     else:
         with store:
-            gone = store.prune(_now(), retention.events, retention.runs)
+            gone = store.prune(now(), retention.events, retention.runs)
     if options.json:
         print_json({"v": 1, **gone})
     else:

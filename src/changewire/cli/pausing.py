@@ -62,7 +62,7 @@ def _store(home: Home) -> SqliteStore:
     from changewire.clock import SystemClock
     from changewire.state.store import SqliteStore
 
-    found = open_store(home.path)
+    found = open_store(home.path, to_write=True)
     if found is None:
         found = SqliteStore(database_of(home.path), clock=SystemClock())
         found.open(take_over=False)
@@ -119,21 +119,21 @@ def resume_paused(options: Options, store: SqliteStore, pause: PauseRecord) -> i
     from changewire.clock import SystemClock
 
     if pause.cause == "credential" and not pause.by_request and (refused := _refused(options, pause.name)) is not None:
-        store.put_off_pause(pause.name, refused, SystemClock().now())
-        say(refused)
+        store.put_off_pause(pause.name, str(refused), SystemClock().now())
+        say(str(refused))
         say(f"connection {pause.name!r} stays paused")
-        return FAILED
+        return refused.exit_code
     lifted = store.lift(pause.kind, pause.name, SystemClock().now())
     if lifted is not None:
         _tell(options, pause, lifted)
     return 0
 
 
-def _refused(options: Options, name: str) -> str | None:
+def _refused(options: Options, name: str) -> ApiError | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
     from changewire.connectors.clients import Clients
-    from changewire.connectors.token_store import TokenStore
+    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
@@ -142,7 +142,7 @@ def _refused(options: Options, name: str) -> str | None:
         try:
             clients.get(name).sign_in()
         except ApiError as error:
-            return str(error)
+            return error
     return None
 
 

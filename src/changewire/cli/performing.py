@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from changewire.actions.advice import RETIRED, outdated
 from changewire.actions.calling import check_inputs, choose_connection, perform
+from changewire.actions.checking.advice import RETIRED, outdated
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
-from changewire.cli.base import FAILED, NEEDS_PERSON, Options, database_of, say
-from changewire.cli.given import read_given
+from changewire.cli.base import FAILED, Options, database_of, say
+from changewire.cli.given import Dates, read_given
 from changewire.cli.listing import bars, check_place, has_column, list_in, print_rows, write_out
 from changewire.cli.output import print_json, print_pretty
 from changewire.cli.requests import print_request, request_view
@@ -26,11 +28,12 @@ from changewire.clock import SystemClock
 from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
-from changewire.connectors.token_store import TokenStore
-from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
+from changewire.connectors.sign_in.token_store import TokenStore
+from changewire.errors import ApiError, ConfigError, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
+from changewire.secret import STARS
 from changewire.values import Json, make_id
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
     from changewire.state.records import Raised
 
 LARGEST = 256 << 20  # bytes of JSON that are shown or written
-_FOR_PEOPLE = frozenset({FailureClass.CREDENTIAL, FailureClass.SCOPE, FailureClass.PLAN})
+_SIGNS_IN = re.compile("auth|cookie|token|key|secret", re.IGNORECASE)  # names of headers
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,10 @@ def carry_out(options: Options, order: Order) -> int:
                 output = perform(kind, given, context, largest=LARGEST)
         except ApiError as error:
             say(str(error))
-            return NEEDS_PERSON if error.failure in _FOR_PEOPLE else FAILED
+            return error.exit_code
+        except KeyboardInterrupt:
+            say("\n" * sys.stderr.isatty() + _interrupted(kind))  # the terminal shows ^C there
+            raise
     return _show(options, kind, order, output, head)
 
 
@@ -105,8 +111,7 @@ def _refuse_retired(kind: ActionType) -> None:
 
 
 def _written(home: Home, kind: ActionType, order: Order) -> dict[str, Json]:
-    zone, now = ZoneInfo(home.settings.timezone), SystemClock().now()
-    written = read_given(order.values, kind.parameters, lambda text, what: spoken(text, what, now, zone))
+    written = read_given(order.values, kind.parameters, _dates(home, kind, order.values))
     if order.connection is not None:
         written["connection"] = order.connection
     if order.all_pages or order.limit is not None:
@@ -115,6 +120,26 @@ def _written(home: Home, kind: ActionType, order: Order) -> dict[str, Json]:
             raise UsageError(f"{option}: {kind.name} gives no list that comes in pages")
         written["all_pages"] = True
     return written
+
+
+def _dates(home: Home, kind: ActionType, values: Sequence[str]) -> Dates:
+    """How dates in words are read: in the time zone given for them, else the home's, and ahead for what is planned.
+
+    A moment of something planned is told as it was understood.
+    """
+    now = SystemClock().now()
+    given = next((value.partition("=")[2] for value in values if value.startswith("timezone=")), "")
+    known = "timezone" in kind.parameters and given in available_timezones()
+    zone = ZoneInfo(given if known else home.settings.timezone)
+    ahead = kind.operation is not None and kind.operation.method != "GET"
+
+    def read(text: str, what: str) -> str:
+        found = spoken(text, what, now, zone, ahead=ahead)
+        if ahead and what == "date-time" and found != text:
+            say(f"{text!r} is {datetime.fromisoformat(found).astimezone(zone):%A, %Y-%m-%d %H:%M} in {zone.key}")
+        return found
+
+    return read
 
 
 def _expanded(home: Home, written: Mapping[str, Json]) -> dict[str, Json]:
@@ -132,14 +157,14 @@ def _connection(home: Home, kind: ActionType, given: Json) -> str | None:
         problems = load_connections(home.path, home.environment)[1].get(str(named))
         if problems:
             raise ConfigError(problems)
-    return choose_connection(kind, named, None, home.connections)
+    return choose_connection(kind, named, None, home.connections, how="add --connection")
 
 
 def _show_plan(
     options: Options, kind: ActionType, given: Mapping[str, Json], client: Client | None, head: dict[str, Json]
 ) -> None:
     """What would be sent; ``request`` is None for actions that are code."""
-    shown = {name: "***" if kind.parameters[name].secret else value for name, value in given.items()}
+    shown = {name: STARS if kind.parameters[name].secret else _blanked(name, value) for name, value in given.items()}
     request = None if kind.run is not None or client is None else request_view(kind, given, client)
     if options.json:
         print_json({**head, "with": shown, "request": request})
@@ -148,6 +173,13 @@ def _show_plan(
     else:
         print_request(request)
     say("nothing was sent")
+
+
+def _blanked(name: str, value: Json) -> Json:
+    """Headers without what signs in, which may have been typed as it is."""
+    if name != "headers" or not isinstance(value, dict):
+        return value
+    return {key: STARS if _SIGNS_IN.search(key) else one for key, one in value.items()}
 
 
 def _context(
@@ -177,6 +209,13 @@ def _context(
         feed=lambda raised: _feed(home, raised, log),
         progress=told or untold,
     )
+
+
+def _interrupted(kind: ActionType) -> str:
+    """What a person should know who pressed Ctrl-C."""
+    if kind.spec.idempotency in ("pure", "natural"):
+        return "interrupted; the same command again goes on"
+    return f"interrupted: whether {kind.name} was done is not known, so look before you do it again"
 
 
 def _show(options: Options, kind: ActionType, order: Order, output: Json, head: dict[str, Json]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from changewire.actions.sending import build_request
 from changewire.cli.output import print_pretty, print_text
 from changewire.connectors.destinations import HEADERS
-from changewire.connectors.messages import encode_query
+from changewire.connectors.transport.messages import encode_query
 from changewire.secret import STARS
 from changewire.values import Json, loads
 

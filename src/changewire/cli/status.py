@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ import click
 from changewire.cli.base import NEEDS_PERSON, Command, Options, open_store, say
 from changewire.cli.output import local, print_json, print_table, print_text
 from changewire.cli.pausing import pause_view
+from changewire.errors import ConfigError
 
 if TYPE_CHECKING:
     from changewire.home.definition import Home
@@ -53,10 +55,10 @@ def status(options: Options) -> int:
     or a run is paused. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
-    from changewire.home.loading import load_home
 
-    home, now = load_home(options.find_home()), SystemClock().now()
-    with open_store(home.path) or nullcontext() as store:
+    path, now = options.find_home(), SystemClock().now()
+    with open_store(path) or nullcontext() as store:
+        home = readable_home(path, store)
         records = list(records_of(home, store, now))
         daemon = daemon_view(store, now)
         counts = store.counts() if store else {}
@@ -74,15 +76,40 @@ def status(options: Options) -> int:
         say(f"{paused} run{'s' * (paused != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     refused = any(pause.cause == "credential" for pause in pauses)
-    return NEEDS_PERSON if paused or refused or any(record.state in PEOPLE for record in records) else 0
+    waiting = home is None or paused or refused or any(record.state in PEOPLE for record in records)
+    return NEEDS_PERSON if waiting else 0
 
 
-def records_of(home: Home, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
-    """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``."""
+def readable_home(path: Path, store: SqliteStore | None) -> Home | None:
+    """What the files say; None, and told, where settings or variables are broken: what ``store`` remembers is there.
+
+    Raises ConfigError where nothing is remembered either.
+    """
+    from changewire.home.loading import load_home
+
+    try:
+        return load_home(path)
+    except ConfigError as error:
+        if store is None:
+            raise
+        say(str(error))
+        say("shown is what was known last: mend this, so that the files count and `changewire run` can start\n")
+        return None
+
+
+def records_of(home: Home | None, store: SqliteStore | None, now: datetime) -> Iterator[TriggerRecord]:
+    """A record for each trigger of the files as they are now, in order of names; states as they are at ``now``.
+
+    ``home`` None: of each trigger that was watched last.
+    """
     from changewire.engine.syncing import trigger_records
     from changewire.state.records import TriggerState
     from changewire.values import make_id
 
+    if home is None:
+        known = store.triggers() if store else []
+        yield from (_as_of(record, now) for record in sorted(known, key=lambda record: record.shown))
+        return
     stored = {record.id: record for record in store.triggers(active=None)} if store else {}
     files = {make_id("trg", broken.file): broken.file for broken in home.broken}
     daemon = daemon_view(store, now)
@@ -91,8 +118,7 @@ def records_of(home: Home, store: SqliteStore | None, now: datetime) -> Iterator
         if wanted.state is TriggerState.UNAVAILABLE:
             yield from _unavailable(wanted, files.get(wanted.id, ""), stored.values(), kept)
             continue
-        record = stored.get(wanted.id, wanted)
-        yield replace(record, state=TriggerState.STALLED) if _stalled(record, now) else record
+        yield _as_of(stored.get(wanted.id, wanted), now)
 
 
 def _unavailable(
@@ -111,11 +137,13 @@ def _unavailable(
         yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=next_due)
 
 
-def _stalled(record: TriggerRecord, now: datetime) -> bool:
-    """Late by three intervals. One that is suspended is looked at rarely, and that is said already."""
+def _as_of(record: TriggerRecord, now: datetime) -> TriggerRecord:
+    """As it stands at ``now``: late by three intervals is stalled. One that is suspended is looked at rarely."""
     from changewire.engine.alerts import STALLED_AFTER
+    from changewire.state.records import TriggerState
 
-    return record.state != "suspended" and record.late(now, STALLED_AFTER)
+    late = record.state != "suspended" and record.late(now, STALLED_AFTER)
+    return replace(record, state=TriggerState.STALLED) if late else record
 
 
 def _view(record: TriggerRecord) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def test(options: Options, workflow: str) -> int:
     """
     from changewire.clock import SystemClock
     from changewire.connectors.clients import Clients
-    from changewire.connectors.token_store import TokenStore
+    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.engine.polling import Engine
     from changewire.home.loading import load_home
     from changewire.log import silent
@@ -124,7 +124,7 @@ def _show(options: Options, home: Home, trigger: Trigger, event: EventRecord) ->
 
 def planned(environment: Environment, trigger: Trigger, event: EventRecord) -> tuple[list[dict[str, Json]], list[str]]:
     """The steps that an event would set off, with their parameters, and why others would not be done."""
-    from changewire.actions.scope import build_scope, explain_when
+    from changewire.actions.flow.scope import build_scope, explain_when
     from changewire.engine.feeding import run_for
 
     workflow = trigger.workflow
@@ -154,7 +154,7 @@ class _Plan:
 
     def add(self, steps: Sequence[Step], place: str) -> None:
         """Steps with those inside them; the body of a loop once, and both ways where it cannot be told which."""
-        from changewire.actions.scope import build_scope
+        from changewire.actions.flow.scope import build_scope
         from changewire.config.steps import ActionStep
 
         for number, step in enumerate(steps):
@@ -217,7 +217,7 @@ def _holds(when: str, scope: dict[str, Any]) -> bool:
 
 def _skipped(step: Step, scope: dict[str, Any]) -> str | None:
     """Why a step would not be done; None where it would, or where only an earlier step's output can tell."""
-    from changewire.actions.scope import explain_when
+    from changewire.actions.flow.scope import explain_when
 
     if step.when is None or _needs_outputs(step.when):
         return None

@@ -98,17 +98,27 @@ _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]i?B|B|)", re.IGNORECASE)
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)+")
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DURATION_SCHEMA = {"type": ["string", "number"], "description": "30s, 5m, 1h30m, 2d or seconds"}
+_FILLED_IN = r"|\$\{|\{\{"  # a variable or an expression, which may become anything
+DURATION_SCHEMA = {
+    "type": ["string", "number"],
+    "pattern": r"^( *\d+(\.\d+)? *(ms|[smhdw]))+ *$" + _FILLED_IN,
+    "description": "30s, 5m, 1h30m, 2d or seconds",
+}
+CRON_SCHEMA = {
+    "type": "string",
+    "pattern": r"^ *\S+( +\S+){4} *$" + _FILLED_IN,
+    "description": "minute hour day month weekday",
+}
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Bytes = Annotated[int, BeforeValidator(_bytes), WithJsonSchema({"type": ["string", "integer"]})]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Interval = Annotated[timedelta, BeforeValidator(_interval), WithJsonSchema(_DURATION_SCHEMA)]
+Interval = Annotated[timedelta, BeforeValidator(_interval), WithJsonSchema(DURATION_SCHEMA)]
 Identifier = Annotated[Text, AfterValidator(_id)]
 Name = Annotated[Text, AfterValidator(_name)]
-TypeName = Annotated[Text, AfterValidator(_dotted)]
+TypeName = Annotated[Text, AfterValidator(_dotted), WithJsonSchema({"type": "string", "pattern": f"^{_TYPE.pattern}$"})]
 Moment = Annotated[
     datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "description": "date or RFC 3339"})
 ]

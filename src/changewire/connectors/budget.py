@@ -14,7 +14,7 @@ from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute, R
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
 
 from changewire.clock import Clock, to_text
-from changewire.connectors.clocked_storage import ClockedStorage
+from changewire.connectors.budget_storage import ClockedStorage
 from changewire.connectors.definition import Connector, Limits, UserCap
 from changewire.errors import DelayedError
 from changewire.values import Json

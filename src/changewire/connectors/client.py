@@ -9,21 +9,21 @@ from contextlib import AbstractContextManager, contextmanager
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import HttpSettings
-from changewire.connectors.auth import make_auth
 from changewire.connectors.budget import PATIENCE_S, Budget
-from changewire.connectors.credentials import Auth, Credentials
 from changewire.connectors.definition import Connector, load_connector
 from changewire.connectors.destinations import Destinations
 from changewire.connectors.downloads import DownloadInfo, Expected, save
-from changewire.connectors.dressed import dressed_error
+from changewire.connectors.error_rules import error_by_rules
 from changewire.connectors.failures import Failure, judge, retry_at
-from changewire.connectors.fetcher import Fetcher, Reply
-from changewire.connectors.messages import MAX_BYTES, Answer, Request
-from changewire.connectors.parts import Part, Progress
-from changewire.connectors.routes import split_url
-from changewire.connectors.shared import SharedAnswers
-from changewire.connectors.standing import Standing
-from changewire.connectors.token_store import TokenStore
+from changewire.connectors.partial_file import Part, Progress
+from changewire.connectors.shared_answers import SharedAnswers
+from changewire.connectors.sign_in.auth import make_auth
+from changewire.connectors.sign_in.credentials import Auth, Credentials
+from changewire.connectors.sign_in.refusals import Refusals
+from changewire.connectors.sign_in.token_store import TokenStore
+from changewire.connectors.transport.fetcher import Fetcher, Reply
+from changewire.connectors.transport.messages import MAX_BYTES, Answer, Request
+from changewire.connectors.transport.routes import split_url
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
 
 __all__ = ["Answer", "Client", "DownloadInfo", "Request"]
@@ -61,7 +61,7 @@ class Client:
         self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
         self._destinations = Destinations(connection, self.connector)
         self._shared = SharedAnswers(clock)
-        self._standing = Standing()
+        self._refusals = Refusals()
         self._watcher: Watcher | None = None
 
     def watched(self, watcher: Watcher) -> Client:
@@ -99,10 +99,10 @@ class Client:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
         answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
         if self.connection.error_when and (request.path.startswith("/") or self._destinations.shown_to(request.path)):
-            failure = dressed_error(self.connection.error_when, answer)
+            failure = error_by_rules(self.connection.error_when, answer)
             if failure is not None:
                 raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
-        self._standing.accepted(request.path)
+        self._refusals.accepted(request.path)
         self.budget.accepted(request.label)
         return answer
 
@@ -259,7 +259,7 @@ class Client:
         if (
             failure.reason == "token"
             and self._destinations.shown_to(request.path)
-            and self._standing.in_doubt(request.path)
+            and self._refusals.in_doubt(request.path)
         ):
             advice = failure.advice or "check the connection's credentials"
             return CredentialError.of(error, self.name, advice, by_request=True)

@@ -10,7 +10,7 @@ from changewire.config.connections import Connection
 from changewire.config.settings import Settings
 from changewire.connectors.budgets import Budgets
 from changewire.connectors.client import Client
-from changewire.connectors.token_store import TokenStore
+from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.errors import UsageError, nearest
 from changewire.values import Json
 

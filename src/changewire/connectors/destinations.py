@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from changewire import __version__
 from changewire.config.connections import Connection
-from changewire.connectors.credentials import Credentials
 from changewire.connectors.definition import Connector
 from changewire.connectors.downloads import host_allowed
-from changewire.connectors.fetcher import Outgoing
-from changewire.connectors.messages import Request, encode_query
-from changewire.connectors.routes import split_url
+from changewire.connectors.sign_in.credentials import Credentials
+from changewire.connectors.transport.fetcher import Outgoing
+from changewire.connectors.transport.messages import Request, encode_query
+from changewire.connectors.transport.routes import split_url
 from changewire.errors import ApiError, FailureClass
 
 HEADERS = {

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from changewire.connectors.definition import Connector
 from changewire.connectors.failures import LONGEST_ERROR, Failure, judge
-from changewire.connectors.fetcher import Stream
-from changewire.connectors.messages import Request
-from changewire.connectors.parts import Held, Part, Progress, strong_validator
+from changewire.connectors.partial_file import Held, Part, Progress, strong_validator
+from changewire.connectors.transport.fetcher import Stream
+from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 
 _PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from changewire.connectors.budget import next_midnight
 from changewire.connectors.definition import Connector, ErrorBody
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 from changewire.secret import mask
 from changewire.values import Json, loads

@@ -16,7 +16,7 @@ from datetime import datetime
 from changewire.actions.context import Origin
 from changewire.clock import Clock
 from changewire.connectors.client import Acknowledge, Answer, Watcher
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from changewire.actions.beginning import in_lane
+from changewire.actions.flow.beginning import in_lane
 from changewire.clock import Clock
 from changewire.engine.telling import tell_event
 from changewire.errors import ChangewireError, LoopError

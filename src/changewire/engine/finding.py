@@ -19,6 +19,7 @@ from changewire.triggers.definition import Evidence
 from changewire.triggers.ignoring import ignored_paths
 from changewire.triggers.noticed import Memory, Notice, Noticed, item_key
 from changewire.triggers.noticing import notice
+from changewire.triggers.numbering import numbered
 from changewire.triggers.payloads import make_events
 from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, fetch_detail, read
 from changewire.triggers.proving import proven
@@ -62,6 +63,8 @@ class Finder:
         if reading.unchanged:
             return Found(reading, Notice(), [], dict(record.cursor or {}), baseline_at)
         _, items = self._store.load_poll_state(trigger.id)
+        if trigger.watch.kind.counts_alike:
+            reading.answers = [numbered(reading.answers, trigger.watch, items)]
         backfill = self._backfill(trigger, record, reading)
         memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
         result = notice(reading.items, trigger.watch, memory, now)
@@ -112,7 +115,7 @@ class Finder:
         if record.baseline_at is None and (reading.requests > 1 or not reading.items):
             # An item can slip past between two requests while lists shift, and a source can hiccup with an empty
             # list. What the baseline misses looks new in the next poll, so such a one is read twice.
-            reading.items += once(fresh=True).items
+            reading.answers += once(fresh=True).answers
         return reading
 
     def _backfill(self, trigger: Trigger, record: TriggerRecord, reading: Reading) -> list[str]:

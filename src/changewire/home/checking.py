@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from changewire.actions.advice import step_warnings
-from changewire.actions.checking import wrong_steps
+from changewire.actions.checking.advice import step_warnings
+from changewire.actions.checking.steps import wrong_steps
 from changewire.config.connections import FILE as CONNECTIONS
 from changewire.config.connections import Connection
 from changewire.config.steps import ActionStep

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from changewire.actions.shapes import ANYTHING, Shape, merged, output_shape, payload_shape
+from changewire.actions.checking.shapes import ANYTHING, Shape, merged, output_shape, payload_shape
 from changewire.catalog import Catalog
 from changewire.errors import ChangewireError
 from changewire.triggers.definition import TriggerType

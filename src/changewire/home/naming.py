@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from changewire.actions.names import NameProblem, entry_shape, expression_shape, guards, name_problems
-from changewire.actions.shapes import ANYTHING, FAILURE, LOOP, LOOP_OUTPUT, Shape, Steps, names_of
+from changewire.actions.checking.names import NameProblem, entry_shape, expression_shape, guards, name_problems
+from changewire.actions.checking.shapes import ANYTHING, FAILURE, LOOP, LOOP_OUTPUT, Shape, Steps, names_of
 from changewire.config.steps import ActionStep, ForEach, Place, Repeat, SetNames, Step
 from changewire.config.workflows import Workflow
 from changewire.home.known import Known

@@ -14,10 +14,10 @@ from changewire.sandbox.errors import JSON, ControlError
 from changewire.sandbox.faults import KINDS
 from changewire.sandbox.gateway import Gateway
 from changewire.sandbox.limits import LABELS
-from changewire.sandbox.populate import populate
 from changewire.sandbox.switches import Switches
 from changewire.sandbox.wire import Request, Response, json_response
-from changewire.sandbox.world import World
+from changewire.sandbox.world.populate import populate
+from changewire.sandbox.world.world import World
 
 
 class Control:

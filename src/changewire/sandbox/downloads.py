@@ -8,11 +8,11 @@ import threading
 
 from changewire.sandbox.errors import ApiError
 from changewire.sandbox.ids import IdMaker
-from changewire.sandbox.model import Instance, RecordingFile
-from changewire.sandbox.oauth import TokenOffice
-from changewire.sandbox.recordings import FILE_KINDS
+from changewire.sandbox.sign_in.oauth import TokenOffice
 from changewire.sandbox.wire import Request, Response, json_response
-from changewire.sandbox.world import World
+from changewire.sandbox.world.model import Instance, RecordingFile
+from changewire.sandbox.world.recordings import FILE_KINDS
+from changewire.sandbox.world.world import World
 
 _TYPES = {"MP4": "video/mp4", "M4A": "audio/mp4", "VTT": "text/vtt", "TXT": "text/plain", "CSV": "text/csv"}
 _BEGINNINGS = {"MP4": b"\0\0\0\x18ftypmp42", "M4A": b"\0\0\0\x18ftypM4A ", "VTT": b"WEBVTT\n\n"}

@@ -9,22 +9,22 @@ import time
 from collections import Counter, deque
 from email.utils import formatdate
 
-from changewire.sandbox.api_graphql import CLASSIC, GRANULAR, LABEL, PATH, GraphQL
-from changewire.sandbox.call import Call
-from changewire.sandbox.consent import Consent
+from changewire.sandbox.api.call import Call
+from changewire.sandbox.api.graphql import CLASSIC, GRANULAR, LABEL, PATH, GraphQL
+from changewire.sandbox.api.paging import Pager
+from changewire.sandbox.api.routes import Route, find_route, is_known
+from changewire.sandbox.api.views import Views
 from changewire.sandbox.downloads import Downloads
 from changewire.sandbox.errors import JSON, ApiError, unknown_path, validation, wrong_method
 from changewire.sandbox.fault_answers import answer_early, spoil
 from changewire.sandbox.faults import Fault, FaultBoard
-from changewire.sandbox.grants import GrantOffice
 from changewire.sandbox.ids import IdMaker
 from changewire.sandbox.limits import RateLimiter
-from changewire.sandbox.oauth import TokenOffice, need_scope
-from changewire.sandbox.paging import Pager
-from changewire.sandbox.routes import Route, find_route, is_known
-from changewire.sandbox.views import Views
+from changewire.sandbox.sign_in.consent import Consent
+from changewire.sandbox.sign_in.grants import GrantOffice
+from changewire.sandbox.sign_in.oauth import TokenOffice, need_scope
 from changewire.sandbox.wire import Request, Response, json_response
-from changewire.sandbox.world import World
+from changewire.sandbox.world.world import World
 
 _LOGGED = 5000
 _PART_NAME = re.compile(r'Content-Disposition: form-data; name="([^"]+)"', re.IGNORECASE)

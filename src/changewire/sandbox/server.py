@@ -13,14 +13,14 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
+from changewire.sandbox.api.routes import all_scopes
 from changewire.sandbox.clock import SandboxClock
 from changewire.sandbox.control import Control
 from changewire.sandbox.gateway import Gateway
-from changewire.sandbox.populate import populate as fill
-from changewire.sandbox.routes import all_scopes
 from changewire.sandbox.switches import Switches
 from changewire.sandbox.wire import Request, Response
-from changewire.sandbox.world import World
+from changewire.sandbox.world.populate import populate as fill
+from changewire.sandbox.world.world import World
 
 
 class _Server(http.server.ThreadingHTTPServer):

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from changewire.errors import StateError
 
 BUSY_TIMEOUT_S = 30.0
 CHECKPOINT_PAGES = 4000  # of 4 KiB; SQLite's own 1000 would stall all commits more often
-READ_CACHE_KIB = 2000  # of each reader, as many as there are threads: SQLite's own measure
-WRITE_CACHE_KIB = 8192  # of the only writer: ids lie anywhere, and a large transaction would push its own pages out
+WRITE_CACHE_KIB = 8192  # of the only writer: ids lie anywhere, and with SQLite's own 2000 pages push each other out
 
+_RESTORE = "move it away with its -wal and -shm, and put a backup in its place"
 _ADVICE = {
-    sqlite3.SQLITE_NOTADB: "is damaged or no database: move it away and put a backup in its place",
-    sqlite3.SQLITE_CORRUPT: "is damaged: move it away and put a backup in its place",
+    sqlite3.SQLITE_NOTADB: f"is damaged or no database: {_RESTORE}",
+    sqlite3.SQLITE_CORRUPT: f"is damaged: {_RESTORE}",
     sqlite3.SQLITE_READONLY: "cannot be written: let this user write the file and its folder",
     sqlite3.SQLITE_PERM: "cannot be written: let this user write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check its folder and who may write there",
@@ -47,26 +48,116 @@ def explain(path: Path, error: sqlite3.Error | OSError) -> StateError:
     return StateError(f"The database {path} {advice} ({words}).")
 
 
+def refuse_empty(path: Path) -> None:
+    """Raises StateError for an empty file: SQLite takes it for a new database, and what was remembered is lost."""
+    if path.stat().st_size == 0:
+        raise StateError(told_empty(path))
+
+
+def told_empty(path: Path) -> str:
+    """What is said of a database that is there and holds nothing; no start leaves one behind."""
+    return (
+        f"The database {path} is empty, so what was seen is not known any more. Nothing was written. Remove it with "
+        "its -wal and -shm, then put a backup in its place, or begin anew with a silent first poll."
+    )
+
+
+def make_whole(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Make a database (mode 0600) that ``fill`` gives its tables, and its folder (0700) where there is none.
+
+    It gets its name once it is whole, so that an empty file of that name never comes from a start that was killed.
+    Where another process was quicker, its database stays. Raises OSError, sqlite3.Error.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    lock = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            new.unlink(missing_ok=True)
+            return
+        with closing(connect(new)) as connection:
+            fill(connection)
+        for left in companions(path):  # of one that was removed: SQLite would write it over the new one
+            left.unlink(missing_ok=True)
+        new.rename(path)
+    finally:
+        os.close(lock)
+
+
+def companions(path: Path) -> tuple[Path, Path]:
+    """The files that SQLite keeps beside a database: what is not yet moved into it, and the index of that."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+
+
 def make_private(path: Path) -> None:
     """Make the file (mode 0600), and its folder (0700) where there is none. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+    for file in (path, *companions(path)):
         with suppress(FileNotFoundError, PermissionError):  # another owner's file: SQLite says what it may do
             if file.stat().st_mode & 0o077:
                 file.chmod(0o600)
 
 
-def connect(path: Path, cache_kib: int = READ_CACHE_KIB) -> sqlite3.Connection:
-    """A connection in autocommit mode that may be handed from thread to thread. Raises sqlite3.Error."""
+def connect(path: Path, check: Callable[[sqlite3.Connection], None] | None = None) -> sqlite3.Connection:
+    """A connection in autocommit mode that may be handed from thread to thread. Raises sqlite3.Error.
+
+    ``check`` looks at the database before anything is changed in it; what it raises is passed on.
+    """
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     try:
+        if check is not None:
+            check(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def not_readable(path: Path) -> str:
+    """What is said of a database that belongs to another user."""
+    return f"The database {path} cannot be read by this user: do it as the user who runs the daemon."
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing, to a file that may lie where nothing can be written.
+
+    Raises sqlite3.Error, and StateError where SQLite could only read it after writing beside it.
+    """
+    if not os.access(path, os.R_OK):
+        raise StateError(not_readable(path))
+    try:
+        return _read_by(path, "mode=rw")  # so that the last one out clears up; SQLite takes less where it must
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        log, _ = companions(path)
+        if log.exists() and log.stat().st_size:
+            raise StateError(
+                f"The database {path} cannot be read where nothing can be written, for its latest changes are still in "
+                f"{log.name}: copy both to a folder that can be written, or let this user write their folder."
+            ) from error
+    return _read_by(path, "immutable=1")  # nobody writes there: SQLite need not guard against it
+
+
+def _read_by(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{how}",
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        uri=True,
+    )
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:
         connection.close()
         raise
@@ -76,8 +167,9 @@ def connect(path: Path, cache_kib: int = READ_CACHE_KIB) -> sqlite3.Connection:
 class Readers:
     """Connections for reading: one for each thread that reads at this moment, kept for the next one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, opened: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self._path = path
+        self._opened = opened
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -111,7 +203,7 @@ class Readers:
                 raise StateError(f"The database {self._path} has been closed.")
             if self._idle:
                 return self._idle.pop()
-        connection = connect(self._path)
+        connection = self._opened(self._path)
         connection.execute("PRAGMA query_only = ON")
         return connection
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Self, TypeVar
 
 from changewire.clock import Clock
 from changewire.errors import StateError
-from changewire.state.database import WRITE_CACHE_KIB, Readers, connect, explain, make_private
-from changewire.state.schema import migrate
+from changewire.state.database import (
+    WRITE_CACHE_KIB,
+    Readers,
+    companions,
+    connect,
+    connect_to_read,
+    explain,
+    make_private,
+    make_whole,
+    refuse_empty,
+)
+from changewire.state.schema import is_older, migrate, refuse_foreign
 from changewire.state.writer import OnWrite, Transaction, Writer
 
 T = TypeVar("T")
@@ -27,13 +38,20 @@ class DatabaseFile:
         self._readers: Readers | None = None
 
     def open(self) -> None:
-        """Make the file and its folder where there are none, and bring an older one up to date. Raises StateError."""
+        """Make the file and its folder where there are none, and bring an older one up to date. Raises StateError.
+
+        One that is there and empty, or of another program, is left as it is.
+        """
         try:
+            if not self.path.exists():
+                make_whole(self.path, lambda connection: migrate(connection, self.path))
+            refuse_empty(self.path)
             make_private(self.path)
-            connection = connect(self.path, WRITE_CACHE_KIB)
+            connection = connect(self.path, lambda connection: refuse_foreign(connection, self.path))
         except (OSError, sqlite3.Error) as error:
             raise explain(self.path, error) from error
         try:
+            connection.execute(f"PRAGMA cache_size = -{WRITE_CACHE_KIB}")
             migrate(connection, self.path)
         except sqlite3.Error as error:
             connection.close()
@@ -43,6 +61,24 @@ class DatabaseFile:
             raise
         self._writer = Writer(self.path, connection, self._clock, self._on_write)
         self._readers = Readers(self.path)
+
+    def open_to_read(self) -> None:
+        """Open for reading alone: nothing is written, and the file and its folder need not be writable.
+
+        One of an earlier version is brought up to date first, which does write. Raises StateError, also where there is
+        no file.
+        """
+        try:
+            refuse_empty(self.path)
+            with closing(connect_to_read(self.path)) as connection:
+                refuse_foreign(connection, self.path)
+                older = is_older(connection, self.path)
+        except (OSError, sqlite3.Error) as error:
+            raise explain(self.path, error) from error
+        if older:
+            with closing(self):
+                DatabaseFile.open(self)
+        self._readers = Readers(self.path, connect_to_read)
 
     def close(self) -> None:
         """Finish what was handed in, then end. Closing twice is fine."""
@@ -75,7 +111,7 @@ class DatabaseFile:
     @property
     def size(self) -> int:
         """Bytes on disk, those not yet moved from the write-ahead log included."""
-        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        files = (self.path, companions(self.path)[0])
         return sum(file.stat().st_size for file in files if file.exists())
 
     def stats(self) -> dict[str, float]:

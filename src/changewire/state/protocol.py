@@ -198,6 +198,17 @@ class Store(Protocol):
         were paused. A resumed run goes on from the step that failed, with a new series of attempts.
         """
 
+    def say_done(
+        self, run_id: str, now: datetime, *, by: str, output: Json = None, address: str | None = None
+    ) -> AttemptRecord:
+        """Take a person's word, that of ``by``, that the action on which a run is paused was done and gave ``output``.
+
+        The run is due at ``now`` and goes on after that step. Where it has more steps of which only a person can say
+        whether they were done, it stays paused for the next of them. ``address`` names one of several steps; None: the
+        one that the run's reason names. The attempt that was stored. Raises ChangewireError where there is no such
+        paused run or action.
+        """
+
     def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
         """End a run that is not finished and the claim on it; an attempt under way is *unknown* from now on.
 

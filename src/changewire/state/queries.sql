@@ -147,6 +147,9 @@ UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
 RETURNING id
 
+-- name: stay_paused
+UPDATE runs SET reason = :reason WHERE id = :run_id AND state = 'paused'
+
 -- name: resume_held_runs
 UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
 WHERE state = 'paused' AND held_by = :held_by AND (:run_id IS NULL OR id = :run_id)

@@ -217,7 +217,12 @@ class AttemptRecord:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     retry_at: datetime | None = None  # None: not tried again by itself
-    evidence: Json = None  # while it is under way or went wrong: {"input", "response", "effect"}
+    evidence: Json = None  # {"input", "response", "effect"} unless it succeeded; with "by", a person said that it did
+
+    @property
+    def failure(self) -> str:
+        """How its failure is told to people, and why its run is paused."""
+        return f"{self.address} ({self.use}): {self.error_class}: {self.error}"
 
 
 class PauseKind(StrEnum):

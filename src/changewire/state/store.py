@@ -9,7 +9,20 @@ from typing import Any, Literal, TypeVar
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import alerts, batches, clocks, echoes, history, lanes, pauses, polls, pruning, rows, runs
+from changewire.state import (
+    alerts,
+    batches,
+    by_hand,
+    clocks,
+    echoes,
+    history,
+    lanes,
+    pauses,
+    polls,
+    pruning,
+    rows,
+    runs,
+)
 from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -49,7 +62,7 @@ class SqliteStore(DatabaseFile):
     alert_after = 3
 
     def open(self, *, take_over: bool = True) -> None:
-        if self._writer is None:
+        if self._readers is None:
             super().open()
             if take_over:
                 self._take_over()
@@ -189,6 +202,11 @@ class SqliteStore(DatabaseFile):
 
     def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
         return self._write(runs.resume(now, run_id, workflow))
+
+    def say_done(
+        self, run_id: str, now: datetime, *, by: str, output: Json = None, address: str | None = None
+    ) -> AttemptRecord:
+        return self._write(by_hand.say_done(run_id, now, by, output, address))
 
     def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
         return self._write(runs.cancel(run_id, now, reason))

@@ -32,8 +32,11 @@ def event_view(event: EventRecord) -> dict[str, Json]:
     }
 
 
-def step_view(attempts: Sequence[AttemptRecord]) -> dict[str, Json]:
-    """One step from its attempts, at least one, in their order: it stands where the last one stands."""
+def step_view(attempts: Sequence[AttemptRecord], finished: bool) -> dict[str, Json]:
+    """One step from its attempts, at least one, in their order: it stands where the last one stands.
+
+    ``finished``: its run is, so there is nothing to do about it any more.
+    """
     last = attempts[-1]
     return {
         "address": last.address,
@@ -46,12 +49,13 @@ def step_view(attempts: Sequence[AttemptRecord]) -> dict[str, Json]:
         "effect": effect(last),
         "input": (last.evidence or {}).get("input"),
         "response": (last.evidence or {}).get("response"),
-        "next": next_step(last),
+        "done_by": (last.evidence or {}).get("by"),
+        "next": None if finished else next_step(last),
     }
 
 
 def effect(attempt: AttemptRecord) -> str | None:
-    """How far the effect of an attempt went: intended, sent, acknowledged, refused or unknown.
+    """How far the effect of an attempt went: intended, sent, acknowledged, refused, unknown or told.
 
     None for what has no effect to have: a step that only decides, or was skipped.
     """
@@ -76,8 +80,8 @@ _NEXT = {
     "transient": "the other side had a problem: `changewire resume {run}` tries again",
     "rate": "too many requests: `changewire resume {run}` later, or ask less often",
     "broken": "the answer was not what the API promises: look at the response, then `changewire resume {run}`",
-    "unknown": "it may have been done: look there first. `changewire resume {run}` does it again, and "
-    "`changewire cancel {run}` leaves it as it is",
+    "unknown": "it may have been done: look there first. If it was, `changewire resume {run} --done{step}` goes on "
+    "after it; if it was not, `changewire resume {run}` does it again; `changewire cancel {run}` leaves it as it is",
     "timeout": "the run took too long: `changewire resume {run}` gives it its time once more",
 }
 
@@ -90,7 +94,8 @@ def next_step(attempt: AttemptRecord) -> str | None:
         return f"nothing: it is tried again by itself at {to_text(attempt.retry_at)}"
     kind = "unknown" if (attempt.evidence or {}).get("look") else attempt.error_class
     words = _NEXT.get(kind or "")
-    return None if words is None else words.format(run=attempt.run_id)
+    step = f" --step '{attempt.address}'" if "[" in attempt.address else ""  # others of the loop may be like it
+    return None if words is None else words.format(run=attempt.run_id, step=step)
 
 
 def run_view(history: RunHistory) -> dict[str, Json]:
@@ -109,7 +114,7 @@ def run_view(history: RunHistory) -> dict[str, Json]:
         "waits_for": run.held_by,
         "created_at": to_text(run.created_at),
         "finished_at": None if run.finished_at is None else to_text(run.finished_at),
-        "steps": [step_view(list(attempts)) for _, attempts in steps],
+        "steps": [step_view(list(attempts), run.state.finished) for _, attempts in steps],
     }
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from changewire.config.wording import words
-from changewire.connectors.messages import Request
+from changewire.connectors.transport.messages import Request
 from changewire.paths import parse_path
 from changewire.triggers.definition import TriggerType, shaped
 from changewire.triggers.noticed import Watch

@@ -22,12 +22,20 @@ from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.shorthand import OTHERWISE, long_form, with_defaults
 from changewire.values import Json
 
-SHAPE = ("items", "key", "kind", "status", "created_at", "ready", "paging", "absences")
+SHAPE = ("items", "key", "alike", "kind", "status", "created_at", "ready", "paging", "absences")
 """Keys whose value, and those of `compare`, may as a whole be one template on ``parameters``, worked out once."""
 
 
 _POLLED: tuple[str, ...] = ("lookup", "window", "paging", "items", "empty_when", "created_at", "happened_at", "status")
-_POLLED += ("absences", "evidence", "compare", "detail")
+_POLLED += ("absences", "evidence", "compare", "detail", "alike")
+
+_UNCOUNTABLE = {
+    "paging": "a page that shifts while a list is read brings a row twice",
+    "window": "spans share a day, and rows come and go with the time",
+    "status": "nobody can tell which of two rows that are alike has another status",
+    "evidence": "one of several rows that are alike cannot be asked for",
+}
+"""What cannot stand beside `alike: count`, and why."""
 
 
 def shaped(data: dict[str, Any], shape: dict[str, Any], parameters: dict[str, Json]) -> dict[str, Any]:
@@ -165,6 +173,9 @@ class TriggerType(Part):
     items: PathText = ""  # where the items are; empty: the whole answer is the one item
     empty_when: tuple[FailureMatch, ...] = ()  # errors that mean "nothing there yet"
     key: KeyPaths  # fields that identify an item, `lookup.uuid` and `parameters.x` included; alternatives in order
+    alike: Literal["one", "count"] = (
+        "one"  # what rows with one key in one answer are: one item, or as many as there are
+    )
     kind: Kinds  # what is noticed
     ready: Expression | None = None  # an item is not looked at while this is false; None: it always is
     created_at: FieldPath | None = None  # when the item was made; older than the watch itself is not new
@@ -242,6 +253,21 @@ class TriggerType(Part):
         if self.items and any(all(part.startswith("parameters.") for part in parts) for parts in self.key):
             raise ValueError("`items` names a list, so `key` must say which field identifies an item in it")
         return self
+
+    @model_validator(mode="after")
+    def _alike_can_be_counted(self) -> TriggerType:
+        if self.counts_alike:
+            for name, why in _UNCOUNTABLE.items():
+                if getattr(self, name) not in (None, Paging(kind="none")):
+                    raise ValueError(f"`{name}` cannot stand beside `alike: count`: {why}")
+            if not self.items:
+                raise ValueError("`alike: count` counts rows in a list, so `items` must say where the list is")
+        return self
+
+    @property
+    def counts_alike(self) -> bool:
+        """Whether rows with one key are items of their own, by number."""
+        return self.alike == "count"
 
     @property
     def event_types(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from changewire.triggers.comparing import (
 )
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import Change
-from changewire.triggers.rules import Rules
+from changewire.triggers.rules import COUNTED, Rules
 from changewire.values import Json, dumps
 
 
@@ -38,6 +38,11 @@ class Memory:
     baseline_at: datetime | None  # None: nothing was ever read, this reading is the baseline
     rules: str | None  # fingerprint of the rules that made the stored hashes
     backfill: frozenset[str] | None = None  # keys that are to fire as backfill although they are not new
+
+    @property
+    def counted(self) -> bool:
+        """Whether the reading before counted rows that are alike."""
+        return self.rules is not None and self.rules.endswith(COUNTED)
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
     """The identity of an item as text. Raises PollError naming the field when the item has none.
 
     Different values give different texts, those of a second or third choice of fields included: they begin with
-    colons, which a value never does.
+    colons, which a value never does. So do numbers: the ``number`` of an item in its scope (none: 1) tells it from
+    others that are alike, see `numbering`.
     """
     for choice, parts in enumerate(kind.key):
         values = [_key_part(item, part, scope) for part in parts]
@@ -90,9 +96,19 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
             if any(isinstance(value, dict | list) for value in values):
                 raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
             texts = (plain_text(value).replace("%", "%25").replace(":", "%3A") for value in values)
-            return ":" * choice + ":".join(texts)
+            return key_of_number(":" * choice + ":".join(texts), scope.get("number", 1))
     wanted = " or ".join(" + ".join(parts) for parts in kind.key)
     raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
+
+
+def key_of_number(key: str, number: int) -> str:
+    """The key of the item that is the so-manieth of those with ``key``: ``a:b``, ``a:b::2``, ``a:b::3``."""
+    return key if number == 1 else f"{key}::{number}"
+
+
+def first_key(key: str) -> str:
+    """The key of the first of those that are alike: ``a:b`` of ``a:b::2``, and of itself."""
+    return key.rpartition("::")[0] if "::" in key.lstrip(":") else key
 
 
 def _key_part(item: Json, part: str, scope: Scope) -> Any:

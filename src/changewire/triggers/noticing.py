@@ -24,13 +24,15 @@ from changewire.triggers.comparing import (
 )
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
-from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, item_key
+from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, first_key, item_key
 from changewire.values import Json, dumps, loads
 
 LATE = timedelta(minutes=15)
 """An item made this long before the watch began may still be new: listings lag and clocks differ."""
 BRAKE_SHARE, BRAKE_COUNT, BRAKE_PATIENCE = 0.5, 10, 10
 """More than half of the items, and more than ten, gone at once is held for ten times as many polls as one item is."""
+_OTHER = "-"
+"""A hash that no content has."""
 
 
 def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, now: datetime) -> Notice:
@@ -46,7 +48,7 @@ def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, no
         if key not in seen:
             seen.add(key)
             judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
-    unseen = [record for key, record in memory.items.items() if key not in seen]
+    unseen = [record for key, record in memory.items.items() if key not in seen and _is_watched(key, watch)]
     unseen = _keep_unseen(unseen, watch, memory, result)
     if "deleted" in watch.kind.kind and memory.baseline_at is not None:
         _judge_absent(unseen, watch, memory, result)
@@ -75,6 +77,13 @@ class _Case:
         """Whether it was missing in the last reading, or was looked for elsewhere."""
         return self.known is not None and self.known.absences != 0
 
+    def uncounted(self) -> bool:
+        """Whether it is one more of a kind of which nobody ever counted how many there are."""
+        first = self.memory.items.get(first_key(self.key)) if self.scope.get("number", 1) > 1 else None
+        if first is None or first.revision == 0 or (first.body is None and not self.watch.kind.only_new):
+            return False
+        return not (first.hash and self.memory.counted)
+
     def same_rules(self) -> bool:
         """Whether the remembered hash was made by the present rules."""
         return self.memory.rules == self.watch.rules.fingerprint
@@ -98,7 +107,7 @@ class _Case:
 
     def unknown(self) -> bool:
         """Whether there is nothing to compare with: it was never there, was deleted, or only its key is known."""
-        return self.known is None or self.pending() or self.known.body is None
+        return self.known is None or self.pending() or self.known.body is None or self.uncounted()
 
     def remembered(self, digest: str, *, revision: int = 1) -> ItemRecord:
         body = None if self.watch.kind.only_new else dumps(remembered(self.item, self.watch.rules))
@@ -106,22 +115,26 @@ class _Case:
 
 
 def _judge_created(case: _Case, result: Notice) -> None:
+    counting = case.watch.kind.counts_alike
+    digest = content_hash(canonical(case.item, case.watch.rules, case.scope)) if counting else ""
     if case.known is not None and not case.pending() and not case.wanted():
+        if case.known.hash != digest and counting and case.ready():
+            result.quiet.append(replace(case.known, hash=digest))
         result.verdicts["seen"] += 1
         return
     if not case.ready():
         result.hold("not_ready", case.key)
         return
-    record = case.remembered("")
+    record = case.remembered(digest)
     if case.wanted():
         case.fire("created", None, (), record, result)
-    elif case.baseline() or _older_than_watch(case):
+    elif case.baseline() or case.uncounted() or _older_than_watch(case):
         result.quiet.append(record)
-        if case.baseline():
+        if case.baseline() or case.uncounted():
             result.verdicts["baseline"] += 1
         else:
             result.hold("old", case.key)
-    elif _settled(case, content_hash(canonical(case.item, case.watch.rules, case.scope)), result):
+    elif _settled(case, digest or content_hash(canonical(case.item, case.watch.rules, case.scope)), result):
         case.fire("created", None, (), record, result)
 
 
@@ -209,7 +222,8 @@ def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
     known = case.known
     record = case.remembered(digest, revision=max(known.revision, 1) if known else 1)
     only_key = known is not None and not case.pending() and not case.same_rules()
-    if case.baseline() or only_key or "created" not in case.watch.kind.kind or _older_than_watch(case):
+    silent = case.baseline() or only_key or case.uncounted() or "created" not in case.watch.kind.kind
+    if silent or _older_than_watch(case):
         result.quiet.append(record)
         result.verdicts["baseline"] += 1
     elif _settled(case, digest, result):
@@ -250,15 +264,22 @@ def _older_than_watch(case: _Case) -> bool:
 def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> list[ItemRecord]:
     """Items that this reading did not hold, as they are kept: they settle in polls in a row only, and a hash that
     other rules made is dropped, so that the item is compared field by field when it is seen again."""
-    other_rules = "updated" in watch.kind.kind and memory.rules not in (None, watch.rules.fingerprint)
+    hashed = "updated" in watch.kind.kind or watch.kind.counts_alike
+    other_rules = hashed and memory.rules not in (None, watch.rules.fingerprint)
+    dropped = _OTHER if watch.kind.counts_alike and memory.counted else ""  # one that is empty tells `uncounted`
     kept = []
     for record in unseen:
         if other_rules or record.candidate is not None:
-            left = "" if other_rules else record.hash
+            left = dropped if other_rules and record.hash else record.hash
             record = replace(record, hash=left, candidate=None, candidate_count=0)
             result.quiet.append(record)
         kept.append(record)
     return kept
+
+
+def _is_watched(key: str, watch: Watch) -> bool:
+    """Whether an item that was seen once would be seen again: not by its number where nobody counts any more."""
+    return watch.kind.counts_alike or first_key(key) == key
 
 
 def _judge_of(kind: TriggerType) -> Callable[[_Case, Notice], None]:

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Protocol
 
 from changewire.connectors.definition import Paging
-from changewire.connectors.messages import Answer, Request
 from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
+from changewire.connectors.transport.messages import Answer, Request
 from changewire.errors import ApiError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
 from changewire.triggers.asking import build_request, main_request
@@ -70,12 +70,17 @@ class Allowance:
 class Reading:
     """What one poll read."""
 
-    items: list[tuple[Json, Scope]] = field(default_factory=list)
+    answers: list[list[tuple[Json, Scope]]] = field(default_factory=list)  # the items of each answer
     requests: int = 0
     pages: int = 0  # of the longest listing
     body_hash: str | None = None  # of the only answer; None when there were several
     unchanged: bool = False  # the only answer is, byte for byte, the one known before
     answered_at: datetime | None = None  # the source's own clock at the first answer; None: unchanged, or not told
+
+    @property
+    def items(self) -> list[tuple[Json, Scope]]:
+        """All items with their scopes; some may be there twice."""
+        return [found for answer in self.answers for found in answer]
 
 
 def read(
@@ -107,13 +112,13 @@ def read(
 @contextmanager
 def _may_be_empty(reader: Reader, reading: Reading) -> Iterator[None]:
     """Take an error that means "there is nothing" as such: what was read inside counts for nothing."""
-    before = len(reading.items)
+    before = len(reading.answers)
     try:
         yield
     except ApiError as error:
         if not means(error, reader.kind.empty_when):
             raise
-        del reading.items[before:]
+        del reading.answers[before:]
         reading.requests += 1
         reading.body_hash = None
 
@@ -173,7 +178,7 @@ def _read_listing(
     known_hash: str | None,
 ) -> None:
     request = main_request(reader, scope, window)
-    before = len(reading.items)
+    before = len(reading.answers)
     for attempt in range(RESTARTS + 1):
         try:
             _read_pages(reader, source, allowance, scope, request, reading, known_hash)
@@ -181,7 +186,7 @@ def _read_listing(
         except ApiError as error:
             if error.reason != DEAD_TOKEN or attempt == RESTARTS:
                 raise
-            del reading.items[before:]  # from the first page again, with a new token
+            del reading.answers[before:]  # from the first page again, with a new token
             allowance.fresh_s = NEVER
 
 
@@ -208,8 +213,8 @@ def _read_pages(
         data = answer.data
         found, items = _items_of(data, reader.kind.items, scope)
         _refuse_depth(found)
-        reading.items += items
-        if len(reading.items) > allowance.items:
+        reading.answers.append(items)
+        if sum(map(len, reading.answers)) > allowance.items:
             raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
         more = pages.next_query(data, answer.headers, len(found))
         following = _following(request, answer, more)

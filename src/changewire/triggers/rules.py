@@ -11,6 +11,9 @@ from changewire.triggers.counting import Compare
 from changewire.triggers.definition import TriggerType
 from changewire.values import digest, dumps
 
+COUNTED = "+"
+"""What fingerprints end with where rows that are alike are counted."""
+
 
 @dataclass
 class Rule:
@@ -76,7 +79,8 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         ignoring=bool(ignore),
         fingerprint=digest(
             dumps([compare.model_dump(mode="json"), sorted(ignore), kind.kind, kind.status, kind.sample]), 16
-        ),
+        )
+        + (COUNTED if kind.counts_alike else ""),
     )
 
 

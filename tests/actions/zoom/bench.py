@@ -16,7 +16,7 @@ from click.testing import Result
 from changewire.actions.calling import check_inputs, perform
 from changewire.actions.context import ActionContext
 from changewire.actions.definition import ActionType
-from changewire.actions.pipeline import Runner
+from changewire.actions.flow.pipeline import Runner
 from changewire.config.yaml_files import read_yaml
 from changewire.connectors.clients import Clients
 from changewire.connectors.operations import Operation, operations

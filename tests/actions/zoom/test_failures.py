@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from changewire.actions.retry import failure_of
+from changewire.actions.flow.retry import failure_of
 from changewire.connectors.definition import load_connector
 from changewire.errors import ApiError, FailureClass
 from changewire.sandbox import CLIENT_SECRET

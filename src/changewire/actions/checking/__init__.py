@@ -1,0 +1,1 @@
+"""Steps and their expressions held against what there is, before anything runs."""

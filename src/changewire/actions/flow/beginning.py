@@ -1,0 +1,61 @@
+"""What a workflow says about its runs at the same time, put down in each run when it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from changewire.actions.flow.scope import build_scope, explain_when
+from changewire.clock import to_text
+from changewire.errors import ChangewireError
+from changewire.secret import mask
+from changewire.state.records import EventRecord, Lane, RunRecord, RunState
+from changewire.templates import condition, render, text_of
+
+if TYPE_CHECKING:
+    from changewire.config.workflows import Workflow
+
+
+def in_lane(run: RunRecord, event: EventRecord, workflow: Workflow, connection: str | None) -> RunRecord:
+    """A run that is about to be stored, with its lane and its value of ``order_by``.
+
+    Where ``order_by`` cannot be worked out the run is paused, with the reason; resumed, it keeps no order. With
+    ``batch``, ``when`` is asked here, before the event joins others: the run may come back filtered, or paused.
+    """
+    if workflow.batch is None:
+        return _ordered(run, event, workflow, connection)
+    stopped = _filtered(run, event, workflow, connection)
+    run = _ordered(run, event, workflow, connection) if stopped is None else stopped
+    if run.state is not RunState.PENDING:
+        return run
+    due_at = run.created_at + workflow.batch.every
+    reason = f"gathers events until {to_text(due_at)}, at most {workflow.batch.max}"
+    return replace(run, batch_max=workflow.batch.max, due_at=due_at, reason=reason)
+
+
+def _filtered(run: RunRecord, event: EventRecord, workflow: Workflow, connection: str | None) -> RunRecord | None:
+    """The run of an event that does not join a batch; None: it does."""
+    if workflow.when is None:
+        return None
+    scope = build_scope(run, event, connection=connection)
+    try:
+        if condition(workflow.when, scope):
+            return None
+    except ChangewireError as error:
+        return replace(run, state=RunState.PAUSED, reason=f"when: bad_input: {error}")
+    reason = explain_when(workflow.when, scope)
+    return replace(run, state=RunState.FILTERED, reason=reason, finished_at=run.created_at)
+
+
+def _ordered(run: RunRecord, event: EventRecord, workflow: Workflow, connection: str | None) -> RunRecord:
+    if workflow.mode == "parallel" and workflow.max is None and workflow.order_by is None:
+        return run
+    run = replace(run, lane=Lane(workflow.mode), lane_max=workflow.max)
+    if workflow.order_by is None:
+        return run
+    try:
+        value = text_of(render(workflow.order_by, build_scope(run, event, connection=connection)))
+    except (ChangewireError, ValueError) as error:
+        reason = f"order_by: bad_input: {error} (resumed, it runs without an order)"
+        return replace(run, state=RunState.PAUSED, reason=reason)
+    return replace(run, order_value=mask(value))

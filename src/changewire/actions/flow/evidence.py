@@ -1,0 +1,42 @@
+"""What is kept of an attempt that did not succeed, so that a person can see what happened without trying again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from changewire.actions.flow.effects import Effect, effect_of
+from changewire.actions.flow.retry import Failure
+from changewire.errors import ApiError
+from changewire.secret import mask, mask_data
+from changewire.state.records import AttemptRecord
+from changewire.values import Json, dumps_text
+
+LONGEST_INPUT = 16_384  # characters of JSON; a longer input is kept as text that is cut
+
+
+def given(values: Mapping[str, Json]) -> dict[str, Json]:
+    """The evidence of an attempt that begins: its input as it was worked out, without secrets."""
+    masked: Any = mask_data(dict(values))
+    text = dumps_text(masked)
+    return {"input": masked if len(text) <= LONGEST_INPUT else f"{text[:LONGEST_INPUT]}…"}
+
+
+def came_of(
+    attempt: AttemptRecord, failure: Failure | None, error: Exception | None = None, *, ask: bool = False
+) -> dict[str, Json]:
+    """The evidence of an attempt that went wrong: what it had, what was answered, and how far its effect went.
+
+    ``ask``: where nobody knows whether it was done, a person has to look before it is done again.
+    """
+    before = attempt.evidence or {"input": None}
+    effect = effect_of(attempt, failure)
+    look = {"look": True} if ask and effect in {Effect.SENT, Effect.UNKNOWN} else {}
+    return {**before, "response": _response(error), "effect": str(effect), **look}
+
+
+def _response(error: Exception | None) -> Json:
+    if not isinstance(error, ApiError) or (error.status is None and error.body is None):
+        return None
+    body = None if error.body is None else mask(error.body)
+    return {"status": error.status, "code": error.code, "body": body}

@@ -1,0 +1,137 @@
+"""What is stored of a run, and what was decided since and is stored with the next write.
+
+A decision costs no write of its own: until something is sent, nobody can tell whether it was made before or after
+a crash. So decisions wait here and are stored in the transaction that stores the next beginning or the run's state.
+So does the end of a step that did something, if that comes at once: a write of its own would not be on disk sooner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from changewire.actions.flow.progress import Progress
+from changewire.clock import Clock
+from changewire.errors import FencedError
+from changewire.secret import mask
+from changewire.state.protocol import Store
+from changewire.state.records import AttemptRecord, AttemptState, RunState
+
+MOST_HELD = 256  # rows that wait for a write at most
+LONGEST_HELD_S = 0.02  # that the end of something done outside waits for the next write, looked at with each row
+_PAUSES = {"wait", "wait_until"}
+
+
+@dataclass
+class _Lease:
+    """Until when the claim is held: as long as the longest of the attempts under way may take."""
+
+    until: datetime | None = None
+
+    def cover(self, moment: datetime) -> datetime:
+        self.until = moment if self.until is None else max(self.until, moment)
+        return self.until
+
+
+class Ledger:
+    """The rows of one run under one claim. All but `fork` is for one thread; forks share what is known."""
+
+    def __init__(self, store: Store, clock: Clock, run_id: str, claim: int, progress: Progress) -> None:
+        self.run_id, self.clock = run_id, clock
+        self.progress = progress
+        self._store, self._claim = store, claim
+        self._held: dict[int, AttemptRecord] = {}  # by identity: a row that is held again takes the last place
+        self._started: AttemptRecord | None = None  # the latest that was stored before something was done outside
+        self._done_at: float | None = None  # since when the end of such a one is held
+        self._lease = _Lease()
+
+    def fork(self) -> Ledger:
+        """The same run for another thread, which holds rows of its own."""
+        fork = Ledger(self._store, self.clock, self.run_id, self._claim, self.progress)
+        fork._lease = self._lease
+        return fork
+
+    def join(self, fork: Ledger) -> None:
+        """Take over what ``fork`` still holds."""
+        self._held |= fork._held
+        fork._held = {}
+
+    def row(self, address: str, use: str) -> AttemptRecord:
+        """A new attempt there, under way; it is not noted yet."""
+        number, _ = self.progress.next(address)
+        now = self.clock.now()
+        return AttemptRecord(self.run_id, address, number, use, AttemptState.RUNNING, started_at=now)
+
+    def hold(self, row: AttemptRecord) -> None:
+        """Note a row, and store it with the next write."""
+        self.progress.add(row)
+        self._held.pop(id(row), None)
+        self._held[id(row)] = row
+        if row is self._started and self._done_at is None:
+            self._done_at = self.clock.monotonic()
+        if len(self._held) > MOST_HELD or self._is_late():
+            self.flush()
+
+    def _is_late(self) -> bool:
+        return self._done_at is not None and self.clock.monotonic() - self._done_at > LONGEST_HELD_S
+
+    def _take(self) -> list[AttemptRecord]:
+        """All that is held, for the write that stores it."""
+        held, self._held, self._done_at = list(self._held.values()), {}, None
+        return held
+
+    def close(self, row: AttemptRecord) -> None:
+        """Note that a step which was under way has come to its end."""
+        if row.state is AttemptState.RUNNING:
+            row.state, row.finished_at = AttemptState.SUCCEEDED, self.clock.now()
+            self.hold(row)
+
+    def start(self, row: AttemptRecord, lease_until: datetime) -> None:
+        """Store that an attempt begins, and all that is held. Raises FencedError."""
+        held = self._take()
+        lease, self._started = self._lease.cover(lease_until), row
+        if not self._store.start_attempt(self._claim, row, lease_until=lease, before=held):
+            raise FencedError
+
+    def flush(self) -> None:
+        """Store all that is held. Raises FencedError."""
+        held = self._take()
+        if held and not self._store.commit_step(self._claim, held[-1], before=held[:-1]):
+            raise FencedError
+
+    def leave(
+        self, state: RunState, reason: str | None = None, due_at: datetime | None = None, held_by: str | None = None
+    ) -> RunState:
+        """Store all that is held and where the run stands, which ends the claim. Raises FencedError.
+
+        ``held_by``: the pause that it goes on after by itself.
+        """
+        if state.finished:
+            self._cut_off()
+        held = self._take()
+        reason = mask(reason) if reason else None
+        end = self.clock.now() if state.finished else None
+        if held:
+            kept = self._store.commit_step(
+                self._claim,
+                held[-1],
+                state=state,
+                reason=reason,
+                due_at=due_at,
+                finished_at=end,
+                before=held[:-1],
+                held_by=held_by,
+            )
+        else:
+            kept = self._store.finish_run(
+                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end, held_by=held_by
+            )
+        if not kept:
+            raise FencedError
+        return state
+
+    def _cut_off(self) -> None:
+        """A run that ends early leaves no step under way."""
+        for row in self.progress.under_way():
+            self.close(row)
+            row.state = AttemptState.SKIPPED if row.use in _PAUSES else row.state

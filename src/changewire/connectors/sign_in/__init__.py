@@ -1,0 +1,1 @@
+"""Who asks: credentials of every kind, how they are got, kept and renewed."""

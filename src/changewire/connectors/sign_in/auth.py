@@ -1,0 +1,125 @@
+"""Signing in: where the credentials of a request come from, and what happens when they are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from changewire.clock import Clock
+from changewire.config.connections import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    ClientCredentialsAuth,
+    Connection,
+    OAuthAuth,
+    ServerToServerAuth,
+)
+from changewire.connectors.definition import Connector
+from changewire.connectors.sign_in.credentials import Auth, Credentials, FixedAuth, basic
+from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
+from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
+from changewire.connectors.sign_in.token_store import TokenStore
+from changewire.connectors.sign_in.user import UserSignIn
+from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
+from changewire.connectors.transport.routes import split_url
+from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
+from changewire.secret import learn, mask
+from changewire.values import loads
+
+
+class ServerToServer(RenewingAuth):
+    """Account credentials change into a token that lives for an hour; one sign-in at a time."""
+
+    def __init__(
+        self, connection: Connection, auth: ServerToServerAuth, connector: Connector, fetcher: Fetcher, clock: Clock
+    ) -> None:
+        if connector.sign_in is None:
+            raise UsageError(f"{connector.title} has no place to sign in by 'server_to_server'")
+        super().__init__(clock)
+        self._connection, self._auth, self._fetcher = connection, auth, fetcher
+        self._sign_in, self._title = connector.sign_in, connector.title
+
+    def fetch(self, refused: str | None, deadline: float | None) -> Fetched:
+        """A new token."""
+        origin, target = split_url((self._connection.base_url or self._sign_in.host) + self._sign_in.path)
+        auth = self._auth
+        form = {"grant_type": "account_credentials", "account_id": auth.account_id}
+        headers = {
+            "Authorization": basic(auth.client_id, auth.client_secret.reveal()),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        out = Outgoing("POST", origin, target, headers, urlencode(form).encode(), home=origin)
+        return self._read(self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES))
+
+    def _read(self, reply: Reply) -> Fetched:
+        try:
+            data = loads(reply.body)
+        except ValueError:
+            data = None
+        data = data if isinstance(data, dict) else {}
+        token = data.get("access_token")
+        if reply.status != 200 or not isinstance(token, str):
+            raise self._refusal(reply.status, data)
+        learn(token, passing=True)
+        region = data.get(self._sign_in.region_field) if self._sign_in.region_field else None
+        lifetime, scope = data.get("expires_in"), data.get("scope")
+        lives_s = float(lifetime) if isinstance(lifetime, int | float) else 3600.0
+        return Fetched(token, lives_s, region or None, tuple(scope.split()) if isinstance(scope, str) else None)
+
+    def _refusal(self, status: int, data: Mapping[str, object]) -> ApiError:
+        words = data.get("reason") or data.get("message") or data.get("error_description") or data.get("error")
+        code = data.get("error") or data.get("code")
+        said = f": {mask(str(words))[:300]}" if words else ""
+        start = f"signing in to {self._title} as {self._connection.name!r} failed (HTTP {status}{said})"
+        if status == 429:
+            return ApiError(f"{start}; it is tried again", FailureClass.RATE, status=status)
+        if status >= 500 or status < 400:
+            return ApiError(f"{start}; it is tried again", FailureClass.TRANSIENT, status=status)
+        advice = "check account_id, client_id and client_secret in connections.yaml, and that the app is activated"
+        text = None if code is None else str(code)
+        refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=text, reason=SIGN_IN)
+        return CredentialError.of(refusal, self._connection.name, advice)
+
+
+class AppItself(RenewingAuth):
+    """An app's own credentials change into a token; one sign-in at a time."""
+
+    def __init__(self, app: OAuthApp, clock: Clock) -> None:
+        super().__init__(clock)
+        self._app = app
+
+    def fetch(self, refused: str | None, deadline: float | None) -> Fetched:
+        """A new token."""
+        grant = self._app.as_itself(deadline)
+        lives = None if grant.expires_at is None else (grant.expires_at - self._clock.now()).total_seconds()
+        return Fetched(grant.access_token, lives, grant.region, grant.scopes)
+
+
+def make_auth(
+    connection: Connection, connector: Connector, fetcher: Fetcher, clock: Clock, tokens: TokenStore | None = None
+) -> Auth:
+    """The way in that the connection's `auth` describes. ``tokens`` None: people's sign-ins are not kept here.
+
+    Raises UsageError when the connector has no such way.
+    """
+    auth = connection.auth
+    if auth.type not in connector.auth_types:
+        known = ", ".join(connector.auth_types)
+        raise UsageError(f"{connector.title} cannot sign in by {auth.type!r}: use one of {known}")
+    if isinstance(auth, ServerToServerAuth):
+        return ServerToServer(connection, auth, connector, fetcher, clock)
+    if isinstance(auth, ClientCredentialsAuth):
+        return AppItself(OAuthApp(connection, connector, fetcher, clock), clock)
+    if isinstance(auth, OAuthAuth):
+        if tokens is None:
+            raise UsageError(f"connection {connection.name!r} needs a home that keeps its sign-in")
+        return UserSignIn(OAuthApp(connection, connector, fetcher, clock), tokens, clock)
+    if isinstance(auth, BearerAuth):
+        return FixedAuth(Credentials({"Authorization": f"Bearer {auth.token.reveal()}"}))
+    if isinstance(auth, BasicAuth):
+        return FixedAuth(Credentials({"Authorization": basic(auth.username, auth.password.reveal())}))
+    if isinstance(auth, ApiKeyAuth) and auth.in_ == "query":
+        return FixedAuth(Credentials(query=((auth.name, auth.value.reveal()),)))
+    return FixedAuth(Credentials({auth.name: auth.value.reveal()} if isinstance(auth, ApiKeyAuth) else {}))

@@ -1,0 +1,1 @@
+"""The way to the network and back: nothing above it opens a connection."""

@@ -1,0 +1,246 @@
+"""The only door to the network."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from urllib3 import exceptions as faults
+
+from changewire.clock import Clock
+from changewire.connectors.transport.routes import Route, Router, same_place, split_url
+from changewire.errors import ApiError, FailureClass
+from changewire.secret import mask
+
+MAX_REDIRECTS = 5
+MAX_ROUTES = 64  # ways kept open by one thread; addresses from data may name any number of hosts
+CHUNK = 65536
+_ONCE = urllib3.Retry(total=False)  # errors come as they are; trying again is decided above
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_UNSENT = (faults.NewConnectionError, faults.ConnectTimeoutError, faults.ProxyError, faults.SSLError)
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (faults.NameResolutionError, "has a name that cannot be resolved: check its spelling and this machine's DNS"),
+    (faults.NewConnectionError, "cannot be reached: check the address, the network and the firewall"),
+    (faults.ConnectTimeoutError, "did not accept the connection in time: check the network and the firewall"),
+    (faults.ProxyError, "cannot be reached through the proxy: check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"),
+    (
+        faults.SSLError,
+        "has a certificate that cannot be trusted: check this machine's clock, and set REQUESTS_CA_BUNDLE "
+        "where a company's own authority signs",
+    ),
+    (faults.ReadTimeoutError, "did not answer in time: where that lasts, check the network, or allow a longer timeout"),
+)
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One request as it goes out."""
+
+    method: str
+    origin: str  # scheme, host and port, as `split_url` gives it
+    target: str  # path and query, encoded
+    headers: Mapping[str, str]  # may hold credentials: sent to `origin` and to trusted origins
+    body: bytes | None = None
+    away: Mapping[str, str] = field(default_factory=dict)  # headers for any other origin, reached by a redirect
+    trusted: Callable[[str], bool] | None = None  # origins that may see `headers`; None: only the first one
+    guard: bool = False  # True: the first address comes from data; redirects to other origins are always guarded
+    home: str | None = None  # the origin that the user's own files name: never guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of any status, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer of any status whose body is still on its way."""
+
+    status: int
+    headers: Mapping[str, str]
+    url: str
+    chunks: Iterator[bytes]
+
+
+class Fetcher:
+    """Sends requests over connections of which each thread keeps its own.
+
+    ``connect_s`` and ``read_s`` bound single waits, ``total_s`` a whole exchange that is given no deadline.
+    Deadlines are moments of ``clock.monotonic()``. With ``allow_private`` nothing is guarded.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        connect_s: float = 10.0,
+        read_s: float = 30.0,
+        total_s: float = 300.0,
+        allow_private: bool = False,
+    ) -> None:
+        self._clock = clock
+        self._connect_s, self._read_s, self._total_s = min(connect_s, read_s), read_s, total_s
+        self._timeout = urllib3.Timeout(connect=self._connect_s, read=read_s)
+        self._allow_private = allow_private
+        self._router = Router()
+        self._local = threading.local()
+        self._pools: weakref.WeakSet[Any] = weakref.WeakSet()  # a thread that ends lets go of its own
+
+    def send(self, outgoing: Outgoing, *, deadline: float | None, max_bytes: int) -> Reply:
+        """The whole answer. Raises ApiError: transient without one, broken when longer than ``max_bytes``."""
+        end = self._clock.monotonic() + self._total_s if deadline is None else deadline
+        response, url = self._follow(outgoing, deadline)
+        try:
+            body = b"".join(self._chunks(response, url, end, max_bytes))
+        except BaseException:
+            response.close()
+            raise
+        return Reply(response.status, response.headers, body, url)
+
+    @contextmanager
+    def open(
+        self, outgoing: Outgoing, *, deadline: float | None = None, max_bytes: int | None = None
+    ) -> Iterator[Stream]:
+        """The answer while it arrives; None: as long as it takes, and of any size."""
+        response, url = self._follow(outgoing, deadline)
+        try:
+            yield Stream(response.status, response.headers, url, self._chunks(response, url, deadline, max_bytes))
+        finally:
+            response.close()
+
+    def close(self) -> None:
+        """Close every connection, also those of other threads; whoever goes on opens new ones."""
+        self._local = threading.local()
+        for pool in list(self._pools):
+            pool.close()
+
+    def _follow(self, out: Outgoing, deadline: float | None) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """The first answer that is no redirect, and where it came from."""
+        hops, url = 0, out.origin + out.target
+        response = self._once(out, out.origin, out.target, deadline)
+        while response.status in _REDIRECTS and (place := response.headers.get("Location")) is not None:
+            response.close()
+            hops += 1
+            if hops > MAX_REDIRECTS:
+                host = urlsplit(out.origin).hostname
+                message = f"{host} redirects more than {MAX_REDIRECTS} times: check the address"
+                raise ApiError(message, FailureClass.BROKEN)
+            out = _redirected(out, response.status)
+            origin, target = split_url(urljoin(url, place))
+            response = self._once(out, origin, target, deadline)
+            url = origin + target
+        return response, url
+
+    def _once(self, out: Outgoing, origin: str, target: str, deadline: float | None) -> urllib3.BaseHTTPResponse:
+        """One request to one origin; whether it may see credentials and must be guarded is decided here."""
+        at_home = same_place(out.origin, origin)
+        headers = out.headers if at_home or (out.trusted is not None and out.trusted(origin)) else out.away
+        own = out.home is not None and same_place(out.home, origin)
+        guarded = (out.guard or not at_home) and not own and not self._allow_private
+        route = self._route(origin, guarded)
+        try:
+            try:
+                return self._ask(route, out, target, headers, deadline)
+            except faults.ProtocolError:
+                if out.method not in {"GET", "HEAD"}:
+                    raise
+                # A server may close an idle connection in the very moment in which it is used again.
+                return self._ask(route, out, target, headers, deadline)
+        except (faults.HTTPError, OSError) as error:
+            raise _no_answer(origin, error) from error
+        except ValueError as error:  # from the standard library: a header that would smuggle in another one
+            message = f"this request to {urlsplit(origin).netloc} cannot be sent: {mask(str(error))}"
+            raise ApiError(message, FailureClass.BAD_INPUT, sent=False) from error
+
+    def _ask(
+        self, route: Route, out: Outgoing, target: str, headers: Mapping[str, str], deadline: float | None
+    ) -> urllib3.BaseHTTPResponse:
+        response: urllib3.BaseHTTPResponse = route.pool.urlopen(
+            out.method,
+            route.prefix + target,
+            body=out.body,
+            headers={**headers, **route.headers} if route.headers else headers,
+            retries=_ONCE,
+            redirect=False,
+            assert_same_host=False,
+            timeout=self._timeout if deadline is None else self._until(deadline),
+            preload_content=False,
+            decode_content=True,
+        )
+        return response
+
+    def _route(self, origin: str, guarded: bool) -> Route:
+        try:
+            routes: dict[tuple[str, bool], Route] = self._local.routes
+        except AttributeError:
+            routes = self._local.routes = {}
+        route = routes.get((origin, guarded))
+        if route is None or guarded:  # a guarded name is looked up and judged anew each time
+            route = routes[origin, guarded] = self._router.route(origin, guarded, route)
+            self._pools.add(route.pool)
+            if len(routes) > MAX_ROUTES:
+                routes.pop(next(iter(routes))).pool.close()
+        return route
+
+    def _until(self, deadline: float) -> urllib3.Timeout:
+        left = deadline - self._clock.monotonic()
+        if left <= 0:
+            raise ApiError("there was no time left for this request", FailureClass.TRANSIENT, sent=False)
+        return urllib3.Timeout(connect=min(self._connect_s, left), read=min(self._read_s, left))
+
+    def _chunks(
+        self, response: urllib3.BaseHTTPResponse, url: str, deadline: float | None, max_bytes: int | None
+    ) -> Iterator[bytes]:
+        """The decoded body as it arrives, so that the deadline holds against a server that drips."""
+        size = 0
+        try:
+            while chunk := response.read1(CHUNK):
+                size += len(chunk)
+                if max_bytes is not None and size > max_bytes:
+                    raise _too_long(url, max_bytes)
+                if deadline is not None and self._clock.monotonic() > deadline:
+                    raise _broken_off(url, "it took longer than there was time for")
+                yield chunk
+        except (faults.HTTPError, OSError) as error:
+            raise _broken_off(url, type(error).__name__) from error
+
+
+def _redirected(out: Outgoing, status: int) -> Outgoing:
+    """What is asked at the next place: browsers turn a redirected POST into a GET, and so do we."""
+    if status == 303 or (status in {301, 302} and out.method == "POST"):
+        return replace(out, method="HEAD" if out.method == "HEAD" else "GET", body=None)
+    return out
+
+
+def _no_answer(origin: str, error: Exception) -> ApiError:
+    """A connection that failed, told to the person who must look at it."""
+    host = urlsplit(origin).netloc
+    words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
+    words = (
+        words
+        or f"broke the connection off before it answered ({type(error).__name__}): where that lasts, check the network"
+    )
+    return ApiError(f"{host} {words}", FailureClass.TRANSIENT, sent=not isinstance(error, _UNSENT))
+
+
+def _broken_off(url: str, why: str) -> ApiError:
+    host = urlsplit(url).netloc
+    words = f"{host} broke off in the middle of its answer ({why}): where that lasts, check the network"
+    return ApiError(words, FailureClass.TRANSIENT)
+
+
+def _too_long(url: str, max_bytes: int) -> ApiError:
+    host = urlsplit(url).netloc
+    message = f"the answer of {host} is longer than the {max_bytes} bytes allowed: ask for less or allow more"
+    return ApiError(message, FailureClass.BROKEN)
