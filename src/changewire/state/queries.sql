@@ -143,7 +143,8 @@ INSERT INTO batches (run_id, place, event_id) VALUES (?, ?, ?)
 UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
 
 -- name: resume_runs
-UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
+UPDATE runs SET
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now)
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
 RETURNING id
 

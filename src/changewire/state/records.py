@@ -189,7 +189,7 @@ class RunRecord:
     created_at: datetime
     state: RunState = RunState.PENDING
     reason: str | None = None
-    started_at: datetime | None = None
+    started_at: datetime | None = None  # or when a person resumed it; None: it has not begun
     finished_at: datetime | None = None
     due_at: datetime | None = None  # None: due since `created_at`, or finished or paused
     claim: int = 0  # whose work it is now; 0: nobody's
