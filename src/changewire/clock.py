@@ -54,7 +54,10 @@ def to_text(moment: datetime) -> str:
 def from_text(text: str) -> datetime:
     """A moment from RFC 3339 text; text without an offset is taken as UTC. Raises ValueError on anything else."""
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is not within the years 1 to 9999 of UTC") from None
 
 
 def seconds(delta: timedelta) -> float:
