@@ -239,8 +239,9 @@ def test_names_used_are_the_ones_asked_of_the_scope() -> None:
         "{{ steps.files.n + payload['a'].b }}",
         {"x": "{% for f in steps.x %}{{ f.name }}{% endfor %}"},
         "steps.no",
+        "{{ payload.email.endswith('x') and range(event.hops) }}",
     ]
-    assert names_used(given) == {"steps.files.n", "payload.a.b", "steps.x"}
+    assert names_used(given) == {"steps.files.n", "payload.a.b", "steps.x", "payload.email", "event.hops"}
 
 
 def test_own_filters_can_be_added() -> None:
@@ -288,3 +289,30 @@ def test_no_expression_goes_on_for_ever(template: str, monkeypatch: pytest.Monke
     with pytest.raises(TemplateError, match=r"more than 0\.05 seconds of work; loop over less"):
         render(template, SCOPE)
     assert render("{% for x in range(3) %}{{ loop.index }}/{{ loop.length }} {% endfor %}", SCOPE) == "1/3 2/3 3/3 "
+
+
+DEEP = [
+    "{{ " + "(" * 500 + "1" + ")" * 500 + " }}",
+    "{{ " + " or ".join(f"a == {n}" for n in range(300)) + " }}",
+    "{{ a" + "|string" * 3000 + " }}",
+    "{% if a %}" * 100 + "{% endif %}" * 100,
+]
+
+
+@pytest.mark.parametrize("text", DEEP, ids=["parentheses", "or", "filters", "if"])
+def test_an_expression_that_python_cannot_compile_is_told_before_it_runs(text: str) -> None:
+    ((_, told),) = expression_problems(text)
+    assert told.endswith(": more than 90 levels inside each other: take a list and 'in', or 'set' parts of it before")
+    with pytest.raises(TemplateError, match="more than 90 levels inside each other"):
+        render(text, {"a": 1})
+
+
+def test_what_only_python_finds_too_deep_is_an_error_in_words() -> None:
+    loops = "{% for a in [1] %}" * 21 + "{% endfor %}" * 21
+    with pytest.raises(TemplateError, match="too long or nested too deeply: "):
+        render(loops, {})
+
+
+def test_long_expressions_that_are_not_deep_are_fine() -> None:
+    assert render("{{ a in [" + ", ".join(map(str, range(1000))) + "] }}", {"a": 999}) is True
+    assert render("{{ a }}" * 1000, {"a": 1}) == "1" * 1000

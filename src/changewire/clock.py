@@ -57,7 +57,7 @@ def from_text(text: str) -> datetime:
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text!r} is not within the years 1 to 9999 of UTC") from None
+        raise ValueError(f"{text} lies outside of the years 1 to 9999 in UTC") from None
 
 
 def seconds(delta: timedelta) -> float:

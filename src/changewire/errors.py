@@ -9,6 +9,7 @@ ChangewireError                 every error that is ours; its text is written fo
 ├── LoopError                   workflows would set each other off for ever
 ├── PollError                   a poll that did not come to a good end; the stored state stays
 └── ApiError                    an answer that is an error, or no answer; carries its `FailureClass`
+                                where that needs a person                               exit 3
     ├── CredentialError         a connection as a whole is refused: it is paused until somebody mends it
     └── DelayedError            the budget or the API says: not before `until`; nothing went wrong
 """
@@ -50,7 +51,8 @@ class Problem:
 
     def __str__(self) -> str:
         hint = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+        place = "".join(f":{number}" for number in (self.line, self.column) if number)
+        return f"{self.file}{place}: {self.message}{hint}"
 
     def as_dict(self) -> dict[str, object]:
         """The form of ``validate --json``."""
@@ -104,6 +106,11 @@ class FailureClass(StrEnum):
         return self in {self.CREDENTIAL, self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT}
 
     @property
+    def needs_person(self) -> bool:
+        """True where a person must mend the connection or its account: credentials, a scope, the plan."""
+        return self in {self.CREDENTIAL, self.SCOPE, self.PLAN}
+
+    @property
     def answered(self) -> bool:
         """True where the API looked at the request, so that it accepted the credentials."""
         return self in {self.SCOPE, self.PLAN, self.GONE, self.BAD_INPUT, self.NOT_YET}
@@ -132,6 +139,8 @@ class ApiError(ChangewireError):
         self.sent = sent  # False: certainly nothing reached the server
         self.reason = reason  # named special case of the connector, such as "dead_page_token"
         self.body = body  # the beginning of the answer, without secrets; None: there was none, or it is not known
+        if failure.needs_person:
+            self.exit_code = 3
 
 
 class CredentialError(ApiError):

@@ -24,8 +24,10 @@ Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
 _WORDS: dict[str, Level] = {
     **dict.fromkeys(("poll_fenced", "run_fenced"), "debug"),
-    **dict.fromkeys(("problem", "poll_failed", "trigger_failing", "trigger_stalled", "workflow_failing"), "warning"),
-    **dict.fromkeys(("connection_paused", "reload_failed", "claims_freed"), "warning"),
+    **dict.fromkeys(
+        ("problem", "warning", "poll_failed", "trigger_failing", "trigger_stalled", "workflow_failing"), "warning"
+    ),
+    **dict.fromkeys(("connection_paused", "reload_failed", "claims_freed", "serving_failed"), "warning"),
     **dict.fromkeys(("state_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
 }
 

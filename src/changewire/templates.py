@@ -29,6 +29,7 @@ from changewire.values import Json
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 LARGEST = 1 << 20  # characters a rendered value may have in all
 LONGEST_S = 5.0  # seconds of processor time that one text may take
+DEEPEST = 90  # levels of an expression inside each other; Python itself cannot take many more
 _COMPILED = 4096  # compiled templates that are kept
 HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 _VALUE = f"{HIDDEN}value_of_the_expression"
@@ -162,6 +163,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
             del self.globals[name]
         del self.filters["center"]
 
+    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
+        """The syntax tree of a text. Raises TemplateSyntaxError, also where it is nested too deeply to be compiled."""
+        try:
+            parsed = super().parse(source, name, filename)
+        except RecursionError:
+            raise TemplateSyntaxError(_TOO_DEEP, 1) from None
+        if len(source) > DEEPEST and _deeper_than(parsed, DEEPEST):
+            raise TemplateSyntaxError(_TOO_DEEP, 1)
+        return parsed
+
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Data first: ``payload.items`` is the field ``items`` where there is one."""
         if isinstance(obj, dict):
@@ -193,6 +204,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "%" and isinstance(left, str):
             raise SecurityError("% on text; join with ~ or use the filter format")
         return super().call_binop(context, operator, left, right)
+
+
+_TOO_DEEP = f"more than {DEEPEST} levels inside each other: take a list and 'in', or 'set' parts of it before"
+
+
+def _deeper_than(parsed: nodes.Template, most: int) -> bool:
+    level: list[nodes.Node] = [parsed]
+    for _ in range(most):
+        level = [inner for node in level for inner in node.iter_child_nodes()]
+        if not level:
+            return False
+    return True
 
 
 class Compiled:
@@ -306,6 +329,8 @@ class Templates:
             return self._compiled(text).render(scope)
         except TemplateSyntaxError as error:
             raise TemplateError(f"{_short(text)}: {error.message}", path) from None
+        except (SyntaxError, RecursionError, MemoryError) as error:  # of the Python code that it is compiled to
+            raise TemplateError(f"{_short(text)}: too long or nested too deeply: {error}", path) from None
         except TemplateError as error:
             if not path:
                 raise
@@ -356,7 +381,10 @@ class Templates:
             return None
 
     def names_used(self, value: Json) -> set[str]:
-        """The names that ``value`` asks the scope for, as far as they are fixed: ``steps.files.topic``."""
+        """The names that ``value`` asks the scope for, as far as they are fixed: ``steps.files.topic``.
+
+        A method is not one of them, but what it is called on is: ``payload.email`` of ``payload.email.endswith('x')``.
+        """
         if isinstance(value, dict | list | tuple):
             inner = value.values() if isinstance(value, dict) else value
             return set().union(*(self.names_used(v) for v in inner))
@@ -364,7 +392,9 @@ class Templates:
             return set()
         parsed = self._sandbox.parse(value)
         free = meta.find_undeclared_variables(parsed)
-        found = {_dotted(n) for n in parsed.find_all((nodes.Name, nodes.Getattr, nodes.Getitem))}
+        called = {id(call.node) for call in parsed.find_all(nodes.Call)}
+        asked = [n for n in parsed.find_all((nodes.Name, nodes.Getattr, nodes.Getitem)) if id(n) not in called]
+        found = {_dotted(n) for n in asked}
         names = {".".join(parts) for parts in found if parts and parts[0] in free}
         return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
 

@@ -19,7 +19,7 @@ from changewire.connectors.clients import Clients
 from changewire.state.records import AttemptState, RunState
 from changewire.state.store import SqliteStore
 from changewire.testing import ManualClock
-from tests.state.samples import DAY, NOW, event, run, with_events
+from tests.state.samples import DAY, event, run, with_events
 
 BUILT_IN = Path(__file__).parents[2] / "actions"
 TRIGGER = "trigger: {type: zoom.x}\n"
@@ -91,7 +91,7 @@ class Rig:
 
     def resume(self) -> None:
         """What ``changewire resume`` does: the paused run is due again."""
-        assert self.store.resume(NOW, run_id="r1") == ["r1"]
+        assert self.store.resume(self.clock.now(), run_id="r1") == ["r1"]
 
     @property
     def reason(self) -> str | None:

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from click.testing import Result
 
-from changewire.sandbox import Sandbox
+from changewire.sandbox import CLIENT_SECRET, OWNER_EMAIL, Sandbox
 from tests.cli.conftest import MEETING, MEETINGS
-from tests.cli.rig import background, changewire, lines
+from tests.cli.rig import background, changewire, lines, workflow
 from tests.engine.rig import connection
 from tests.support.processes import wait_for
 
@@ -251,12 +251,35 @@ def test_a_body_is_shown_as_it_would_be_sent(make_home: Make) -> None:
     assert json.loads(body) == {"topic": "A", "settings": {"host_video": True}}
 
 
-def test_what_only_a_person_can_mend_has_its_own_exit_code(make_home: Make) -> None:
-    home = make_home()
-    with Sandbox() as zoom:
-        (home / "config" / "connections.yaml").write_text(connection(zoom.url, secret="certainly-wrong"))
-        result = changewire("call", "zoom.users", "--home", home)
-    assert (result.exit_code, result.stdout) == (3, "")
+WEBINARS = workflow("Webinars", "zoom.new_webinar_created", f"{{user_id: {OWNER_EMAIL}}}")
+PEOPLE = workflow("People", "zoom.new_meeting_participant", f'{{meeting_id: "{MEETING}"}}')
+
+
+@pytest.mark.parametrize(
+    ("command", "trouble"),
+    [
+        (command, trouble)
+        for command in (("call", "zoom.webinars", "userId=me"), ("test", "Webinars"), ("check",))
+        for trouble in ("credentials", "scope", "plan")
+    ],
+)
+def test_what_only_a_person_can_mend_has_its_own_exit_code(
+    make_home: Make, command: tuple[str, ...], trouble: str
+) -> None:
+    home = make_home(webinars=WEBINARS, people=PEOPLE)
+    scopes = ["user:read:user:admin"] if trouble == "scope" else None
+    with Sandbox(webinar_plan=trouble != "plan", scopes=scopes) as zoom:
+        written = connection(zoom.url, secret="certainly-wrong" if trouble == "credentials" else CLIENT_SECRET)
+        written = written.replace("plan: business", "plan: free") if trouble == "plan" else written
+        (home / "config" / "connections.yaml").write_text(written)
+        result = changewire(*command, "--home", home)
+    assert result.exit_code == 3, result.output
+    assert (result.stdout == "") is (command != ("check",))
+
+
+def test_what_nobody_can_mend_has_the_usual_exit_code(make_home: Make) -> None:
+    result = changewire("call", "zoom.get_meeting", "meetingId=1", "--home", make_home())
+    assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_what_is_gone_is_refused_and_what_is_deprecated_warned_of(make_home: Make) -> None:

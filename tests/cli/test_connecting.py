@@ -168,7 +168,7 @@ class TestInABrowser:
         assert browser.title == "Not signed in"
         assert "It was refused: The user refused" in browser.text
         code, _, said = connecting.end()
-        assert code == 1
+        assert code == 3
         assert said.endswith("nobody is signed in: it was refused: The user refused.")
         assert not works(home)
 
@@ -271,7 +271,7 @@ def test_a_code_that_came_too_late_is_told(sandbox: Sandbox, home: Path, connect
     connecting = connect("me")
     agree(connecting.page())
     code, _, said = connecting.end()
-    assert code == 1
+    assert code == 3
     assert said.splitlines()[-1] == (
         "signing in to Zoom as 'me' failed (HTTP 400: The authorization code has expired.): "
         "the code was not used in time; run: changewire connect me"
@@ -284,7 +284,7 @@ def test_a_wrong_secret_is_told_when_the_browser_is_back(home: Path, connect: Co
     connecting = connect("me")
     agree(connecting.page())
     code, _, said = connecting.end()
-    assert code == 1
+    assert code == 3
     assert "Invalid client_id or client_secret): check client_id, client_secret and scopes in connections.yaml" in said
     assert "not-the-secret" not in said
 
@@ -306,7 +306,7 @@ def test_a_device_that_is_refused_is_told(sandbox: Sandbox, home: Path, connect:
     code = connecting.until(r"^  (\w{4}-\w{4})$")
     requests.post(f"{sandbox.url}/oauth_device", data={"user_code": code, "decision": "decline"}, timeout=5)
     exit_code, _, said = connecting.end()
-    assert exit_code == 1
+    assert exit_code == 3
     assert "it was refused there; to try once more, run: changewire connect me" in said
 
 
@@ -315,7 +315,7 @@ def test_a_device_code_that_nobody_uses_expires(sandbox: Sandbox, home: Path, co
     connecting.until(r"^  (\w{4}-\w{4})$")
     sandbox.control("clock", advance_s=901)
     code, _, said = connecting.end()
-    assert code == 1
+    assert code == 3
     assert "The device code has expired.): the code was not used in time; run: changewire connect me" in said
 
 

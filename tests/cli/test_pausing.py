@@ -93,7 +93,7 @@ def test_a_refused_connection_is_told_once_with_the_next_step_and_calls_a_person
     ) in result.stdout
     assert "    tried again by itself at " in result.stdout
     refused = changewire("resume", "--connection", "work", "--home", home)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 3
     assert refused.stderr.endswith("connection 'work' stays paused\n")
     (home / "config" / "connections.yaml").write_text(connection(sandbox.url))
     mended = changewire("resume", "--connection", "work", "--home", home)

@@ -14,7 +14,17 @@ from changewire.config.yaml_files import parse_yaml
 from tests.cli.rig import changewire, lines
 from tests.docs.pages import Block, all_blocks
 
-KINDS = {"config/workflows": "workflow", "config/connections.yaml": "connections", "config/changewire.yaml": "settings"}
+KINDS = {
+    "config/workflows": "workflow", "config/connections.yaml": "connections", "config/changewire.yaml": "settings",
+    "triggers": "trigger", "actions": "actions",
+}  # fmt: skip
+ROOT = Path(__file__).parents[2]
+TRIGGER = {
+    "type": "a.b", "title": "A", "description": "A.", "request": {"path": "/a"}, "items": "a", "key": "id",
+    "kind": "created", "sample": {"id": 1},
+}  # fmt: skip
+ACTION = {"title": "A", "description": "A.", "request": {"path": "/a"}}
+STEPS = {"steps": [{"use": "core.log", "with": {"message": "hi"}}]}
 
 
 def schema(name: str) -> Any:
@@ -24,7 +34,10 @@ def schema(name: str) -> Any:
 
 
 def kind_of(block: Block) -> str | None:
-    return KINDS.get("config/workflows" if block.title.startswith("config/workflows") else block.title)
+    folder = next(
+        (one for one in ("config/workflows", "triggers", "actions") if block.title.startswith(f"{one}/")), None
+    )
+    return KINDS.get(folder or block.title)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,8 +64,28 @@ def test_whatever_the_documentation_writes_fits(name: str) -> None:
         ("connections", {"a": {"connector": "http", "share": 2}}),
         ("settings", {"workers": {"polls": 0}}),
         ("settings", {"workers": {"polls": "many"}}),
+        ("settings", {"every": "5 minuts"}),
+        ("workflow", {"trigger": {"type": "new meeting"}, **STEPS}),
+        ("workflow", {"trigger": {"type": "zoom.x", "every": "soon"}, **STEPS}),
+        ("workflow", {"trigger": {"type": "zoom.x", "cron": "hourly"}, **STEPS}),
+        ("workflow", {"trigger": {"type": "zoom.x", "first_poll": "silent"}, **STEPS}),
+        ("workflow", {"trigger": {"type": "zoom.x", "first_poll": {"backfil": {}}}, **STEPS}),
+        ("workflow", {"trigger": {"type": "zoom.x"}, **STEPS, "when": "payload.id > 3"}),
+        ("workflow", {"trigger": {"type": "zoom.x"}, "steps": [{"use": "log"}]}),
+        ("workflow", {"trigger": {"type": "zoom.x"}, "steps": [{"wait": "soon"}]}),
+        ("actions", {"connector": "a", "actions": {"b": {**ACTION, "timeot": "1m"}}}),
+        ("actions", {"connector": "a", "actions": {"b": {**ACTION, "timeout": "soon"}}}),
+        ("actions", {"connector": "a", "actions": {"b": {**ACTION, "parameters": {"c": {"in": "cookie"}}}}}),
+        ("actions", {"actions": {"b": ACTION}}),
+        *(
+            ("trigger", {**TRIGGER, **wrong})
+            for wrong in (
+                {"type": "New meeting"}, {"kind": "creatd"}, {"key": 3}, {"absence": 3}, {"request": {"pth": "/a"}},
+                {"parameters": {"a": {"type": "text"}}}, {"compare": {"volatil": ["a"]}}, {"title": None},
+            )
+        ),
     ],
-)
+)  # fmt: skip
 def test_mistakes_do_not_fit(name: str, data: Any) -> None:
     assert list(schema(name).iter_errors(data))
 
@@ -62,10 +95,32 @@ def test_mistakes_do_not_fit(name: str, data: Any) -> None:
     [
         ("settings", {"workers": {"polls": "${POLLS}"}, "every": "5m"}),
         ("workflow", {"trigger": [{"type": "zoom.x", "every": "1h"}], "steps": [{"wait": "15m"}]}),
+        (
+            "workflow",
+            {"trigger": {"type": "zoom.x", "every": 300, "first_poll": "baseline"}, "steps": [{"stop": "done"}]},
+        ),
+        (
+            "workflow",
+            {"trigger": {"type": "zoom.x", "first_poll": {"backfill": {"max": 3}}}, "steps": [{"stop": None}]},
+        ),
+        ("workflow", {"trigger": {"type": "zoom.x", "every": "${EVERY:-5m}"}, "steps": [{"wait": "{{ payload.s }}"}]}),
+        ("workflow", {"trigger": {"type": "zoom.x"}, "when": True, **STEPS}),
+        ("actions", {"connector": "a", "actions": {"b": {**ACTION, "timeout": 90, "parameters": {"c": {}}}}}),
+        ("trigger", {**TRIGGER, "key": ["a", "b"], "parameters": {"user_id": None}}),
     ],
 )
 def test_variables_and_short_forms_fit(name: str, data: Any) -> None:
     assert list(schema(name).iter_errors(data)) == []
+
+
+@pytest.mark.parametrize(("name", "folder"), [("trigger", "triggers"), ("actions", "actions")])
+def test_all_built_in_types_fit(name: str, folder: str) -> None:
+    found, check = sorted((ROOT / folder).rglob("*.yaml")), schema(name)
+    assert len(found) > 10
+    wrong = {
+        path.name: [e.message for e in check.iter_errors(parse_yaml(path.read_text(), "x").data)] for path in found
+    }
+    assert {path: errors for path, errors in wrong.items() if errors} == {}
 
 
 @pytest.mark.parametrize(

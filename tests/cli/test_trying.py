@@ -118,9 +118,9 @@ def test_a_broken_workflow_tells_its_problems(make_home: Make) -> None:
     assert result.stderr.startswith("config/workflows/typo.yaml:2:17: there is no trigger type")
 
 
-def test_wrong_credentials_are_one_sentence(make_home: Make) -> None:
+def test_wrong_credentials_are_one_sentence_for_a_person(make_home: Make) -> None:
     result = changewire("test", "Meetings", "--home", make_home(secret="wrong-secret", a=MEETINGS))
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (3, "")
     assert len(result.stderr.splitlines()) == 1
     assert "wrong-secret" not in result.stderr
 

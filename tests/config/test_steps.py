@@ -126,6 +126,14 @@ BAD = [
         "{wait_until: soon}",
         "2:22: 'soon' is not a moment: write 2026-12-24, 2026-12-24T18:00:00Z or an expression",
     ),
+    (
+        "{wait_until: '9999-12-31T23:59:59-12:00'}",
+        "2:22: '9999-12-31T23:59:59-12:00' is not a moment: write 2026-12-24, 2026-12-24T18:00:00Z or an expression",
+    ),
+    (
+        "{wait_until: '0001-01-01T00:00:00+14:00'}",
+        "2:22: '0001-01-01T00:00:00+14:00' is not a moment: write 2026-12-24, 2026-12-24T18:00:00Z or an expression",
+    ),
     ("{set: {}}", "2:15: nothing is in it: write what is to be done, or leave the step out"),
     ("{set: {event: 1}}", "2:16: 'event' is there already, with a meaning of its own: choose another name"),
     ("{set: {a-b: 1}}", "2:16: 'a-b' cannot be a name in expressions: use letters, digits and '_'"),

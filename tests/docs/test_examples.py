@@ -15,6 +15,7 @@ from tests.docs.pages import DOCS, Block, all_blocks, blocks
 VARIABLES = {
     "ZOOM_ACCOUNT_ID": "account", "ZOOM_CLIENT_ID": "client", "ZOOM_CLIENT_SECRET": "secret",
     "ZOOM_USER": "you@example.com", "SHOP_TOKEN": "token", "NOTIFY_URL": "json://localhost", "TEAM": "red",
+    "CRM_TOKEN": "token", "SMTP_USER": "user", "SMTP_PASSWORD": "word",
 }  # fmt: skip
 CONNECTIONS = """
 work: {connector: zoom, user: you@example.com, auth: {type: bearer, token: t}}

@@ -117,7 +117,7 @@ def test_a_paused_run_that_is_resumed_is_due_with_all_that_it_did(store: Store) 
     assert store.resume(NOW + MINUTE, run_id="r9") == []
     assert store.claim_runs(NOW, 3, MINUTE) == []
     (again,) = store.claim_runs(NOW + MINUTE, 3, MINUTE)
-    assert (again.id, again.state, again.reason, again.started_at) == ("r1", "running", None, NOW)
+    assert (again.id, again.state, again.reason, again.started_at) == ("r1", "running", None, NOW + MINUTE)
     assert [a.error for a in store.load_run("r1")[2]] == ["403"]
     assert store.resume(NOW, workflow="v") == ["r3"]
     assert store.resume(NOW) == ["r2"]

@@ -18,15 +18,16 @@ class _Server(ThreadingHTTPServer):
 
 
 class Recorder:
-    """Remembers what was sent to it: path, idempotency key and JSON body.
+    """Remembers what was sent to it: path, idempotency key and JSON body. Gives the JSON in ``pages`` to who asks.
 
     From the ``hold_from``-th call on (None: never) nobody is answered before ``go`` is set.
     """
 
     def __init__(self, hold_from: int | None = None) -> None:
         self.calls: list[tuple[str, str, Any]] = []
+        self.pages: dict[str, Any] = {}  # by path
         self.go = threading.Event()
-        calls, go = self.calls, self.go
+        calls, go, pages = self.calls, self.go, self.pages
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -36,11 +37,18 @@ class Recorder:
                 calls.append((self.path, self.headers.get("Idempotency-Key") or "", json.loads(body or b"null")))
                 if hold_from is not None and len(calls) >= hold_from:
                     go.wait(30)
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
+                self._answer(200, {})
+
+            def do_GET(self) -> None:
+                self._answer(200, pages[self.path]) if self.path in pages else self._answer(404, {})
+
+            def _answer(self, status: int, data: Any) -> None:
+                body = json.dumps(data).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass

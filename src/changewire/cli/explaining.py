@@ -13,8 +13,7 @@ import click
 from changewire.cli.base import Command, Options, open_store, say
 from changewire.cli.history import change_lines, named_event, named_run, opened_for, told_by
 from changewire.cli.output import local, print_json, print_text, shorten
-from changewire.cli.pausing import resume_command
-from changewire.cli.status import daemon_view, records_of
+from changewire.cli.status import daemon_view, readable_home, records_of
 from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -62,15 +61,15 @@ def explain(options: Options, name: str) -> int:
     runs.
     """
     from changewire.clock import SystemClock
-    from changewire.home.loading import load_home
 
     if name.startswith(("evt_", "run_")):
         with opened_for(options, f"{'event' if name.startswith('evt_') else 'run'} {name!r}") as recorded:
             _tell_story(options, recorded, name)
         return 0
-    home, now = load_home(options.find_home()), SystemClock().now()
-    store = open_store(home.path)
+    path, now = options.find_home(), SystemClock().now()
+    store = open_store(path)
     try:
+        home = readable_home(path, store)
         records = _named(list(records_of(home, store, now)), name, home)
         alive = daemon_view(store, now)["alive"]
         for record in records:
@@ -81,7 +80,7 @@ def explain(options: Options, name: str) -> int:
     return 0
 
 
-def _named(records: list[TriggerRecord], name: str, home: Home) -> list[TriggerRecord]:
+def _named(records: list[TriggerRecord], name: str, home: Home | None) -> list[TriggerRecord]:
     """The triggers of that name, or of the workflow of that name or file. Raises UsageError with the nearest name."""
     from changewire.errors import ConfigError
 
@@ -89,9 +88,9 @@ def _named(records: list[TriggerRecord], name: str, home: Home) -> list[TriggerR
     if found:
         return found
     known = [record.shown for record in records] + [record.workflow for record in records]
-    if "/" in name:
-        near = nearest(name, known)
-        raise UsageError(f"there is no trigger {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+    if home is None or "/" in name:
+        near, what = nearest(name, known), "trigger" if "/" in name else "workflow"
+        raise UsageError(f"there is no {what} {name!r}" + (f"; did you mean {near!r}?" if near else ""))
     try:
         wanted = home.workflow(name).name
     except ConfigError:
@@ -147,6 +146,8 @@ def _put_off(record: TriggerRecord, now: datetime) -> str:
 
 
 def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str:
+    from changewire.health.attention import resume_command
+
     names = {"connection": record.connection, "workflow": record.workflow, "trigger": record.shown}
     for pause in store.pauses():
         if names[str(pause.kind)] == pause.name:

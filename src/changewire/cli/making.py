@@ -70,6 +70,8 @@ def _write(folder: Path, files: list[tuple[Path, Path]]) -> None:
     for source, target in files:
         with (folder / target).open("x", encoding="utf-8") as file:
             file.write(source.read_text(encoding="utf-8"))
+        if target.name == ".env.example":  # so that a plain copy, which secrets are written into, is private as well
+            (folder / target).chmod(0o600)
 
 
 def _say_what_next(folder: Path) -> None:

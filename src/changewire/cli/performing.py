@@ -18,7 +18,7 @@ from changewire.actions.checking.advice import RETIRED, outdated
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
-from changewire.cli.base import FAILED, NEEDS_PERSON, Options, database_of, say
+from changewire.cli.base import FAILED, Options, database_of, say
 from changewire.cli.given import Dates, read_given
 from changewire.cli.listing import bars, check_place, has_column, list_in, print_rows, write_out
 from changewire.cli.output import print_json, print_pretty
@@ -29,7 +29,7 @@ from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
-from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
+from changewire.errors import ApiError, ConfigError, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 LARGEST = 256 << 20  # bytes of JSON that are shown or written
 _SIGNS_IN = re.compile("auth|cookie|token|key|secret", re.IGNORECASE)  # names of headers
-_FOR_PEOPLE = frozenset({FailureClass.CREDENTIAL, FailureClass.SCOPE, FailureClass.PLAN})
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def carry_out(options: Options, order: Order) -> int:
                 output = perform(kind, given, context, largest=LARGEST)
         except ApiError as error:
             say(str(error))
-            return NEEDS_PERSON if error.failure in _FOR_PEOPLE else FAILED
+            return error.exit_code
         except KeyboardInterrupt:
             say("\n" * sys.stderr.isatty() + _interrupted(kind))  # the terminal shows ^C there
             raise

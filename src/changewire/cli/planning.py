@@ -9,6 +9,7 @@ import click
 
 from changewire.cli.base import FAILED, NEEDS_PERSON, Command, Options, say
 from changewire.cli.output import local, print_json, print_table, print_text
+from changewire.config.environment import EXPOSED
 from changewire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ def check(options: Options, connection: str | None) -> int:
 
     home, clock = load_home(options.find_home()), SystemClock()
     chosen = _chosen(home, connection)
+    for warning in home.warnings:
+        if warning.code == EXPOSED:
+            say(f"warning: {warning}")
     states: set[str] = set()
     with closing(Clients(home.connections, clock, home.settings, TokenStore.of_home(home.path, clock))) as clients:
         for one in chosen:

@@ -46,6 +46,8 @@ def run(options: Options) -> int:
     daemon = Daemon(home, clock, log)
     for problem in daemon.home.problems:
         log("problem", str(problem), **problem.as_dict())
+    for warning in daemon.home.warnings:
+        log("warning", f"warning: {warning}", **warning.as_dict())
     if not daemon.home.triggers:
         say(nothing_to_watch(daemon.home))
         return FAILED

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from changewire.cli.base import Command, Options
+from changewire.cli.type_schemas import actions_schema, or_as, trigger_schema
 from changewire.values import Json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -14,7 +15,7 @@ _KEYWORDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "
 _PLACEHOLDER = {"type": "string", "pattern": r"\$\{|\{\{"}
 
 
-FILES = ("workflow", "connections", "settings")
+FILES = ("workflow", "connections", "settings", "trigger", "actions")
 NAMES = (*FILES, "event", "run", "status", "problem")
 
 
@@ -29,8 +30,8 @@ NAMES = (*FILES, "event", "run", "status", "problem")
 @click.argument("name", type=click.Choice(NAMES), metavar="NAME")
 @click.pass_obj
 def schema(options: Options, name: str) -> int:
-    """Print the JSON Schema of a file that you write (workflow, connections, settings), or of a line that --json prints
-    (event, run, status, problem).
+    """Print the JSON Schema of a file that you write (workflow, connections, settings; trigger, a trigger type;
+    actions, a file of action types), or of a line that --json prints (event, run, status, problem).
 
     Editors with a YAML language server take it from the first line of a file: # yaml-language-server: $schema=PATH
     """
@@ -54,6 +55,8 @@ def _file_schema(name: str) -> dict[str, Any]:
     from changewire.config.settings import Settings
     from changewire.config.workflows import Workflow
 
+    if name in ("trigger", "actions"):
+        return trigger_schema() if name == "trigger" else actions_schema()
     if name == "settings":
         return Settings.model_json_schema()
     if name == "workflow":
@@ -77,6 +80,17 @@ def _as_written(schema: dict[str, Any]) -> dict[str, Any]:
     schema["required"] = [key for key in schema["required"] if key != "name"]
     triggers = schema["properties"]["trigger"]
     schema["properties"]["trigger"] = {"anyOf": [triggers["items"], triggers]}
+    known = schema["$defs"]
+    backfill = {name: one for name, one in known["FirstPoll"]["properties"].items() if name != "mode"}
+    asked = {"type": ["object", "null"], "additionalProperties": False, "properties": backfill}
+    short = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["backfill"],
+        "properties": {"backfill": asked},
+    }
+    or_as(known["TriggerConfig"]["properties"], "first_poll", {"enum": ["baseline", "backfill"]}, short)
+    or_as(known["Stop"]["properties"], "stop", {"type": ["string", "null"]})
     return schema
 
 
@@ -87,6 +101,10 @@ def _in_writing(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     made = {_KEYWORDS.get(key, key): _in_writing(value) for key, value in part.items()}
+    if made.get("format") == "duration":
+        from changewire.config.fields import DURATION_SCHEMA
+
+        return {key: value for key, value in made.items() if key != "format"} | DURATION_SCHEMA
     if made.get("type") in ("integer", "number", "boolean"):
         notes = {key: made.pop(key) for key in ("title", "description", "default") if key in made}
         return {"anyOf": [made, _PLACEHOLDER], **notes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 from changewire.errors import ConfigError, Problem, nearest
 from changewire.secret import Secret, learn
 from changewire.values import Json
+
+ENV_FILE = "config/.env"
+EXPOSED = "exposed"  # the code of the warning that others can read it
 
 # "$${" writes "${" itself; "${{" is a dollar sign in front of an expression
 _MARK = re.compile(r"\$\$\{|\$\{(?!\{)([^}]*)(\}?)")
@@ -53,7 +57,7 @@ class Environment:
     def of_home(cls, home: Path, variables: Mapping[str, str] | None = None) -> Environment:
         """``variables`` (None: those of this process) over ``config/.env``. ConfigError when that is malformed."""
         given = os.environ if variables is None else variables
-        return cls({**read_env_file(home / "config" / ".env", "config/.env"), **given}, home)
+        return cls({**read_env_file(home / ENV_FILE, ENV_FILE), **given}, home)
 
     def expand(self, text: str) -> str:
         """``text`` with all values filled in; ``$${`` becomes ``${``. Raises UnsetError.
@@ -158,6 +162,18 @@ class Environment:
         except ValueError:
             reason = "it is not UTF-8 text"
         raise UnsetError(f"the file of ${{file:{path}}} cannot be read: {reason}")
+
+
+def exposed(home: Path) -> Problem | None:
+    """A warning where other users of this machine can read values in ``config/.env``; None where all is well."""
+    path = home / ENV_FILE
+    try:
+        mode = path.stat().st_mode & 0o777
+        if not mode & 0o044 or not any(read_env_file(path, ENV_FILE).values()):
+            return None
+    except (OSError, ConfigError):  # one that is not there, or that is told as it is
+        return None
+    return Problem(ENV_FILE, 0, 0, EXPOSED, f"others can read it (mode {mode:04o}): chmod 600 {shlex.quote(str(path))}")
 
 
 def read_env_file(path: Path, shown: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from changewire.clock import from_text
-from changewire.config.fields import Identifier, Text, refused
+from changewire.config.fields import DURATION_SCHEMA, Identifier, Text, refused
 from changewire.durations import parse_duration
 from changewire.templates import has_expression
 
@@ -81,9 +81,10 @@ def _own_name(value: str) -> str:
 
 
 _TEXT = {"type": "string"}
-Condition = Annotated[Text, BeforeValidator(_condition), WithJsonSchema({"type": ["string", "boolean"]})]
+_CONDITION = {"type": ["string", "boolean"], "pattern": r"\{[{%]|\$\{|^ *([Tt]rue|[Ff]alse) *$"}
+Condition = Annotated[Text, BeforeValidator(_condition), WithJsonSchema(_CONDITION)]
 Items = Annotated[str | list[Any], PlainValidator(_items), WithJsonSchema({"type": ["string", "array"]})]
-Pause = Annotated[timedelta | str, PlainValidator(_duration), WithJsonSchema({"type": ["string", "number"]})]
+Pause = Annotated[timedelta | str, PlainValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
 Until = Annotated[str, PlainValidator(_moment), WithJsonSchema(_TEXT)]
 Times = Annotated[int | str, PlainValidator(_times), WithJsonSchema({"type": ["integer", "string"]})]
 OwnName = Annotated[Identifier, AfterValidator(_own_name)]

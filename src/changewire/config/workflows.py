@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from changewire.config.cron import cron_with_day_names
 from changewire.config.environment import Environment, UnsetError
 from changewire.config.fields import (
+    CRON_SCHEMA,
     Interval,
     Moment,
     Name,
@@ -42,6 +43,7 @@ def _long_first_poll(value: Any) -> Any:
     return value
 
 
+Cron = Annotated[Text, AfterValidator(cron_with_day_names), WithJsonSchema(CRON_SCHEMA)]
 MOST_GATHERED = 1000
 """Events that one run may work on."""
 
@@ -62,7 +64,7 @@ class TriggerConfig(Strict):
     connection: Text | None = None  # None: the only one of the type's connector
     parameters: dict[str, Any] = Field(default_factory=dict, validation_alias="with")
     every: Interval | None = None  # None, and no cron: `every` of the settings
-    cron: Annotated[Text, AfterValidator(cron_with_day_names)] | None = None  # five fields, weekdays as names
+    cron: Cron | None = None  # five fields, weekdays as names
     timezone: TimeZone | None = None  # of `cron`; None: that of the settings
     first_poll: Annotated[FirstPoll, BeforeValidator(_long_first_poll)] = FirstPoll()
     ignore: tuple[Text, ...] = ()  # paths of fields whose changes are noise, on top of the type's own

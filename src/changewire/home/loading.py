@@ -15,7 +15,7 @@ from changewire.catalog import load_catalog
 from changewire.config.calls import wrong_calls
 from changewire.config.circles import circles
 from changewire.config.connections import Connection, load_connections
-from changewire.config.environment import Environment
+from changewire.config.environment import Environment, exposed
 from changewire.config.further import together
 from changewire.config.settings import load_settings
 from changewire.config.workflows import WorkflowFile, load_workflows
@@ -43,6 +43,7 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     for file in files:
         _add_workflow(home, file, wrong_connections)
     _refuse_wrong_calls(home)
+    home.warnings += filter(None, [exposed(path)])
     for file, at, message in circles(home.workflows):
         if file.document is not None:
             home.warnings.append(file.document.problem(at, "cycle", message))

@@ -97,7 +97,7 @@ def _scopes(connection: Connection, client: Client, needs: list[Need]) -> Iterat
     try:
         granted = client.granted_scopes()
     except ApiError as error:
-        yield Finding("scopes", "failed", str(error))
+        yield Finding("scopes", "wrong" if error.failure.needs_person else "failed", str(error))
         return
     if granted is None:
         yield Finding("scopes", "unknown", "these credentials do not tell their scopes: the first poll shows them")

@@ -36,6 +36,28 @@ def test_a_run_that_took_too_long_gets_its_time_again_when_a_person_resumes_it(s
     assert (hits.calls, shown(site)) == (["a"], "steps/0:s steps/1:s timeout:fs")
 
 
+@pytest.mark.parametrize("before", ["", "{wait: 1h}, "])
+def test_waiting_for_a_person_takes_nothing_of_the_time_that_a_run_has(site: Rig, hits: Recorder, before: str) -> None:
+    hits.on("/a", Reply(404), Reply(404), Reply(body={}))
+    site.start(f"timeout: 2h\nsteps: [{before}{{use: http.hit, with: {{path: a}}}}, {{wait: 90m}}]")
+    for _ in range(2):
+        assert play(site)[0] is RunState.PAUSED
+        site.clock.advance(5 * 3600)  # type: ignore[attr-defined]
+        site.resume()
+    assert play(site) == (RunState.SUCCEEDED, [5400])
+
+
+def test_on_failure_runs_again_for_a_failure_after_the_clock_was_set_back(site: Rig, hits: Recorder) -> None:
+    hits.on("/a", Reply(404), Reply(404))
+    hits.on("/told", Reply(body={}))
+    site.start("steps: [{use: http.hit, with: {path: a}}]\non_failure: [{use: http.hit, with: {path: told}}]")
+    for _ in range(2):
+        assert play(site)[0] is RunState.PAUSED
+        site.clock.set_back(30)  # type: ignore[attr-defined]
+        site.resume()
+    assert hits.calls == ["a", "told", "a", "told"]
+
+
 def test_on_failure_runs_again_for_another_failure(site: Rig, hits: Recorder) -> None:
     hits.on("/a", Reply(404), Reply(404), Reply(body={}))
     hits.on("/told", Reply(body={}))

@@ -78,7 +78,7 @@ def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) 
     decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, message, failure.kind
     attempt.evidence = came_of(attempt, None, ask=_asks(step, idempotency, frame))
-    attempt.finished_at = now
+    attempt.finished_at = frame.ledger.moment()
     attempt.retry_at = now if decision.verdict is Verdict.RETRY else None
     return decision
 
@@ -106,7 +106,7 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
         attempt.error, attempt.error_class = mask(failure.message), failure.kind
         attempt.state = AttemptState.FAILED
         attempt.evidence = came_of(attempt, failure, error, ask=_asks(step, idempotency, frame))
-    attempt.finished_at = now = walk.clock.now()
+    attempt.finished_at, now = frame.ledger.moment(), walk.clock.now()
     attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.retry_at = decision.at

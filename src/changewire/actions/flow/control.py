@@ -56,7 +56,7 @@ def decision(
     except StateError:
         raise
     except (ChangewireError, ValueError, ArithmeticError, OSError, TypeError) as error:
-        row.state, row.finished_at = AttemptState.FAILED, walk.clock.now()
+        row.state, row.finished_at = AttemptState.FAILED, frame.ledger.moment()
         row.error, row.error_class = mask(str(error)), str(FailureClass.BAD_INPUT)
     frame.ledger.hold(row)
     if row.state is AttemptState.FAILED:
@@ -211,7 +211,7 @@ def _pinned(walk: Course, step: Call, row: AttemptRecord, frame: Frame) -> Any:
     try:
         return walk.runner.workflow(row.output["version"], step.workflow).steps
     except ConfigError as error:
-        row.state, row.finished_at = AttemptState.FAILED, walk.clock.now()
+        row.state, row.finished_at = AttemptState.FAILED, frame.ledger.moment()
         row.error = mask(f"the workflow {step.workflow!r} as it was stored cannot be used: {error}")
         row.error_class = str(FailureClass.BAD_INPUT)
         frame.ledger.hold(row)

@@ -59,8 +59,11 @@ class Ledger:
     def row(self, address: str, use: str) -> AttemptRecord:
         """A new attempt there, under way; it is not noted yet."""
         number, _ = self.progress.next(address)
-        now = self.clock.now()
-        return AttemptRecord(self.run_id, address, number, use, AttemptState.RUNNING, started_at=now)
+        return AttemptRecord(self.run_id, address, number, use, AttemptState.RUNNING, started_at=self.moment())
+
+    def moment(self) -> datetime:
+        """Now, for a row of this run."""
+        return self.progress.moment(self.clock.now())
 
     def hold(self, row: AttemptRecord) -> None:
         """Note a row, and store it with the next write."""
@@ -83,7 +86,7 @@ class Ledger:
     def close(self, row: AttemptRecord) -> None:
         """Note that a step which was under way has come to its end."""
         if row.state is AttemptState.RUNNING:
-            row.state, row.finished_at = AttemptState.SUCCEEDED, self.clock.now()
+            row.state, row.finished_at = AttemptState.SUCCEEDED, self.moment()
             self.hold(row)
 
     def start(self, row: AttemptRecord, lease_until: datetime) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from changewire.actions.flow.retry import DELAYED
 from changewire.errors import FailureClass
@@ -25,6 +26,7 @@ def put_off(attempt: AttemptRecord) -> bool:
     return attempt.error_class == DELAYED or refused
 
 
+_TICK = timedelta(microseconds=1)
 ROW = 1000  # bytes in memory of an attempt without its output, about
 
 
@@ -44,12 +46,22 @@ class Passed:
 class Progress:
     """The attempts of a run by address, but for those of loop iterations that are over."""
 
-    def __init__(self, attempts: Iterable[AttemptRecord]) -> None:
+    def __init__(self, attempts: Sequence[AttemptRecord]) -> None:
         self._attempts: dict[str, list[AttemptRecord]] = {}
         self.loops: dict[str, Passed] = {}  # by address
         self._weight: int | None = None
         for attempt in sorted(attempts, key=lambda one: one.attempt):
             self._attempts.setdefault(attempt.address, []).append(attempt)
+        moments = (moment for one in attempts for moment in (one.started_at, one.finished_at) if moment is not None)
+        self._last = max(moments, default=None)
+
+    def moment(self, now: datetime) -> datetime:
+        """``now`` for a row: not before any row there is, also where the clock was set back.
+
+        Which failure the steps of ``on_failure`` were about is told by this order.
+        """
+        self._last = now if self._last is None or now >= self._last else self._last + _TICK
+        return self._last
 
     @property
     def begun(self) -> bool:

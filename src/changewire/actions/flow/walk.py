@@ -183,12 +183,13 @@ class Walk:
         timeout, latest = self._workflow.timeout, self._ledger.progress.latest(TIMEOUT)
         if timeout is None:
             return None
+        since_resumed = (self._top.run.started_at or self._top.run.created_at) + timeout
         if latest is None:
-            return (self._top.run.started_at or self._top.run.created_at) + timeout
+            return since_resumed
         if latest.state is not AttemptState.FAILED and "left_s" in latest.output:
             return self._grant(timedelta(seconds=latest.output["left_s"]))
         if latest.state is not AttemptState.FAILED:
-            return from_text(latest.output["until"])
+            return max(from_text(latest.output["until"]), since_resumed)
         if self.stands(latest):
             return latest.finished_at
         return self._grant(timeout)

@@ -30,6 +30,8 @@ _STRAY = (
 class SignInRefused(ChangewireError):
     """The sign-in was refused, or did not come to an end."""
 
+    exit_code = 3
+
 
 class Loopback:
     """Listens for the browser's answer on ``port`` of this machine, None: any free one; a context manager.
