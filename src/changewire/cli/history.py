@@ -257,7 +257,8 @@ def _show_runs(found: Iterable[RunHistory]) -> None:
         done = sum(attempts[-1].state == "succeeded" for attempts in steps)
         when = local(run.created_at, now)
         rows.append((when, run.id, run.workflow, str(run.state), f"{done}/{len(steps)}", shorten(run.reason, 80)))
-    print_table(("at", "run", "workflow", "state", "steps", "reason"), rows, whole=("at", "run", "state"))
+    columns = ("at", "run", "workflow", "state", "steps", "reason")
+    print_table(columns, rows, whole=("at", "run", "state"), spare=("steps",))
 
 
 def _show_run(store: SqliteStore, history: RunHistory) -> None:

@@ -192,7 +192,8 @@ def _show_triggers(loads: list[TriggerLoad], now: datetime) -> None:
         )
         for load in loads
     ]
-    print_table(("trigger", "connection", "next", "a poll", "a day", "shared"), rows)
+    columns = ("trigger", "connection", "next", "a poll", "a day", "shared")
+    print_table(columns, rows, whole=("trigger", "next"), spare=("shared",))
     print_text("")
 
 
