@@ -32,6 +32,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
     {"catalog"},
     {"home"},
     {"engine", "planning"},
+    {"health"},
     {"daemon"},
     {"cli", "demo"},
     {"__main__"},

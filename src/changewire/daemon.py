@@ -21,6 +21,8 @@ from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import sync
 from changewire.errors import ChangewireError, StateError
+from changewire.health.checkup import Checkup
+from changewire.health.serving import Serving
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import Log
@@ -78,14 +80,22 @@ class Daemon:
         self._started_at: datetime | None = None
         self._looking = threading.Lock()
         self._looked: tuple[datetime, float] | None = None  # when the last turn was, on the wall and since the start
+        self._began = clock.monotonic()
+        self._refused: str | None = None  # why changed files could not be taken over
+        checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
+        self._serving = Serving(checkup, self._clients, clock, log)
         self.polls = 0
 
     # beginning and end
 
     def start(self, *, watch_files: bool = True) -> None:
-        """Lock the home, open the store, take up what an earlier process left. Raises StateError, HomeLockedError."""
+        """Lock the home, open the store, take up what an earlier process left.
+
+        Raises StateError, HomeLockedError, and CannotListen.
+        """
         self._lock.acquire()
         try:
+            self._serving.listen(self.home.settings.serve.listen)
             self.store.open()
             self._clients.restore((self.store.daemon_info() or {}).get("spent") or {})
             self._started_at = self._clock.now()
@@ -93,6 +103,7 @@ class Daemon:
             self._sync()
             self._mender.begin(self.home.connections)
         except BaseException:
+            self._serving.close()
             self._lock.release()
             raise
         self._dispatcher.start(Handlers(self._poll, self._run, self._worker_failed))
@@ -100,6 +111,8 @@ class Daemon:
         if watch_files:
             self._watcher = threading.Thread(target=self._watch, name="changewire-watch", daemon=True)
             self._watcher.start()
+        self._began = self._clock.monotonic()
+        self._serving.begin()
         count = len(self.home.triggers)
         self._log("daemon_started", f"watching {count} trigger{'s' * (count != 1)} in {self.path}", pid=os.getpid())
 
@@ -143,6 +156,10 @@ class Daemon:
             words = f"the clock went on by {-step.total_seconds():.0f} seconds at once: what is under way goes on"
             self._log("clock_set_forward", words, seconds=round(-step.total_seconds()))
 
+    def _idle_s(self) -> float:
+        """Seconds since the last turn began."""
+        return self._clock.monotonic() - (self._began if self._looked is None else self._looked[1])
+
     def _heed_earlier_clock(self, now: datetime) -> None:
         """It may have been set back since the last sign of life of an earlier process."""
         last = (self.store.daemon_info() or {}).get("at")
@@ -175,6 +192,7 @@ class Daemon:
         """End everything in good order; False where some work did not end in time (it is taken up again next time)."""
         self.stop()
         self._chores.stop()
+        self._serving.close()
         finished = self._dispatcher.stop(STOP_WITHIN_S)
         if self._watcher is not None:
             self._watcher.join(1.0)
@@ -191,12 +209,15 @@ class Daemon:
     def reload(self) -> None:
         """Take over what changed in the files; what is broken stays as it was. Safe from several threads at once."""
         with self._reloading:  # else files that were read earlier could be put in place later, and stay
+            self._refused = None
             try:
                 self._reload()
             except StateError as error:
-                self._log("reload_failed", f"the changed files could not be taken over in full: {error}")
+                self._refused = f"the changed files could not be taken over in full: {error}"
             except ChangewireError as error:
-                self._log("reload_failed", f"the files cannot be used, so nothing was taken over: {error}")
+                self._refused = f"the files cannot be used, so nothing was taken over: {error}"
+            if self._refused is not None:
+                self._log("reload_failed", self._refused)
 
     def _reload(self) -> None:
         before = self.home.connections
@@ -204,6 +225,7 @@ class Daemon:
         self._clients.replace(home.connections)
         self.home = self._engine.home = home
         self._runner = self._make_runner()
+        self._serving.change(home.settings.serve.listen)
         self._sync()
         self._mender.reconsider(before, home.connections)
         self.mend()
@@ -255,13 +277,17 @@ class Daemon:
     # the work
 
     def _poll(self, claimed: Claimed) -> None:
+        began = self._clock.monotonic()
         outcome = self._engine.poll(claimed)
         self.polls += 1
+        self._serving.polled(claimed, outcome, self._clock.monotonic() - began)
         if outcome is Outcome.STORED or (self._crowded and self._dispatcher.free()[0] >= self._batch):
             self._wake.set()
 
     def _run(self, run: RunRecord) -> None:
-        self._runner.advance(run.id, run.claim, self._stopping.is_set)
+        began = self._clock.monotonic()
+        state = self._runner.advance(run.id, run.claim, self._stopping.is_set)
+        self._serving.ran(run, state, self._clock.monotonic() - began)
         self._wake.set()
 
     def _worker_failed(self, error: BaseException) -> None:
@@ -288,6 +314,7 @@ class Daemon:
             "polls": self.polls,
             "kept": dict(self.home.kept),
             "spent": self._clients.spent(),
+            "listens": self._serving.url,
         }
         self.store.heartbeat(info, self._clock.now())
 

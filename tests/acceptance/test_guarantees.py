@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner
@@ -311,6 +313,36 @@ def test_guarantee_11_silence_is_an_alarm(watch: Make) -> None:
     assert told.returncode == 3
     assert [each["state"] for each in json.loads(told.stdout)["triggers"]] == ["stalled"]
     watcher.open()
+
+
+def test_guarantee_11_silence_is_told_to_monitoring(watch: Make) -> None:
+    def ask_health() -> tuple[int, list[str]]:
+        try:
+            with urlopen(f"{url}/health", timeout=10) as answer:
+                return answer.status, []
+        except HTTPError as error:
+            with error:
+                told = json.loads(error.read())["attention"]
+            return error.code, [f"{each['name']} {each['state']}" for each in told]
+
+    def stalled() -> str:
+        with urlopen(f"{url}/metrics", timeout=10) as answer:
+            text = str(answer.read().decode())
+        return next(line for line in text.splitlines() if line.startswith('changewire_triggers{state="stalled"}'))
+
+    settings = f'{SETTINGS}serve: {{listen: "127.0.0.1:0"}}\n'
+    watcher = watch(settings=settings, new=workflow("new", *NEW, every="1m"))
+    watcher.poll()
+    url = (watcher.turned.store.daemon_info() or {})["listens"]
+    assert ask_health() == (200, [])
+    watcher.sandbox.control("faults", match="GET /v2/users", kind="rate_day", retry_after_s=3600, times=1)
+    watcher.poll(4)  # the API says not to ask for an hour: the daemon turns, the polls do not come
+    watcher.turned.daemon.turn(watcher.clock.now())
+    assert ask_health() == (503, ["new/trigger stalled"])
+    assert stalled().endswith(" 1.0")
+    watcher.poll(30)
+    assert ask_health() == (200, [])
+    assert stalled().endswith(" 0.0")
 
 
 SECRET = "s3cr3t/with+signs and spaces"

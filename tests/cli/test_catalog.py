@@ -127,7 +127,46 @@ def test_a_word_that_is_no_name_is_searched_for() -> None:
     assert names == ["zoom.graphql"]
     nothing = changewire("catalog", "zoom", "no-such-thing-at-all")
     assert (nothing.exit_code, nothing.stdout) == (2, "")
-    assert nothing.stderr == "nothing has no-such-thing-at-all in its name, title or path\n"
+    assert nothing.stderr == (
+        "nothing has no-such-thing-at-all in its name, title or path: "
+        "try another word; `changewire catalog` lists what there is\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "some"),
+    [
+        ("who attended", "zoom.get_past_meeting_participants"),
+        ("attendance meeting", "zoom.list_meeting_participants_report"),
+        ("cancel a meeting", "zoom.delete_meeting"),
+        ("downloading recordings", "zoom.download_recordings"),
+        ("download video", "zoom.download_recording"),
+        ("when a meeting starts", "zoom.meeting_started"),
+        ("slack", "core.notify"),
+        ("edit meeting", "zoom.update_meeting"),
+        ("phone call", "zoom.list_phone_calls"),
+        ("Zoom transcript", "zoom.new_transcript"),
+        ("sms", "zoom.new_sms"),
+    ],
+)
+def test_things_are_found_by_the_words_that_people_have_for_them(words: str, some: str) -> None:
+    result = changewire("catalog", *words.split())
+    assert result.exit_code == 0
+    assert some in [line.split()[0] for line in result.stdout.splitlines() if line.strip()]
+    assert "nothing has" not in result.stderr
+
+
+def test_where_nothing_has_all_words_what_has_most_of_them_is_shown() -> None:
+    result = changewire("catalog", "recordings", "trash", "yesterday")
+    assert "zoom.recording_trashed" in result.stdout
+    assert result.stderr.splitlines()[0] == (
+        "nothing has all of recordings, trash, yesterday; shown is what has most of them"
+    )
+
+
+def test_the_name_of_an_api_may_be_written_large_or_nearly_right() -> None:
+    assert changewire("catalog", "HTTP").stdout == changewire("catalog", "http").stdout
+    assert changewire("catalog", "zom").stderr == "there is no trigger type or action 'zom'; did you mean 'zoom'?\n"
 
 
 def test_an_operation_is_shown_with_request_label_and_scopes() -> None:

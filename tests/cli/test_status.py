@@ -15,7 +15,6 @@ import pytest
 from click.testing import Result
 
 from changewire.cli.base import database_of
-from changewire.cli.status import PEOPLE
 from changewire.clock import SystemClock, to_text
 from changewire.daemon import DATABASE, Daemon
 from changewire.sandbox import OWNER_EMAIL
@@ -32,8 +31,9 @@ def told(home: Path) -> tuple[int, dict[str, dict[str, Any]], dict[str, Any]]:
     """Exit code, triggers by name, daemon."""
     result = changewire("status", "--home", home, "--json")
     (view,) = lines(result.stdout)
-    assert view.keys() == {"v", "triggers", "pauses", "daemon"}
+    assert view.keys() == {"v", "triggers", "pauses", "attention", "daemon"}
     assert view["v"] == 1
+    assert (result.exit_code == 3) is bool(view["attention"])
     return result.exit_code, {trigger["name"]: trigger for trigger in view["triggers"]}, view["daemon"]
 
 
@@ -52,7 +52,8 @@ def test_a_home_that_never_ran_is_pending_and_calls_nobody(make_home: Make) -> N
             "error": None,
         }
     }
-    assert daemon == {"alive": False, "pid": None, "started_at": None, "heartbeat_at": None, "polls": None}
+    keys = ("pid", "started_at", "heartbeat_at", "polls", "listens")
+    assert daemon == {"alive": False, **dict.fromkeys(keys)}
 
 
 def test_a_trigger_that_is_well_calls_nobody_after_the_daemon_too(make_home: Make) -> None:
@@ -190,10 +191,6 @@ def test_a_trigger_that_left_the_files_is_no_longer_listed(make_home: Make) -> N
     watch(home, until=lambda daemon: True)
     (home / "config" / "workflows" / "b.yaml").unlink()
     assert list(told(home)[1]) == ["Meetings/trigger"]
-
-
-def test_states_that_need_a_person_are_known_states() -> None:
-    assert set(PEOPLE) <= set(TriggerState)
 
 
 def test_the_database_is_where_the_daemon_has_it() -> None:

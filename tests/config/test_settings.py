@@ -18,6 +18,7 @@ timezone: "${ZONE}"
 http: {allow_private: "${PRIVATE}", timeout: 10}
 allow: {run_command: true}
 log: {level: warning}
+serve: {listen: "${HERE:-127.0.0.1}:9310"}
 alert_after: 5
 """
 
@@ -57,6 +58,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         "http": {"allow_private": True, "timeout": timedelta(seconds=10)},
         "allow": {"run_command": True},
         "log": {"level": "warning"},
+        "serve": {"listen": "127.0.0.1:9310"},
         "alert_after": 5,
     }
 
@@ -72,6 +74,14 @@ WRONG = [
     ("workers:\n  polls: 1000", "2:10: 'polls' must be at most 512, not 1000"),
     ("workers: {poll: 3}", "1:11: unknown key 'poll' (did you mean 'polls'?)"),
     ("poll: {bytes: lots}", "1:15: 'bytes': 'lots' is not a size: write 64MB, 500KB, 1GiB or a number of bytes"),
+    ("serve: {listen: 9310}", "1:17: 9310 is not an address with a port: write 127.0.0.1:9310"),
+    ('serve: {listen: ":9310"}', "1:17: ':9310' is not an address with a port: write 127.0.0.1:9310"),
+    ("serve: {listen: 127.0.0.1}", "1:17: '127.0.0.1' is not an address with a port: write 127.0.0.1:9310"),
+    ("serve: {listen: 127.0.0.1:93100}", "1:17: '127.0.0.1:93100' is not an address with a port: write 127.0.0.1:9310"),
+    (
+        "serve: {listen: http://localhost:9310}",
+        "1:17: 'http://localhost:9310' is not an address with a port: write 127.0.0.1:9310",
+    ),
     ("alert_after: 0", "1:14: 'alert_after' must be at least 1, not 0"),
     ("- a", "1:1: the file must be a mapping: lines of `key: value`"),
     (

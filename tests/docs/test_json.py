@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from changewire.health.checkup import view
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.cli.rig import changewire, lines
 from tests.docs.pages import DOCS, ROOT, tables
@@ -206,3 +207,15 @@ def test_every_word_of_the_log_is_told() -> None:
         re.findall(r'word = "(\w+)" if .* else "(\w+)"', code)[0]
     )
     assert said <= told
+
+
+def test_attention_and_health(tmp_path: Path) -> None:
+    with Session(tmp_path / "home") as session:
+        make_home(tmp_path / "home", "{}", {"bad": "trigger: {typ: x}"})
+        (found,) = Reader(session, []).read("status")
+    for entry in found["attention"]:
+        _fits("attention", entry)
+    assert [entry["kind"] for entry in found["attention"]] == ["workflow"]
+    page = (DOCS / "reference" / "monitoring.md").read_text()
+    rows = next(rows for name, rows in tables(page, "json") if name == "health")
+    assert [row[0].strip("`") for row in rows] == list(view([]))

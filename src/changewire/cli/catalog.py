@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 import click
@@ -48,10 +48,9 @@ def catalog(options: Options, name: str | None, words: Sequence[str]) -> int:
     found = _catalog(options)
     known: dict[str, TriggerType | ActionType] = {**found.triggers, **found.actions}
     connectors = {kind.connector for kind in known.values()}
+    name = name.lower() if name is not None and name.lower() in connectors else name
     if words or (name is not None and name not in connectors and not _find(found, name)):
-        chosen = search(found, [*filter(None, [name]), *words], connectors)
-        if not chosen:
-            raise _nothing(found, name or "", words)
+        chosen = _searched(found, [*filter(None, [name]), *words], connectors)
     elif name is not None and name not in connectors:
         kind = _find(found, name)
         assert kind is not None
@@ -79,12 +78,24 @@ def _name_of(kind: TriggerType | ActionType) -> str:
     return kind.name if isinstance(kind, ActionType) else kind.type
 
 
-def _nothing(found: Catalog, name: str, words: Sequence[str]) -> UsageError:
-    if words:
-        return UsageError(f"nothing has {' and '.join(words)} in its name, title or path")
-    near = nearest(name, found.triggers) or found.actions.near(name)
-    hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists what there is"
-    return UsageError(f"there is no trigger type or action {name!r}{hint}")
+def _searched(found: Catalog, words: Sequence[str], connectors: Set[str]) -> dict[str, TriggerType | ActionType]:
+    """What has the words, or most of them. Raises UsageError with the nearest name."""
+    chosen, all_there = search(found, words, connectors)
+    if not chosen:
+        raise _nothing(found, words, connectors)
+    if not all_there:
+        say(f"nothing has all of {', '.join(words)}; shown is what has most of them")
+    return chosen
+
+
+def _nothing(found: Catalog, words: Sequence[str], connectors: Set[str]) -> UsageError:
+    words = words[1:] if len(words) > 1 and words[0].lower() in connectors else words
+    name = words[0]
+    near = nearest(name, [*found.triggers, *found.actions, *connectors]) or found.actions.near(name)
+    if len(words) > 1 or near is None:
+        text = f"nothing has {' or '.join(words)} in its name, title or path"
+        return UsageError(f"{text}: try another word; `changewire catalog` lists what there is")
+    return UsageError(f"there is no trigger type or action {name!r}; did you mean {near!r}?")
 
 
 def _say_more(name: str | None, words: Sequence[str]) -> None:

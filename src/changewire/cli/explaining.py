@@ -13,7 +13,6 @@ import click
 from changewire.cli.base import Command, Options, open_store, say
 from changewire.cli.history import change_lines, named_event, named_run, opened_for, told_by
 from changewire.cli.output import local, print_json, print_text, shorten
-from changewire.cli.pausing import resume_command
 from changewire.cli.status import daemon_view, readable_home, records_of
 from changewire.errors import UsageError, nearest
 
@@ -147,6 +146,8 @@ def _put_off(record: TriggerRecord, now: datetime) -> str:
 
 
 def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str:
+    from changewire.health.attention import resume_command
+
     names = {"connection": record.connection, "workflow": record.workflow, "trigger": record.shown}
     for pause in store.pauses():
         if names[str(pause.kind)] == pause.name:

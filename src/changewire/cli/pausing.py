@@ -38,6 +38,7 @@ def pause(options: Options, name: str | None, connection: str | None, reason: st
     afterwards. A step that is under way comes to its end. With --json one line: kind, name, cause, since, reason.
     """
     from changewire.clock import SystemClock
+    from changewire.health.attention import resume_command
     from changewire.home.loading import load_home
     from changewire.state.records import PauseCause, PauseRecord
 
@@ -91,25 +92,18 @@ def _hint(name: str, known: list[str]) -> str:
     return f"; did you mean {near!r}?" if near else f"; known are {', '.join(sorted(known))}" if known else ""
 
 
-def resume_command(kind: str, name: str) -> str:
-    """What to type so that it goes on."""
-    import shlex
-
-    return f"changewire resume {'--connection ' if kind == 'connection' else ''}{shlex.quote(name)}"
-
-
 def pause_view(pause: PauseRecord) -> dict[str, Any]:
     """A pause as programs read it; ``next`` is what to do about it."""
     from changewire.clock import to_text
+    from changewire.health.attention import next_step
 
-    command = f"`{resume_command(pause.kind, pause.name)}`"
     return {
         "kind": str(pause.kind),
         "name": pause.name,
         "cause": str(pause.cause),
         "since": to_text(pause.since),
         "reason": pause.reason,
-        "next": command if pause.advice is None else f"{pause.advice}, then {command}",
+        "next": next_step(pause),
         "try_at": None if pause.try_at is None else to_text(pause.try_at),
     }
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from changewire.state.store import SqliteStore
 
 ALIVE_S = 20.0  # seconds since the last heartbeat; a daemon writes one every five
-PEOPLE = ("suspended", "unavailable", "stalled")  # states that do not mend themselves
 
 
 @click.command(
@@ -55,6 +54,7 @@ def status(options: Options) -> int:
     or a run is paused. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
+    from changewire.health.attention import attention, refused_files
 
     path, now = options.find_home(), SystemClock().now()
     with open_store(path) or nullcontext() as store:
@@ -63,21 +63,24 @@ def status(options: Options) -> int:
         daemon = daemon_view(store, now)
         counts = store.counts() if store else {}
         pauses = store.pauses() if store else []
+        paused = store.waiting_for_a_person() if store else {}
+        kept = _kept(store, now)
+    found = attention(records, home.broken if home else (), kept, pauses, paused)
+    if home is None:
+        found.insert(0, refused_files("the files cannot be used; told is what was known last"))
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
         triggers = [_view(record) for record in records]
-        print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "daemon": daemon})
+        views = [each.view() for each in found]
+        print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon})
     else:
         _show(records, pauses, daemon, now)
         _show_counts(counts)
-    paused = counts.get("runs", {}).get("paused", 0) - sum(held.values())
-    if paused:
-        say(f"{paused} run{'s' * (paused != 1)} paused, waiting for a person: `changewire runs --state paused`")
+    if waiting := sum(paused.values()):
+        say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
-    refused = any(pause.cause == "credential" for pause in pauses)
-    waiting = home is None or paused or refused or any(record.state in PEOPLE for record in records)
-    return NEEDS_PERSON if waiting else 0
+    return NEEDS_PERSON if found else 0
 
 
 def readable_home(path: Path, store: SqliteStore | None) -> Home | None:
@@ -103,22 +106,28 @@ def records_of(home: Home | None, store: SqliteStore | None, now: datetime) -> I
     ``home`` None: of each trigger that was watched last.
     """
     from changewire.engine.syncing import trigger_records
+    from changewire.health.attention import judged
     from changewire.state.records import TriggerState
     from changewire.values import make_id
 
     if home is None:
         known = store.triggers() if store else []
-        yield from (_as_of(record, now) for record in sorted(known, key=lambda record: record.shown))
+        yield from (judged(record, now) for record in sorted(known, key=lambda record: record.shown))
         return
     stored = {record.id: record for record in store.triggers(active=None)} if store else {}
     files = {make_id("trg", broken.file): broken.file for broken in home.broken}
-    daemon = daemon_view(store, now)
-    kept = ((store.daemon_info() or {}).get("kept") or {}) if store and daemon["alive"] else {}
+    kept = _kept(store, now)
     for wanted in sorted(trigger_records(home, now), key=lambda record: record.shown):
         if wanted.state is TriggerState.UNAVAILABLE:
             yield from _unavailable(wanted, files.get(wanted.id, ""), stored.values(), kept)
             continue
-        yield _as_of(stored.get(wanted.id, wanted), now)
+        yield judged(stored.get(wanted.id, wanted), now)
+
+
+def _kept(store: SqliteStore | None, now: datetime) -> Mapping[str, str]:
+    """The broken files of which a daemon at work goes on with the last good version, and their workflows."""
+    alive = store is not None and daemon_view(store, now)["alive"]
+    return ((store.daemon_info() or {}).get("kept") or {}) if store and alive else {}
 
 
 def _unavailable(
@@ -135,15 +144,6 @@ def _unavailable(
         if going_on:
             error, next_due = f"{wanted.error}; the last good version is still polled", record.next_due
         yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=next_due)
-
-
-def _as_of(record: TriggerRecord, now: datetime) -> TriggerRecord:
-    """As it stands at ``now``: late by three intervals is stalled. One that is suspended is looked at rarely."""
-    from changewire.engine.alerts import STALLED_AFTER
-    from changewire.state.records import TriggerState
-
-    late = record.state != "suspended" and record.late(now, STALLED_AFTER)
-    return replace(record, state=TriggerState.STALLED) if late else record
 
 
 def _view(record: TriggerRecord) -> dict[str, Any]:
@@ -177,6 +177,7 @@ def daemon_view(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
         "started_at": info.get("started_at"),
         "heartbeat_at": beat,
         "polls": info.get("polls"),
+        "listens": info.get("listens"),
     }
 
 
@@ -205,7 +206,8 @@ def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[
         if record.error and not record.paused:
             print_text(f"\n{record.shown} ({record.state}): {record.error}")
     if daemon["alive"]:
-        say(f"\na daemon is at work (process {daemon['pid']}, {daemon['polls']} polls)")
+        where = f"; it answers at {daemon['listens']}" if daemon["listens"] else ""
+        say(f"\na daemon is at work (process {daemon['pid']}, {daemon['polls']} polls){where}")
     else:
         say("\nno daemon is at work here: start one with `changewire run`")
 

@@ -94,6 +94,27 @@ def _moment(value: Any) -> Any:
     raise refused("a moment must be text: write 2026-11-01 or 2026-11-01T08:00:00Z", code="wrong_type")
 
 
+def split_address(value: str) -> tuple[str, int]:
+    """Host and port of ``127.0.0.1:9310`` or ``[::1]:9310``. Raises ValueError."""
+    found = _ADDRESS.fullmatch(value.strip())
+    if found is None or int(found["port"]) > 65535:
+        raise ValueError(f"{value!r} is not an address with a port: write 127.0.0.1:9310")
+    return found["v6"] or found["host"], int(found["port"])
+
+
+def _address(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise refused(f"{value} is not an address with a port: write 127.0.0.1:9310", code="wrong_type")
+    if isinstance(value, str):
+        try:
+            split_address(value)
+        except ValueError as error:
+            raise refused(str(error)) from None
+        return value.strip()
+    return value
+
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[\w.-]+)):(?P<port>\d{1,5})")
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]i?B|B|)", re.IGNORECASE)
 _TYPE = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_]+)+")
@@ -113,6 +134,7 @@ CRON_SCHEMA = {
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Bytes = Annotated[int, BeforeValidator(_bytes), WithJsonSchema({"type": ["string", "integer"]})]
+Address = Annotated[str, BeforeValidator(_address)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Interval = Annotated[timedelta, BeforeValidator(_interval), WithJsonSchema(DURATION_SCHEMA)]

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from changewire.config.environment import Environment
-from changewire.config.fields import Bytes, Interval, Strict, TimeZone, Whole
+from changewire.config.fields import Address, Bytes, Interval, Strict, TimeZone, Whole
 from changewire.config.yaml_files import check, read_yaml
 from changewire.errors import ConfigError
 from changewire.log import Level
@@ -59,6 +59,12 @@ class LogSettings(Strict):
     level: Level = "info"  # the least that is written: debug, info, warning or error
 
 
+class ServeSettings(Strict):
+    """What the daemon answers by HTTP about itself: `/live`, `/health` and `/metrics`."""
+
+    listen: Address | None = None  # such as 127.0.0.1:9310; port 0: any free one; None: it does not listen
+
+
 class Settings(Strict):
     """All settings of a home."""
 
@@ -70,6 +76,7 @@ class Settings(Strict):
     http: HttpSettings = HttpSettings()
     allow: AllowSettings = AllowSettings()
     log: LogSettings = LogSettings()
+    serve: ServeSettings = ServeSettings()
     alert_after: Annotated[Whole, Field(ge=1)] = 3  # failed polls in a row until somebody is told
 
 

@@ -33,6 +33,16 @@ class _Counter:
     words: str
 
 
+@dataclass(frozen=True)
+class Use:
+    """What was asked with one rate label, and what may be."""
+
+    label: str  # "": those that no limit counts
+    requests: int  # that were sent since the budget was made
+    limits: dict[str, int]  # by "second", "minute" and "day"; a span that is missing has no limit
+    today: int  # that count for the daily limit, those of labels that share it included
+
+
 class Budget:
     """What one connection may still ask; thread-safe, shared by all polls and steps of the connection.
 
@@ -52,6 +62,7 @@ class Budget:
         self._days: set[str] = set()  # keys of what is forbidden until a day is over
         self._refused: Counter[str] = Counter()  # by label: how often in a row the API said that it was too much
         self._today: Counter[tuple[str, ...]] = Counter()  # what was taken of daily limits, by their keys
+        self._sent: Counter[str] = Counter()  # by label
         self._promised: dict[str, datetime] = {}  # by label: the last moment that a delayed request was told
         self._user_caps = tuple((cap, re.compile(cap.path)) for cap in connector.user_caps)
         self.limited = bool(self._limits)  # False: nothing is counted
@@ -84,12 +95,11 @@ class Budget:
 
         It may have reached the API as late as now, and there it counts from then on.
         """
-        counters = self._short.get(label or "", ())
-        if counters:
-            with self._lock:
-                for counter in counters:
-                    key = counter.item.key_for(*counter.keys)
-                    self._storage.renew_entry(key, counter.item.get_expiry(), taken_at)
+        with self._lock:
+            self._sent[label or ""] += 1
+            for counter in self._short.get(label or "", ()):
+                key = counter.item.key_for(*counter.keys)
+                self._storage.renew_entry(key, counter.item.get_expiry(), taken_at)
 
     def delayed(self, label: str | None, now: datetime, wait: float) -> DelayedError:
         """The error for a request that gives up waiting; one after the other is told a later moment."""
@@ -140,6 +150,18 @@ class Budget:
         if self._refused:
             with self._lock:
                 self._refused.pop(label or "", None)
+
+    def uses(self, now: datetime) -> list[Use]:
+        """What was asked so far, by label; all labels that have limits or were asked with."""
+        with self._lock:
+            return [self._use(label, now) for label in sorted({*self._limits, *self._sent})]
+
+    def _use(self, label: str, now: datetime) -> Use:
+        limits = self._limits.get(label)
+        found = {} if limits is None else {"second": limits.second, "minute": limits.minute, "day": limits.day}
+        allowed = {span: shared(count, self._share) for span, count in found.items() if count is not None}
+        today = sum(self._today[counter.keys] for counter in self._daily(label, now))
+        return Use(label, self._sent[label], allowed, today)
 
     def spent(self, now: datetime) -> list[list[Json]]:
         """What was taken of today's limits, for `restore`: of each the words that name it, and how many requests."""

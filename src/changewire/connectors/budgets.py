@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from changewire.clock import Clock
 from changewire.config.connections import Connection
-from changewire.connectors.budget import Budget
+from changewire.connectors.budget import Budget, Use
 from changewire.connectors.definition import load_connector
 from changewire.values import Json
 
@@ -46,6 +46,11 @@ class Budgets:
         """What was taken of today's limits, by connection, for `restore`."""
         now = self._clock.now()
         return {**self._before, **{name: budget.spent(now) for name, (_, budget) in self._budgets.items()}}
+
+    def uses(self) -> dict[str, list[Use]]:
+        """What was asked so far, by connection."""
+        now = self._clock.now()
+        return {name: budget.uses(now) for name, (_, budget) in self._budgets.items()}
 
     def restore(self, spent: Mapping[str, list[list[Json]]]) -> None:
         """Take over what an earlier process took, before any budget is asked for."""

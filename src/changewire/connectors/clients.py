@@ -9,6 +9,7 @@ from datetime import timedelta
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import Settings
+from changewire.connectors.budget import Use
 from changewire.connectors.budgets import Budgets
 from changewire.connectors.client import Client
 from changewire.connectors.sign_in.token_store import TokenStore
@@ -51,6 +52,11 @@ class Clients:
         """What was taken of today's limits, by connection, for `restore` in another process."""
         with self._lock:
             return self._budgets.spent()
+
+    def uses(self) -> dict[str, list[Use]]:
+        """What was asked so far, by connection; those that nothing was asked of yet are missing."""
+        with self._lock:
+            return self._budgets.uses()
 
     def restore(self, spent: Mapping[str, list[list[Json]]]) -> None:
         """Take over what an earlier process took of today's limits, before any client is asked for."""

@@ -181,8 +181,10 @@ class Engine:
         failures = record.failures + 1
         done = self._clock.now()
         next_due = done + retry_delay(failures, polled(trigger.schedule).interval(done), failure)
-        if isinstance(error, ApiError) and error.retry_at is not None:
-            next_due = max(next_due, error.retry_at)
+        late_since = None
+        if isinstance(error, ApiError) and error.retry_at is not None and error.retry_at > next_due:
+            next_due = error.retry_at
+            late_since = None if failure.permanent else claimed.due_at  # it may be hours, and one failure is no alert
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         answered = _on_trial(record) and failure.answered
         kept = self._store.commit_poll(
@@ -197,6 +199,7 @@ class Engine:
                 error=message,
                 error_class=str(failure),
                 failures=failures,
+                late_since=late_since,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
                 alert=self._failing(trigger, failures, message, now),

@@ -15,6 +15,7 @@ from changewire.state.records import (
     AttemptRecord,
     Claimed,
     EventRecord,
+    Figures,
     ItemRecord,
     Lifted,
     PauseCause,
@@ -330,6 +331,17 @@ class Store(Protocol):
 
     def stats(self) -> dict[str, float]:
         """Figures about the store itself, by name."""
+
+    # reading for monitoring: little is found, and nothing waits for it
+
+    def suspects(self, now: datetime) -> list[TriggerRecord]:
+        """Active triggers that are suspended, or were due before ``now`` and may so be late; by name."""
+
+    def waiting_for_a_person(self) -> dict[str, int]:
+        """How many runs are paused until a person acts, by workflow; those that go on after a pause do not count."""
+
+    def figures(self, now: datetime) -> Figures:
+        """How many triggers and runs there are in which state, and how late they are."""
 
     # daemon and housekeeping
 

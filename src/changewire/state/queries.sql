@@ -44,7 +44,7 @@ UPDATE triggers SET
     lease_until = NULL,
     state = :state,
     next_due = :next_due,
-    late_since = NULL,
+    late_since = :late_since,
     last_poll = :now,
     last_ok = iif(:ok, :now, last_ok),
     failures = :failures,
@@ -323,6 +323,38 @@ ORDER BY detected_at, seq LIMIT :limit
 DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
     AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
+
+-- name: suspects
+FROM triggers
+WHERE active = 1 AND (state = 'suspended' OR state <> 'unavailable' AND coalesce(late_since, next_due) < :now)
+ORDER BY workflow, name, seq
+
+-- name: runs_for_a_person
+SELECT workflow, count(*) FROM runs INDEXED BY runs_paused WHERE state = 'paused' AND held_by IS NULL
+GROUP BY workflow
+
+-- name: figures_of_states
+SELECT workflow, state, count(*) FROM triggers WHERE active = 1 GROUP BY workflow, state
+
+-- name: figures_of_workflows
+SELECT workflow, sum(events), min(iif(active = 1 AND next_due IS NOT NULL, last_ok, NULL)),
+    max(iif(active = 1, lag_p99_ms, NULL)),
+    min(iif(active = 1 AND paused = 0 AND state <> 'unavailable', coalesce(late_since, next_due), NULL))
+FROM triggers GROUP BY workflow HAVING max(active) = 1
+
+-- name: figures_of_runs
+SELECT workflow, state, count(*), coalesce(sum(due_at <= :now), 0), min(iif(due_at <= :now, due_at, NULL)) FROM runs
+INDEXED BY runs_due WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting')
+GROUP BY workflow, state
+UNION ALL
+SELECT workflow, state, count(*), coalesce(sum(due_at <= :now), 0), min(iif(due_at <= :now, due_at, NULL)) FROM runs
+INDEXED BY runs_due_in_lanes WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting')
+GROUP BY workflow, state
+UNION ALL
+SELECT workflow, state, count(*), 0, NULL FROM runs INDEXED BY runs_leased WHERE claim <> 0 GROUP BY workflow, state
+UNION ALL
+SELECT workflow, state, count(*), 0, NULL FROM runs INDEXED BY runs_paused WHERE state = 'paused'
+GROUP BY workflow, state
 
 -- name: put_daemon
 INSERT OR REPLACE INTO daemon (only, at, info) VALUES (1, :at, :info)

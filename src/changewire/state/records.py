@@ -342,6 +342,7 @@ class PollCommit:
     lag_ms: float | None = None
     lag_p99_ms: float | None = None
     verdicts: Json = None  # how the items were judged; None: keep what is stored
+    late_since: datetime | None = None  # the API put it off, and it is due since then; None: the next one counts
     alert: AlertRecord | None = None  # what to tell of this poll
     mends: str | None = None  # a connection whose pause this poll ends, with all that waits for it
 
@@ -353,3 +354,24 @@ class RunHistory:
     run: RunRecord
     attempts: list[AttemptRecord]
     event_ids: list[str] = field(default_factory=list)  # of a batch, oldest first; empty: `run.event_id` alone
+
+
+@dataclass(slots=True)
+class WorkflowFigures:
+    """How the triggers of one workflow are doing, in figures."""
+
+    events: int  # that were ever stored
+    last_ok: datetime | None  # the last good poll of that trigger for which it is the longest ago; None: there was none
+    lag_p99_ms: float | None  # of the worst trigger
+    due_since: datetime | None  # when the poll that is due next was due first; None: none is polled
+
+
+@dataclass(slots=True)
+class Figures:
+    """Figures for monitoring. What is zero may be missing."""
+
+    triggers: dict[tuple[str, ...], int] = field(default_factory=dict)  # active ones by (workflow, state)
+    workflows: dict[str, WorkflowFigures] = field(default_factory=dict)  # those with active triggers
+    runs: dict[tuple[str, ...], int] = field(default_factory=dict)  # those that are not finished by (workflow, state)
+    runs_due: int = 0  # nobody has begun or gone on with them
+    runs_due_since: datetime | None = None  # the longest of them; None: none is due

@@ -196,6 +196,7 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
         "verdicts": None if commit.verdicts is None else masked_json(commit.verdicts),
         "lag_ms": commit.lag_ms,
         "lag_p99_ms": commit.lag_p99_ms,
+        "late_since": text(commit.late_since),
     }
 
 

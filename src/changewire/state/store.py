@@ -15,6 +15,7 @@ from changewire.state import (
     by_hand,
     clocks,
     echoes,
+    figures,
     history,
     lanes,
     pauses,
@@ -31,6 +32,7 @@ from changewire.state.records import (
     AttemptRecord,
     Claimed,
     EventRecord,
+    Figures,
     ItemRecord,
     Lifted,
     PauseCause,
@@ -323,6 +325,17 @@ class SqliteStore(DatabaseFile):
 
     def counts(self) -> dict[str, dict[str, int]]:
         return self._read(history.counts)
+
+    # reading for monitoring
+
+    def suspects(self, now: datetime) -> list[TriggerRecord]:
+        return self._read(lambda connection: figures.suspects(connection, now))
+
+    def waiting_for_a_person(self) -> dict[str, int]:
+        return self._read(figures.waiting_for_a_person)
+
+    def figures(self, now: datetime) -> Figures:
+        return self._read(lambda connection: figures.figures(connection, now))
 
     # daemon and housekeeping
 

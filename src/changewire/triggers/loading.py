@@ -154,7 +154,7 @@ def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
         for path in unknown_paths(kind, paths):
             message = f"{path} is neither in the sample nor among `also_possible`, so it would never fit anything"
             yield document.problem(("compare", key), "unknown_path", message)
-    for key in ("status", "created_at", "happened_at"):
+    for key in ("status", "created_at", "happened_at", "newest_by"):
         for path in unknown_paths(kind, filter(None, [getattr(kind, key)])):
             yield document.problem((key,), "unknown_path", f"{path} leads nowhere in the sample")
 

@@ -1,0 +1,103 @@
+"""What needs a person, in the words of `status`. Decided here once for `status`, its exit code, and ``/health``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from changewire.engine.alerts import STALLED_AFTER
+from changewire.home.definition import Broken
+from changewire.state.records import PauseCause, PauseRecord, TriggerRecord, TriggerState
+from changewire.values import Json
+
+PEOPLE = (TriggerState.SUSPENDED, TriggerState.STALLED)  # states of triggers that do not mend themselves
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One thing that needs a person."""
+
+    kind: str  # daemon, files, connection, workflow or trigger
+    name: str  # of a trigger "workflow/trigger"
+    state: str
+    message: str
+    next: str  # what to do
+
+    def view(self) -> dict[str, Json]:
+        """As programs read it."""
+        return asdict(self)
+
+
+def judged(record: TriggerRecord, now: datetime) -> TriggerRecord:
+    """The trigger as it stands at ``now``: late by several intervals is stalled.
+
+    One that is suspended is looked at rarely, and that is said already.
+    """
+    if record.state in (TriggerState.SUSPENDED, TriggerState.UNAVAILABLE) or not record.late(now, STALLED_AFTER):
+        return record
+    return replace(record, state=TriggerState.STALLED)
+
+
+def attention(
+    triggers: Iterable[TriggerRecord],
+    broken: Iterable[Broken],
+    kept: Mapping[str, str],
+    pauses: Iterable[PauseRecord],
+    runs: Mapping[str, int],
+) -> list[Attention]:
+    """What needs a person, what concerns most first.
+
+    ``triggers`` are `judged`; what a refused connection suspends is told with the connection. ``kept`` are files of
+    which the last good version goes on. ``runs`` says how many wait for a person, by workflow. What was paused by hand
+    needs nobody.
+    """
+    refused = {pause.name: pause for pause in pauses if pause.cause is PauseCause.CREDENTIAL}
+    return [
+        *(_refused(pause) for pause in refused.values()),
+        *(_unavailable(each, each.file in kept) for each in broken),
+        *_triggers(record for record in triggers if not record.paused and record.connection not in refused),
+        *(_waiting(workflow, count) for workflow, count in sorted(runs.items())),
+    ]
+
+
+def resume_command(kind: str, name: str) -> str:
+    """What to type so that something paused goes on."""
+    return f"changewire resume {'--connection ' if kind == 'connection' else ''}{shlex.quote(name)}"
+
+
+def next_step(pause: PauseRecord) -> str:
+    """What a person does about a pause."""
+    command = f"`{resume_command(pause.kind, pause.name)}`"
+    return command if pause.advice is None else f"{pause.advice}, then {command}"
+
+
+def refused_files(words: str) -> Attention:
+    """The files of the home cannot be used as they are, none of them."""
+    return Attention("files", "config", str(TriggerState.UNAVAILABLE), words, "`changewire validate`")
+
+
+def _refused(pause: PauseRecord) -> Attention:
+    return Attention(str(pause.kind), pause.name, "paused", pause.reason, next_step(pause))
+
+
+def _unavailable(broken: Broken, kept: bool) -> Attention:
+    words = str(broken.problems[0]) if broken.problems else f"{broken.file} cannot be read"
+    if kept:
+        words += "; the last good version is still polled"
+    return Attention("workflow", broken.name, str(TriggerState.UNAVAILABLE), words, "`changewire validate`")
+
+
+def _triggers(records: Iterable[TriggerRecord]) -> Iterator[Attention]:
+    for record in records:
+        if record.state in PEOPLE:
+            late = f"late by more than {STALLED_AFTER} intervals" if record.state is TriggerState.STALLED else None
+            words = ": ".join(part for part in (late, record.error) if part)
+            command = f"`changewire explain {shlex.quote(record.shown)}`"
+            yield Attention("trigger", record.shown, str(record.state), words, command)
+
+
+def _waiting(workflow: str, count: int) -> Attention:
+    words = f"{count} run{'s' * (count != 1)} paused, waiting for a person"
+    return Attention("workflow", workflow, "paused", words, "`changewire runs --state paused`")

@@ -1,0 +1,316 @@
+"""What a daemon answers by HTTP about itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from changewire.errors import StateError
+from changewire.health.server import CannotListen
+from changewire.sandbox import CLIENT_SECRET, OWNER_EMAIL, Sandbox
+from changewire.testing import ManualClock
+from tests.support.homes import connection, make_home, workflow
+from tests.support.turning import Turned
+
+HERE = 'serve: {listen: "127.0.0.1:0"}\n'
+NEW = workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, every="1m")
+BAD_STEP = [{"use": "zoom.get_meeting", "with": {"meeting_id": "99999999999"}}]
+Make = Callable[..., Turned]
+Figures = dict[tuple[str, ...], float]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(enforce_limits=False) as running:
+        yield running
+
+
+@pytest.fixture
+def logged() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def make(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Iterator[Make]:
+    made: list[Turned] = []
+
+    def log(event: str, message: str, /, **_: Any) -> None:
+        logged.append((event, message))
+
+    def start(settings: str = HERE, **workflows: str) -> Turned:
+        home = make_home(tmp_path / "home", connection(sandbox.url), workflows or {"new": NEW}, settings)
+        made.append(Turned(home, ManualClock(sandbox.clock.now()), log=log).start())
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+
+
+def on(daemon: Turned, seconds: float = 70) -> None:
+    """Let time pass, and do what is due."""
+    daemon.clock.advance(seconds)
+    daemon.turn()
+    daemon.daemon.turn(daemon.clock.now())
+    daemon.turn()
+
+
+def url(daemon: Turned) -> str:
+    found = daemon.daemon._serving.url
+    assert found is not None
+    return found
+
+
+def get(daemon: Turned, path: str) -> tuple[int, bytes]:
+    try:
+        with urlopen(url(daemon) + path, timeout=10) as answer:
+            return answer.status, answer.read()
+    except HTTPError as error:
+        with closing(error):
+            return error.code, error.read()
+
+
+def health(daemon: Turned, path: str = "/health") -> tuple[int, list[tuple[str, str, str]]]:
+    """Status, and what is told: kind, name and state."""
+    status, body = get(daemon, path)
+    view = json.loads(body)
+    assert view.keys() == {"v", "status", "attention", "more"}
+    assert (view["v"], view["status"]) == (1, "ok" if status == 200 else "attention")
+    return status, [(each["kind"], each["name"], each["state"]) for each in view["attention"]]
+
+
+def metrics(daemon: Turned) -> dict[str, Figures]:
+    """Samples by name, then by the values of their labels in the order of the labels' names."""
+    status, body = get(daemon, "/metrics")
+    assert status == 200
+    found: dict[str, Figures] = {}
+    for family in text_string_to_metric_families(body.decode()):
+        assert family.documentation
+        for sample in family.samples:
+            values = tuple(value for _, value in sorted(sample.labels.items()))
+            found.setdefault(sample.name, {})[values] = sample.value
+    return found
+
+
+def write(daemon: Turned, name: str, text: str) -> None:
+    (daemon.daemon.path / "config" / name).write_text(text)
+    daemon.daemon.reload()
+
+
+def test_it_listens_nowhere_unless_it_is_told_to(make: Make) -> None:
+    daemon = make("{}")
+    daemon.turn()
+    assert daemon.daemon._serving.url is None
+    assert (daemon.store.daemon_info() or {}).get("listens") is None
+
+
+def test_a_daemon_that_is_well_says_so(make: Make, logged: list[tuple[str, str]]) -> None:
+    daemon = make()
+    on(daemon)
+    assert health(daemon, "/live") == (200, [])
+    assert health(daemon) == (200, [])
+    assert ("serving", f"answering {url(daemon)}/live, {url(daemon)}/health and {url(daemon)}/metrics") in logged
+
+
+def test_a_loop_that_does_not_turn_is_told_by_both(make: Make) -> None:
+    daemon = make()
+    on(daemon)
+    daemon.clock.advance(61)
+    assert health(daemon, "/live") == (503, [("daemon", "loop", "stalled")])
+    assert ("daemon", "loop", "stalled") in health(daemon)[1]
+    daemon.daemon.turn(daemon.clock.now())
+    assert health(daemon, "/live") == (200, [])
+
+
+def test_a_refused_connection_is_no_reason_to_start_it_again(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=NEW, user=workflow("User", "zoom.user_information_changed", {"user_id": OWNER_EMAIL}))
+    on(daemon)
+    body = '{"reason": "Invalid client", "error": "invalid_client"}'
+    sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
+    sandbox.control("expire_tokens")
+    on(daemon)
+    assert health(daemon) == (503, [("connection", "zoom", "paused")])
+    assert health(daemon, "/live") == (200, [])
+    found = metrics(daemon)
+    assert found["changewire_connection_paused"] == {("credential", "zoom"): 1, ("person", "zoom"): 0}
+    assert found["changewire_attention"][("connection",)] == 1
+    sandbox.control("clear_faults")
+    on(daemon, 3601)
+    assert health(daemon) == (200, [])
+
+
+def test_a_broken_workflow_is_told_whether_it_worked_before_or_not(make: Make) -> None:
+    daemon = make(new=NEW, bad="trigger: {typ: x}")
+    on(daemon)
+    assert health(daemon) == (503, [("workflow", "bad", "unavailable")])
+    assert metrics(daemon)["changewire_workflow_triggers"] == {("ok", "New"): 1, ("unavailable", "bad"): 1}
+    write(daemon, "workflows/new.yaml", "trigger: {typ: x}\nname: New\n")
+    on(daemon)
+    assert health(daemon)[1] == [("workflow", "bad", "unavailable"), ("workflow", "New", "unavailable")]
+    assert b"the last good version is still polled" in get(daemon, "/health")[1]
+    assert metrics(daemon)["changewire_triggers"][("unavailable",)] == 2
+    assert metrics(daemon)["changewire_triggers"][("ok",)] == 0
+
+
+def test_runs_that_wait_for_a_person_are_told(sandbox: Sandbox, make: Make) -> None:
+    text = workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, every="1m", steps=BAD_STEP)
+    daemon = make(new=text)
+    on(daemon)
+    sandbox.control("create_meeting", user_id=OWNER_EMAIL)
+    on(daemon)
+    assert health(daemon) == (503, [("workflow", "New", "paused")])
+    assert metrics(daemon)["changewire_workflow_unfinished_runs"] == {("paused", "New"): 1}
+
+
+def test_files_that_cannot_be_taken_over_are_told_until_they_can(make: Make) -> None:
+    daemon = make()
+    on(daemon)
+    write(daemon, "changewire.yaml", "evry: 5m\n")
+    assert health(daemon) == (503, [("files", "config", "unavailable")])
+    write(daemon, "changewire.yaml", HERE)
+    assert health(daemon) == (200, [])
+
+
+def test_a_database_that_fails_is_told_and_the_figures_of_the_process_stay(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = make()
+    on(daemon)
+
+    def fail(*_: object) -> None:
+        raise StateError("The database cannot be read.")
+
+    for name in ("suspects", "figures"):
+        monkeypatch.setattr(daemon.store, name, fail)
+    assert health(daemon) == (503, [("daemon", "database", "failed")])
+    found = metrics(daemon)
+    assert found["changewire_database_up"] == {(): 0}
+    assert "changewire_triggers" not in found
+    assert found["changewire_polls_total"]
+
+
+def test_long_lists_are_cut_and_counted(make: Make) -> None:
+    daemon = make(**{f"w{n}": f"name: w{n}\ntrigger: {{typ: x}}\n" for n in range(25)}, new=NEW)
+    view = json.loads(get(daemon, "/health")[1])
+    assert (len(view["attention"]), view["more"]) == (20, 5)
+
+
+def test_figures_count_what_happens(sandbox: Sandbox, make: Make) -> None:
+    daemon = make()
+    on(daemon)
+    on(daemon)
+    sandbox.control("create_meeting", user_id=OWNER_EMAIL)
+    on(daemon)
+    sandbox.control("faults", match="GET /v2/users", kind="status", times=4)
+    on(daemon)
+    found = metrics(daemon)
+    assert found["changewire_polls_total"] == {("stored", "New"): 2, ("unchanged", "New"): 1, ("failed", "New"): 1}
+    assert found["changewire_events_total"] == {("New",): 1}
+    assert found["changewire_runs_total"] == {("succeeded", "New"): 1}
+    assert found["changewire_poll_duration_seconds_count"] == {("zoom",): 4}
+    assert found["changewire_poll_lag_seconds_count"] == {(): 4}
+    assert found["changewire_triggers"][("failing",)] == 1
+    assert found["changewire_requests_total"][("zoom", "MEDIUM")] >= 4
+    assert found["changewire_budget_limit_requests"][("zoom", "MEDIUM", "second")] == 60
+    assert found["changewire_database_up"] == {(): 1}
+    assert found["changewire_database_bytes"][()] > 10_000
+    last_ok = daemon.store.triggers()[0].last_ok
+    assert last_ok is not None
+    assert found["changewire_last_ok_timestamp_seconds"] == {("New",): pytest.approx(last_ok.timestamp())}
+    assert found["changewire_late_seconds"] == {("New",): 0}
+    daemon.clock.advance(1000)
+    late = metrics(daemon)
+    assert late["changewire_late_seconds"][("New",)] > 900
+    assert late["changewire_triggers"][("stalled",)] == 1
+    assert late["changewire_triggers"][("failing",)] == 0
+
+
+def test_runs_that_wait_are_counted_by_where_they_stand(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, steps=[{"wait": "1h"}]))
+    on(daemon)
+    sandbox.control("create_meeting", user_id=OWNER_EMAIL)
+    on(daemon)
+    found = metrics(daemon)
+    assert found["changewire_unfinished_runs"][("waiting",)] == 1
+    assert found["changewire_runs_due"] == {(): 0}
+    daemon.clock.advance(3700)
+    found = metrics(daemon)
+    assert found["changewire_runs_due"] == {(): 1}
+    assert found["changewire_runs_due_oldest_seconds"][()] == pytest.approx(100, abs=50)
+
+
+def test_the_daily_budget_is_told_by_label(sandbox: Sandbox, tmp_path: Path) -> None:
+    text = connection(sandbox.url, plan="pro", share=0.5)
+    report = workflow("Report", "zoom.daily_usage_report_changed", {}, every="1m")
+    home = make_home(tmp_path / "pro", text, {"new": NEW, "report": report}, HERE)
+    with closing(Turned(home, ManualClock(sandbox.clock.now())).start()) as daemon:
+        on(daemon)
+        on(daemon)
+        found = metrics(daemon)
+    limits, today = found["changewire_budget_limit_requests"], found["changewire_budget_today_requests"]
+    assert {per: limit for (_, label, per), limit in limits.items() if label == "HEAVY"} == {"second": 5, "day": 15_000}
+    asked = found["changewire_requests_total"][("zoom", "HEAVY")]
+    assert asked >= 2
+    assert today[("zoom", "HEAVY")] == asked
+
+
+ALLOWED = {"workflow", "connection", "label", "outcome", "state", "kind", "cause", "per", "le", "version"}
+
+
+def test_labels_name_what_the_files_bound_and_no_secret(sandbox: Sandbox, make: Make) -> None:
+    daemon = make()
+    on(daemon)
+    number = sandbox.control("create_meeting", user_id=OWNER_EMAIL, topic="Confidential")["meeting_id"]
+    on(daemon)
+    text = get(daemon, "/metrics")[1].decode()
+    assert set(re.findall(r"(\w+)=\"", text)) <= ALLOWED
+    for word in (CLIENT_SECRET, str(number), "Confidential", OWNER_EMAIL):
+        assert word not in text
+
+
+def test_a_changed_address_is_taken_over(make: Make) -> None:
+    daemon = make()
+    before = url(daemon)
+    daemon.daemon.reload()
+    assert url(daemon) == before
+    write(daemon, "changewire.yaml", 'serve: {listen: "[::1]:0"}\n')
+    assert url(daemon).startswith("http://[::1]:")
+    assert health(daemon)[0] == 200
+    assert (daemon.store.daemon_info() or {})["listens"] == url(daemon)
+    write(daemon, "changewire.yaml", "{}")
+    assert daemon.daemon._serving.url is None
+
+
+def test_an_address_that_cannot_be_had_leaves_the_one_before(make: Make, logged: list[tuple[str, str]]) -> None:
+    daemon = make()
+    before = url(daemon).removeprefix("http://")
+    write(daemon, "changewire.yaml", f'serve: {{listen: "{before}"}}\n')
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        write(daemon, "changewire.yaml", f'serve: {{listen: "{taken}"}}\n')
+    assert url(daemon) == f"http://{before}"
+    assert health(daemon)[0] == 200
+    (words,) = [message for event, message in logged if event == "serving_failed"]
+    assert f"cannot listen on {taken} (address already in use)" in words
+    assert words.endswith(f"; it stays at {before}")
+
+
+def test_an_address_in_use_stops_the_start_and_leaves_the_home_free(sandbox: Sandbox, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings = f'serve: {{listen: "127.0.0.1:{other.getsockname()[1]}"}}\n'
+        home = make_home(tmp_path / "home", connection(sandbox.url), {"new": NEW}, settings)
+        daemon = Turned(home, ManualClock(sandbox.clock.now()))
+        with pytest.raises(CannotListen, match=r"serve\.listen"):
+            daemon.start()
+    with closing(Turned(home, ManualClock(sandbox.clock.now())).start()) as again:
+        assert health(again)[0] == 200
