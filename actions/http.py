@@ -15,8 +15,8 @@ from changewire.actions.forms import encode_form
 from changewire.actions.inputs import revealed
 from changewire.config.connections import Connection
 from changewire.config.fields import parse_size
-from changewire.connectors.client import MAX_BYTES, Answer, Client
-from changewire.connectors.transport.messages import Request
+from changewire.connectors.client import Client
+from changewire.connectors.transport.messages import MAX_BYTES, Answer, Request
 from changewire.errors import ApiError, UsageError
 from changewire.templates import text_of
 from changewire.values import Json, dumps

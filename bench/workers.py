@@ -240,6 +240,7 @@ WORKERS = {
     "bench.stored": ("fill", "stored", "memory"),
     "bench.steps": ("steps",),
     "bench.loops": ("loop",),
+    "bench.starting": ("starting",),
 }
 
 if __name__ == "__main__":

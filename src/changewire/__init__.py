@@ -1,8 +1,15 @@
 """Changewire watches REST APIs by polling, notices exactly what changed, and runs YAML workflows on each change."""
 
-from importlib.metadata import PackageNotFoundError, version
+__version__: str
 
-try:
-    __version__ = version("changewire")
-except PackageNotFoundError:  # a source tree on the path that was never installed
-    __version__ = "0+source"
+
+def __getattr__(name: str) -> str:
+    """``__version__``, looked up when somebody asks: that takes as long as some commands do."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("changewire")
+    except PackageNotFoundError:  # a source tree on the path that was never installed
+        return "0+source"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from changewire.actions.calling import check_inputs
 from changewire.actions.definition import check_parameters
-from changewire.actions.loading import load_actions
+from changewire.actions.loading import checkout_actions, installed_actions, load_actions
 from changewire.actions.sending import build_request
 from changewire.connectors.definition import load_connector
 from changewire.parameters import Parameter
@@ -126,6 +127,53 @@ def test_broken_code_is_a_problem_of_its_file(tmp_path: Path) -> None:
     assert [problem.message for problem in told] == [
         "zoom.py beside this file cannot be loaded: ModuleNotFoundError: No module named 'nothing_like_this'"
     ]
+
+
+def test_actions_that_are_read_when_they_are_asked_for_are_the_same() -> None:
+    for found in (installed_actions({}, BUILT_IN), checkout_actions(BUILT_IN)):
+        assert found is not None
+        assert {name: replace(one, run=None) for name, one in found.items()} == {
+            name: replace(one, run=None) for name, one in ACTIONS.items()
+        }
+        assert [name for name in found if found[name].run] == [name for name in found if ACTIONS[name].run]
+        assert found["zoom.CREATE_MEETING"].name == "zoom.create_meeting"
+        assert "zoom.not_there" not in found
+
+
+def test_code_is_loaded_when_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions:\n  a: {{{ACTION}, code: x}}\n")
+    (tmp_path / "zoom.py").write_text("def x(context, values):\n    return values['n'] + 1\n")
+    found = checkout_actions(tmp_path)
+    assert found is not None
+    run = found["zoom.a"].run
+    assert run is not None
+    assert run(None, {"n": 1}) == 2  # type: ignore[arg-type]
+
+
+def test_an_action_with_problems_is_not_there_and_the_others_are(tmp_path: Path) -> None:
+    (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions:\n  a: {{{ACTION}, {REQUEST}}}\n")
+    (tmp_path / "http.yaml").write_text("connector: http\nactions:\n  b: {title: T, description: D}\n")
+    found = checkout_actions(tmp_path)
+    assert found is not None
+    assert (list(found), "http.b" in found, found.get("http.b")) == (["zoom.a"], False, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "connector: zoom\nactions: {b: {}}\n",
+        "connector: zoom\nactions:\n    b: {}\n",
+        "connector: zoom\nactions:\n  'b': {}\n",
+        "connector: zoom\nactions:\n  a: {}\n",
+        "connector: zoom\nactions:\n  b: {}\nmore:\n  c: {}\n",
+    ],
+)
+def test_where_a_file_does_not_say_plainly_what_it_holds_all_have_to_be_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "zoom.yaml").write_text("connector: zoom\nactions:\n  a: {}\n")
+    assert checkout_actions(tmp_path) is not None
+    (tmp_path / "zoom").mkdir()
+    (tmp_path / "zoom" / "more.yaml").write_text(text)
+    assert checkout_actions(tmp_path) is None
 
 
 def test_the_earlier_folder_counts_and_doubles_in_one_are_a_problem(tmp_path: Path) -> None:

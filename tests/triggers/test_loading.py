@@ -9,7 +9,7 @@ import pytest
 from changewire.catalog import builtin_folder
 from changewire.connectors.definition import Paging
 from changewire.triggers.definition import RequestSpec, TriggerType
-from changewire.triggers.loading import Types, load_trigger_types
+from changewire.triggers.loading import checkout_types, installed_types, load_trigger_types
 
 GOOD = """\
 type: http.thing
@@ -144,14 +144,35 @@ def test_a_file_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
 def test_built_in_types_lie_in_files_of_their_names_and_yield_to_own_ones(tmp_path: Path) -> None:
     folder = builtin_folder("triggers")
     eager, wrong = load_trigger_types([folder])
-    found = Types({}, folder)
+    found = installed_types({}, folder)
     assert wrong == []
     assert dict(found) == eager
     assert (len(found), "zoom.not_there" in found, found.get("zoom.not_there")) == (len(eager), False, None)
     (tmp_path / "thing.yaml").write_text(GOOD.replace("http.thing", "http.new_item"))
     own, _ = load_trigger_types([tmp_path])
-    assert Types(own, folder)["http.new_item"].title == "Thing"
-    assert set(Types(own, None)) == {"http.new_item"}
+    assert installed_types(own, folder)["http.new_item"].title == "Thing"
+
+
+def test_types_that_somebody_works_on_are_the_same_when_they_are_read_one_by_one(tmp_path: Path) -> None:
+    folder = builtin_folder("triggers")
+    found = checkout_types(folder)
+    assert found is not None
+    assert dict(found) == load_trigger_types([folder])[0]
+    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "wrong.yaml").write_text(GOOD.replace("http.thing", "http.wrong").replace("key: id", "key: uid"))
+    (tmp_path / "broken.yaml").write_text("type: http.broken\nkey: [")
+    found = checkout_types(tmp_path)
+    assert found is not None
+    assert dict(found) == load_trigger_types([tmp_path])[0]
+    assert list(found) == ["http.thing"]
+    assert ("http.wrong" in found, found.get("http.wrong"), found.get("http.broken")) == (False, None, None)
+
+
+@pytest.mark.parametrize("text", ["{type: http.other}", "type:  http.other", "type: http.thing"])
+def test_where_a_file_does_not_say_plainly_which_type_it_is_all_have_to_be_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text(text)
+    assert checkout_types(tmp_path) is None
 
 
 class TestOperations:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from changewire.errors import PollError
+from changewire.triggers.missing import BRAKE_PATIENCE
 from changewire.triggers.noticed import item_key
-from changewire.triggers.noticing import BRAKE_PATIENCE
 from changewire.triggers.payloads import make_events
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 

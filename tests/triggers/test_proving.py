@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from changewire.errors import ApiError, FailureClass
+from changewire.triggers.missing import BRAKE_PATIENCE
 from changewire.triggers.noticed import Memory
-from changewire.triggers.noticing import BRAKE_PATIENCE, notice
+from changewire.triggers.noticing import notice
 from changewire.triggers.proving import GIVE_UP, MOST, proven
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 
@@ -119,3 +120,35 @@ def test_new_items_are_told_all_the_same() -> None:
 def test_it_belongs_to_deletions() -> None:
     with pytest.raises(ValidationError, match="`evidence` belongs to kind: deleted"):
         kind_of("created", evidence=BY_ERROR)
+
+
+class TestOneItemInPlaceOfAnother:
+    """A single item of which only the newest can be missing."""
+
+    OLD, NEW = {"id": 1, "at": "2026-11-01"}, {"id": 2, "at": "2026-11-02"}
+
+    def watcher(self) -> Watcher:
+        sample = {"id": 1, "at": ""}
+        return Watcher(kind_of(["created", "deleted"], items="", absences=1, newest_by="at", sample=sample))
+
+    def test_one_that_was_replaced_is_not_missed(self) -> None:
+        watcher = self.watcher()
+        watcher.read(self.OLD)
+        assert [watcher.read(self.NEW) for _ in range(3)] == [["2"], [], []]
+        assert [watcher.read() for _ in range(3)] == [["2"], [], []]
+
+    def test_a_newer_one_is_missed_where_an_older_one_is_there_again(self) -> None:
+        watcher = self.watcher()
+        watcher.read(self.OLD)
+        watcher.read(self.NEW)
+        assert [watcher.read(self.OLD), watcher.read(self.OLD), watcher.read()] == [["2"], [], ["1"]]
+
+    def test_of_several_that_an_earlier_form_of_the_type_knew_the_newest_is_missed(self) -> None:
+        watcher = self.watcher()
+        watcher.read(self.OLD, self.NEW)
+        assert [watcher.read() for _ in range(3)] == [["2"], [], []]
+
+    @pytest.mark.parametrize(("kind", "items"), [("created", ""), (["created", "deleted"], "[*]")])
+    def test_it_belongs_to_deletions_of_single_items(self, kind: Any, items: str) -> None:
+        with pytest.raises(ValidationError, match="`newest_by` belongs to kind: deleted of a single item"):
+            kind_of(kind, items=items, newest_by="id")

@@ -23,6 +23,9 @@ def sessions(account: Account) -> list[str]:
     return [event.payload["meeting"]["uuid"] for event in account.poll()]
 
 
+NO_RECORDING = {"kind": "status", "status": 404, "body": {"code": 3301, "message": "There is no recording."}}
+
+
 class TestIdentity:
     def test_the_uuid_of_a_meeting_is_renewed_after_each_session(self, account: Account) -> None:
         number = account.meeting()
@@ -505,6 +508,103 @@ class TestLifeCycle:
         assert account.poll() == []
         account.sandbox.world.sessions[session["uuid"]].recording.trashed = False  # type: ignore[union-attr]
         assert account.poll() == []
+
+    @pytest.mark.parametrize("by", ["number", "uuid"])
+    def test_a_recording_that_is_gone_as_a_whole_is_an_update_without_files(self, account: Account, by: str) -> None:
+        number = account.meeting()
+        session = account.do("end_meeting", meeting_id=number, recording="completed")
+        account.do("add_participant_audio", meeting_id=number)
+        account.watch("meeting_recording_changed", meeting_id=str(number) if by == "number" else session["uuid"])
+        ids = set()
+        for _ in range(2):
+            account.do("remove_recording", uuid=session["uuid"])
+            assert [account.poll(), account.poll()] == [[], []]
+            (event,) = account.poll()
+            assert (event.event_type, event.key) == ("recording_updated", session["uuid"])
+            detected = {kind: len(found) for kind, found in event.payload["changes_detected"].items() if found}
+            assert detected == {"removed_files": 2, "removed_participant_audio_files": 1}
+            now = event.payload["meeting_recording"]
+            assert (now["uuid"], now["recording_files"], now["participant_audio_files"]) == (session["uuid"], [], [])
+            assert [account.poll() for _ in range(5)] == [[]] * 5
+            ids.add(event.id)
+            account.do("recover_recording", uuid=session["uuid"])
+            assert account.types() == ["recording_added", "recording_processing_completed"]
+        assert len(ids) == 2
+
+    def test_the_last_file_of_several_removed_one_by_one_is_told_as_well(self, account: Account) -> None:
+        number = account.meeting()
+        session = account.do("end_meeting", meeting_id=number, recording="completed")
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        files = [file.data["id"] for file in account.sandbox.world.sessions[session["uuid"]].recording.files]  # type: ignore[union-attr]
+        gone = []
+        for file in files:
+            account.do("remove_recording_file", uuid=session["uuid"], file_id=file, trash=True)
+            events = [event for _ in range(3) for event in account.poll()]
+            assert [event.event_type for event in events] == ["recording_updated"]
+            gone += [file["id"] for file in events[0].payload["changes_detected"]["removed_files"]]
+        assert gone == files
+
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_no_recording_once_or_twice_is_a_hiccup(self, account: Account, times: int) -> None:
+        number = account.meeting()
+        account.do("end_meeting", meeting_id=number, recording="completed")
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        for _ in range(3):
+            account.do("faults", match="GET /v2/meetings/.*/recordings", times=times, **NO_RECORDING)
+            assert [account.poll() for _ in range(times + 1)] == [[]] * (times + 1)
+
+    def test_a_recording_that_is_there_by_its_uuid_is_not_gone(self, account: Account) -> None:
+        number = account.meeting()
+        account.do("end_meeting", meeting_id=number, recording="completed")
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        account.after(DAY).do("end_meeting", meeting_id=number)  # the latest session has none
+        account.do("faults", match=f"GET /v2/meetings/{number}/recordings", **NO_RECORDING)
+        assert [account.poll() for _ in range(25)] == [[]] * 25
+        by_uuid = [one for one in account.requests("/recordings") if str(number) not in one["path"]]
+        assert len(by_uuid) == 1
+        account.do("clear_faults")
+        assert account.poll() == []
+
+    def test_that_there_is_none_so_far_is_no_change(self, account: Account) -> None:
+        number = account.meeting()
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        assert [account.poll() for _ in range(5)] == [[]] * 5
+        account.do("end_meeting", meeting_id=number)
+        assert [account.poll() for _ in range(5)] == [[]] * 5
+
+    def test_recordings_of_earlier_sessions_go_away_unnoticed(self, account: Account) -> None:
+        number = account.meeting()
+        first = account.do("end_meeting", meeting_id=number, recording="completed")["uuid"]
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        second = account.after(DAY).do("end_meeting", meeting_id=number, recording="completed")["uuid"]
+        assert account.types() == ["recording_added", "recording_processing_completed"]
+        account.do("remove_recording", uuid=first, trash=False)
+        assert [account.poll() for _ in range(5)] == [[]] * 5
+        account.do("remove_recording", uuid=second)
+        events = [event for _ in range(9) for event in account.poll()]
+        assert [(event.event_type, event.key) for event in events] == [("recording_updated", second)]
+
+    def test_where_zoom_goes_back_to_the_session_before_each_is_told_in_its_turn(self, account: Account) -> None:
+        number = account.meeting()
+        first = account.do("end_meeting", meeting_id=number, recording="completed")["uuid"]
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        second = account.after(DAY).do("end_meeting", meeting_id=number, recording="completed")["uuid"]
+        account.poll()
+        for uuid in (second, first):
+            account.do("remove_recording", uuid=uuid)
+            events = [event for _ in range(9) for event in account.poll()]
+            assert [(event.event_type, event.key) for event in events] == [("recording_updated", uuid)]
+
+    def test_where_it_cannot_be_found_out_nothing_is_gone(self, account: Account) -> None:
+        number = account.meeting()
+        session = account.do("end_meeting", meeting_id=number, recording="completed")
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        account.do("remove_recording", uuid=session["uuid"])
+        account.poll()
+        account.poll()
+        account.do("faults", match="GET /v2/meetings/.*/recordings", after=1, times=1, kind="status", status=503)
+        assert "503" in account.failing()
+        assert account.types() == ["recording_updated"]
 
     def test_before_the_end_there_are_no_past_meetings(self, account: Account) -> None:
         number, webinar = account.meeting(), account.webinar()

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from urllib3.filepost import encode_multipart_formdata
-
 from changewire.actions.files import stored_file
-from changewire.connectors.client import MAX_BYTES
+from changewire.connectors.transport.messages import MAX_BYTES
 from changewire.errors import UsageError
 from changewire.templates import text_of
 from changewire.values import Json
@@ -22,6 +20,8 @@ def encode_form(home: Path, form: Mapping[str, Json], files: Mapping[str, Json],
 
     ``key`` makes the boundary, which no file may hold. Raises UsageError for files that are not there or too large.
     """
+    from urllib3.filepost import encode_multipart_formdata  # heavy, and hardly any action sends files
+
     parts: list[tuple[str, Any]] = [(name, text_of(value)) for name, value in form.items()]
     left = MAX_BYTES
     for name, given in files.items():

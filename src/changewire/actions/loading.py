@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
 from changewire.actions.resolving import Amiss, resolve, unfilled
 from changewire.actions.whole import Actions
+from changewire.config.from_files import FromFiles
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ConfigError, Problem, nearest
 from changewire.templates import expression_problems
-from changewire.values import digest
+from changewire.values import Json, digest
+
+if TYPE_CHECKING:
+    from changewire.actions.context import ActionContext
+
+_LOADING = threading.Lock()
 
 
 def load_actions(folders: Sequence[Path]) -> tuple[Actions, list[Problem]]:
@@ -32,6 +40,67 @@ def load_actions(folders: Sequence[Path]) -> tuple[Actions, list[Problem]]:
         problems.extend(wrong)
         found = {**here, **found}
     return Actions(found), problems
+
+
+def installed_actions(own: Mapping[str, ActionType], folder: Path) -> Actions:
+    """The actions of a home, ``own`` ones first; those of this installation lie in ``folder``. A file is read when
+    somebody asks for one of its actions, and the code beside it when one of them is done: that nothing is wrong with
+    them was seen before they were handed out.
+    """
+    return Actions(FromFiles(own, _names_of(folder) or {}, _read_later))
+
+
+def checkout_actions(folder: Path) -> Actions | None:
+    """The actions in ``folder``, which somebody may be working on: one with problems is not there. What is wrong with
+    the code beside a file shows when it is called, or is told by `load_actions`. None: the files do not say plainly
+    which actions they hold, so that all have to be read.
+    """
+    files = _named(folder)
+    return None if files is None else Actions(FromFiles({}, files, cache(_read_usable), tried=False))
+
+
+_CONNECTOR = re.compile(r"^connector: ([a-z0-9_]+)$", re.MULTILINE)
+_ENTRY = re.compile(r"^  ([^ #\n].*)$", re.MULTILINE)
+_NAME = re.compile(r"([a-z][a-z0-9_]*):(?: |$)")
+
+
+def _named(folder: Path) -> dict[str, Path] | None:
+    """The file of each action by how their lines begin; None where that does not tell."""
+    named: dict[str, Path] = {}
+    for path in _files(folder, "yaml"):
+        try:
+            head, _, entries = path.read_text(encoding="utf-8").partition("\nactions:\n")
+        except (OSError, ValueError):
+            return None
+        connector = _CONNECTOR.search(head)
+        found = [_NAME.match(entry) for entry in _ENTRY.findall(entries)]
+        if connector is None or not found or re.search(r"^[^ #\n]", entries, re.MULTILINE):
+            return None
+        for name in found:
+            if name is None or (full := f"{connector[1]}.{name[1]}") in named:
+                return None
+            named[full] = path
+    return named
+
+
+_names_of = cache(_named)
+
+
+@cache
+def _read_later(path: Path) -> dict[str, ActionType]:
+    return _read(read_yaml(path, f"actions/{_below(path)}"), {}, later=True)[0]
+
+
+def _read_usable(path: Path) -> dict[str, ActionType]:
+    try:
+        return _read(read_yaml(path, f"actions/{_below(path)}"), {}, later=True)[0]
+    except ConfigError:
+        return {}
+
+
+def _below(path: Path) -> Path:
+    """The part of a path below the folder ``actions``, which holds files and one level of folders."""
+    return Path(path.name) if path.parent.name == "actions" else Path(path.parent.name, path.name)
 
 
 def _files(folder: Path, ending: str) -> list[Path]:
@@ -66,12 +135,15 @@ def _read_folder(folder: Path, _: object) -> tuple[Mapping[str, ActionType], tup
     return here, tuple(problems)
 
 
-def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, ActionType], list[Problem]]:
+def _read(
+    document: Document, known: Mapping[str, ActionType], *, later: bool = False
+) -> tuple[dict[str, ActionType], list[Problem]]:
+    """The usable action types of a file, and what is wrong. ``later``: its code is loaded when it is called."""
     file = check(document, ActionFile)
     problem = _wrong_connector(document, file)
     if problem is not None:
         return {}, [problem]
-    module = _load_code(document, file)
+    module = None if later else _load_code(document, file)
     types, problems = {}, []
     for name, spec in file.actions.items():
         full = f"{file.connector}.{name}"
@@ -81,7 +153,7 @@ def _read(document: Document, known: dict[str, ActionType]) -> tuple[dict[str, A
         if full in known:
             message = f"{full} is also in {known[full].file}: give one of the two another name"
             wrong.append(document.problem(("actions", name), "duplicate_action", message, key=True))
-        code, missing = _function(document, name, spec, module)
+        code, missing = (_later(document, spec), None) if later else _function(document, name, spec, module)
         wrong += [missing] if missing else []
         problems += wrong
         if not wrong:
@@ -142,18 +214,39 @@ def _function(
     return None, document.problem(("actions", name, "code"), "missing_code", message, near)
 
 
+def _later(document: Document, spec: ActionSpec) -> Code | None:
+    """The function that an action names, found when it is called first."""
+    name, path = spec.code, document.path.with_suffix(".py")
+    if name is None:
+        return None
+    contents = digest(path.read_bytes()) if path.is_file() else ""
+
+    def run(context: ActionContext, values: Mapping[str, Json]) -> Json:
+        with _LOADING:  # twice at once would make two modules, each with locks of its own
+            module = _module(path, contents)
+        return getattr(module, name)(context, values)
+
+    return run
+
+
 def _load_code(document: Document, file: ActionFile) -> ModuleType | None:
-    """The .py beside an action file, under a name of its own; None where no action wants one or there is none."""
+    """The .py beside an action file; None where no action wants one or there is none."""
     path = document.path.with_suffix(".py")
     if not path.is_file() or all(spec.code is None for spec in file.actions.values()):
         return None
+    try:
+        return _module(path, digest(path.read_bytes()))
+    except Exception as error:
+        words = f"{path.name} beside this file cannot be loaded: {type(error).__name__}: {error}"
+        raise ConfigError([document.problem((), "broken_code", words)]) from error
+
+
+@lru_cache(64)
+def _module(path: Path, _: str) -> ModuleType:
+    """The module of a file with these contents, under a name of its own. Raises what the code does."""
     spec = importlib.util.spec_from_file_location(f"changewire_code_{digest(str(path).encode())}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        words = f"{path.name} beside this file cannot be loaded: {type(error).__name__}: {error}"
-        raise ConfigError([document.problem((), "broken_code", words)]) from error
+    spec.loader.exec_module(module)
     return module

@@ -20,7 +20,7 @@ class Actions(Mapping[str, ActionType]):
     """
 
     def __init__(self, written: Mapping[str, ActionType]) -> None:
-        self._written = dict(written)
+        self._written = written
         self._squashed = {squash(name): name for name in written}
 
     def __getitem__(self, name: str) -> ActionType:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from changewire import __version__
 from changewire.cli.backing_up import backup
 from changewire.cli.base import Root
 from changewire.cli.calling import call
@@ -26,6 +25,15 @@ from changewire.cli.status import status
 from changewire.cli.trying import test
 
 
+def say_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Say the version and end, where that is wanted."""
+    if wanted and not context.resilient_parsing:
+        from changewire import __version__
+
+        click.echo(f"changewire {__version__}")
+        context.exit()
+
+
 @click.group(
     name="changewire",
     cls=Root,
@@ -37,7 +45,9 @@ from changewire.cli.trying import test
         ("changewire events --json --since 2h", "what was noticed, for programs"),
     ],
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=say_version, help="Show the version."
+)
 def root() -> None:
     """Watches REST APIs by polling, notices exactly what changed, and runs YAML workflows on each change.
 

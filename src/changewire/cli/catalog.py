@@ -15,6 +15,8 @@ from changewire.cli.showing import show, view
 from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from changewire.actions.definition import ActionType
     from changewire.catalog import Catalog
     from changewire.connectors.operations import Operation
@@ -108,14 +110,14 @@ def _say_more(name: str | None, words: Sequence[str]) -> None:
 
 
 def _catalog(options: Options) -> Catalog:
-    from changewire.catalog import builtin_folder, load_catalog
+    from changewire.catalog import load_catalog
 
+    home: Path | None = None
     try:
         home = options.find_home()
     except UsageError:
         if options.home is not None:
             raise
-        home = builtin_folder("triggers").parent
     found = load_catalog(home)
     if found.problems:
         say(f"{len(found.problems)} problems in own types: `changewire validate` tells them")

@@ -11,6 +11,8 @@ from click.shell_completion import CompletionItem, get_completion_class
 from changewire.cli.base import Command, Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from changewire.catalog import Catalog
     from changewire.parameters import Parameter
 
@@ -107,14 +109,14 @@ def _completed(parameter: Parameter | None, head: str, begun: str) -> list[Compl
 
 def _catalog(context: click.Context) -> Catalog | None:
     """What there is in the home that is meant; None where nothing can be read."""
-    from changewire.catalog import builtin_folder, load_catalog
+    from changewire.catalog import load_catalog
     from changewire.errors import ChangewireError
 
     options = context.ensure_object(Options)
     try:
-        home = options.find_home()
+        home: Path | None = options.find_home()
     except ChangewireError:
-        home = builtin_folder("triggers").parent
+        home = None
     try:
         return load_catalog(home)
     except (ChangewireError, OSError):

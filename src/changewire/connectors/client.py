@@ -22,13 +22,12 @@ from changewire.connectors.sign_in.credentials import Auth, Credentials
 from changewire.connectors.sign_in.refusals import Refusals
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.connectors.transport.fetcher import Fetcher, Reply
-from changewire.connectors.transport.messages import Answer, Request
+from changewire.connectors.transport.messages import MAX_BYTES, Answer, Request
 from changewire.connectors.transport.routes import split_url
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
 
 __all__ = ["Answer", "Client", "DownloadInfo", "Request"]
 
-MAX_BYTES = 64 * 1024 * 1024
 ANY_FILE = Expected()
 TOO_MUCH = 2  # times that a rate error is waited out within one call
 Acknowledge = Callable[[Answer], None]

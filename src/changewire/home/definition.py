@@ -62,9 +62,14 @@ class Home:
     triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
     broken: list[Broken] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)  # of broken files whose last good version goes on: its workflow
-    problems: list[Problem] = field(default_factory=list)  # all of them, in the order of files
+    found: list[Problem] = field(default_factory=list)  # what is wrong with its configuration, in the order of files
     warnings: list[Problem] = field(default_factory=list)  # what should be known but stops nothing
     bindings: Bindings = field(default_factory=Bindings, repr=False)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """Everything that is wrong. Types of a home's own are looked at as a whole when this is asked first."""
+        return [*self.catalog.problems, *self.found]
 
     @cached_property
     def known(self) -> Known:

@@ -39,7 +39,7 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
         connections, wrong_connections = _last_good(previous.connections, connections, wrong_connections, problems)
     home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
     files, _ = load_workflows(path, environment)
-    home.problems += [*home.catalog.problems, *problems, *(p for found in unfit.values() for p in found)]
+    home.found += [*problems, *(p for found in unfit.values() for p in found)]
     for file in files:
         _add_workflow(home, file, wrong_connections)
     _refuse_wrong_calls(home)
@@ -71,7 +71,7 @@ def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str
     if check is not None:
         triggers = check.run()
         problems = together(problems, check.problems) if problems else check.problems
-    home.problems += [p for p in problems if p not in home.problems]
+    home.found += [p for p in problems if p not in home.found]
     if problems or file.workflow is None:
         home.broken.append(_broken(file, problems))
     else:
@@ -111,7 +111,7 @@ def _refuse_wrong_calls(home: Home) -> None:
     """Workflows that call what cannot be called cannot be used."""
     wrong = wrong_calls(home.workflows, [broken.name for broken in home.broken])
     for name, problems in wrong.items():
-        home.problems += problems
+        home.found += problems
         home.broken.append(_broken(home.workflows.pop(name), problems))
     if wrong:
         home.triggers = {i: each for i, each in home.triggers.items() if each.workflow.name not in wrong}

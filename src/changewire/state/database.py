@@ -15,6 +15,7 @@ from changewire.errors import StateError
 
 BUSY_TIMEOUT_S = 30.0
 CHECKPOINT_PAGES = 4000  # of 4 KiB; SQLite's own 1000 would stall all commits more often
+WRITE_CACHE_KIB = 8192  # of the only writer: ids lie anywhere, and with SQLite's own 2000 pages push each other out
 
 _RESTORE = "move it away with its -wal and -shm, and put a backup in its place"
 _ADVICE = {

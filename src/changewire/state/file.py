@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 from changewire.clock import Clock
 from changewire.errors import StateError
 from changewire.state.database import (
+    WRITE_CACHE_KIB,
     Readers,
     companions,
     connect,
@@ -50,6 +51,7 @@ class DatabaseFile:
         except (OSError, sqlite3.Error) as error:
             raise explain(self.path, error) from error
         try:
+            connection.execute(f"PRAGMA cache_size = -{WRITE_CACHE_KIB}")
             migrate(connection, self.path)
         except sqlite3.Error as error:
             connection.close()

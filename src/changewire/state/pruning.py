@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from changewire.clock import to_text
@@ -14,14 +15,18 @@ from changewire.state.writer import Transaction
 from changewire.values import dumps_text
 
 LOOKED_AT = 10_000  # rows that one look finds at most
-AT_ONCE = 500  # rows that one transaction deletes about, so that polls need not wait long for it
+AT_ONCE = 1_500  # rows that one transaction deletes about, so that polls need not wait long for it
 Found = list[tuple[Any, ...]]
 
 
 def find_runs(before: datetime) -> Callable[[sqlite3.Connection], Found]:
-    """Some of the finished runs that ended before this: (seq, id, number of its attempts). None left: empty."""
+    """Some of the finished runs that ended before this: (seq, id, number of its attempts). None left: empty.
+
+    They come by their ids: attempts and the index of ids lie in that order, so that neighbours share pages. By time,
+    every run would be on pages of its own.
+    """
     given = {"before": to_text(before), "limit": LOOKED_AT}
-    return lambda connection: rows.read_all(connection, sql("old_runs"), given)
+    return lambda connection: sorted(rows.read_all(connection, sql("old_runs"), given), key=itemgetter(1))
 
 
 def find_events(before: datetime, after: tuple[str, int]) -> Callable[[sqlite3.Connection], Found]:

@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
+from typing import TYPE_CHECKING
 
 from changewire.errors import StateError
 from changewire.state.database import told_empty
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
 
 SET = "changewire"  # the name under which our migrations are recorded
 
@@ -35,7 +37,7 @@ def known() -> dict[str, str]:
 
 def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """Raises StateError for a database that never was ours, or that holds nothing at all. Nothing is written."""
-    if Migrations(SET).applied(Database(connection, execute_plugins=False)):
+    if _applied(connection):
         return
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")]
     if not tables:
@@ -53,34 +55,32 @@ def migrate(connection: sqlite3.Connection, path: Path, scripts: Mapping[str, st
     ``scripts`` None: those of this version.
     """
     scripts = known() if scripts is None else scripts
-    migrations, database = _migrations(scripts), Database(connection, execute_plugins=False)
-    _refuse_newer(migrations, database, scripts, path)
-    if migrations.pending(database):
-        _apply(migrations, database, connection)
+    if _is_older(connection, path, scripts):
+        _apply(connection, scripts)
 
 
 def is_older(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether an earlier version wrote this database. StateError where it was a newer one. Nothing is written."""
-    scripts = known()
-    migrations, database = _migrations(scripts), Database(connection, execute_plugins=False)
-    _refuse_newer(migrations, database, scripts, path)
-    return bool(migrations.pending(database))
+    return _is_older(connection, path, known())
 
 
-def _migrations(scripts: Mapping[str, str]) -> Migrations:
-    migrations = Migrations(SET)
-    for name, script in scripts.items():
-        _add(migrations, name, script)
-    return migrations
-
-
-def _refuse_newer(migrations: Migrations, database: Database, scripts: Mapping[str, str], path: Path) -> None:
-    newer = sorted({migration.name for migration in migrations.applied(database)} - set(scripts))
+def _is_older(connection: sqlite3.Connection, path: Path, scripts: Mapping[str, str]) -> bool:
+    applied = _applied(connection)
+    newer = sorted(applied - set(scripts))
     if newer:
         raise StateError(
             f"The database {path} was written by a newer Changewire (it has {newer[-1]}): "
             "install that version or a later one, or put an older backup in its place."
         )
+    return applied < set(scripts)
+
+
+def _applied(connection: sqlite3.Connection) -> set[str]:
+    """What was applied, as sqlite-utils notes it; not by the library, whose import costs more than opening does."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        return set()
+    found = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ?", (SET,))
+    return {name for (name,) in found}
 
 
 def _add(migrations: Migrations, name: str, script: str) -> None:
@@ -90,10 +90,16 @@ def _add(migrations: Migrations, name: str, script: str) -> None:
             db.execute(statement)
 
 
-def _apply(migrations: Migrations, database: Database, connection: sqlite3.Connection) -> None:
+def _apply(connection: sqlite3.Connection, scripts: Mapping[str, str]) -> None:
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    migrations = Migrations(SET)
+    for name, script in scripts.items():
+        _add(migrations, name, script)
     connection.execute("BEGIN IMMEDIATE")  # two processes may both have found something missing
     try:
-        migrations.apply(database)
+        migrations.apply(Database(connection, execute_plugins=False))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

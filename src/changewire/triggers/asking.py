@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from changewire.connectors.client import Request
 from changewire.connectors.paging import merge_query
 from changewire.connectors.path_segments import encode_segment
+from changewire.connectors.transport.messages import Request
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
 from changewire.templates import has_expression

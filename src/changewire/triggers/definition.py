@@ -27,7 +27,7 @@ SHAPE = ("items", "key", "alike", "kind", "status", "created_at", "ready", "pagi
 
 
 _POLLED: tuple[str, ...] = ("lookup", "window", "paging", "items", "empty_when", "created_at", "happened_at", "status")
-_POLLED += ("absences", "evidence", "compare", "detail", "alike")
+_POLLED += ("absences", "evidence", "newest_by", "compare", "detail", "alike")
 
 _UNCOUNTABLE = {
     "paging": "a page that shifts while a list is read brings a row twice",
@@ -183,6 +183,7 @@ class TriggerType(Part):
     status: FieldPath | None = None  # kind status: the field that is watched
     absences: int = Field(2, ge=1, le=100)  # kind deleted: complete polls in a row without the item
     evidence: Evidence | None = None  # kind deleted: how to make sure; None: its absence is enough
+    newest_by: FieldPath | None = None  # kind deleted: one item takes the place of another; only the newest is missed
     compare: Compare = Compare()
     detail: Detail | None = None
     event_type: str | dict[str, str] = ""  # words with their conditions; default: the part of `type` behind the dot
@@ -230,6 +231,8 @@ class TriggerType(Part):
             raise ValueError("`status` names the watched field of kind: status, and of no other kind")
         if self.evidence is not None and "deleted" not in self.kind:
             raise ValueError("`evidence` belongs to kind: deleted, and to no other kind")
+        if self.newest_by is not None and ("deleted" not in self.kind or self.items):
+            raise ValueError("`newest_by` belongs to kind: deleted of a single item, without `items`")
         return self
 
     @model_validator(mode="after")

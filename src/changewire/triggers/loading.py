@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from changewire.config.from_files import FromFiles
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ChangewireError, ConfigError, Problem, nearest
@@ -63,27 +65,30 @@ def load_trigger_types(folders: Sequence[Path]) -> tuple[dict[str, TriggerType],
     return found, problems
 
 
-class Types(Mapping[str, TriggerType]):
-    """The types of a home by name, ``own`` ones first; those of this installation lie in the folder ``builtin`` (None:
-    they are among its own), in files of their names. Each of these is read when somebody asks for it, and not tried:
-    that was done before it was handed out.
+def installed_types(own: Mapping[str, TriggerType], folder: Path) -> Mapping[str, TriggerType]:
+    """The types of a home by name, ``own`` ones first; those of this installation lie in ``folder``, in files of their
+    names. Each of these is read when somebody asks for it, and not tried: that was done before it was handed out.
     """
+    return FromFiles(own, _files(folder), _read)
 
-    def __init__(self, own: Mapping[str, TriggerType], builtin: Path | None) -> None:
-        self._own = own
-        self._files = {} if builtin is None else _files(builtin)
 
-    def __getitem__(self, name: str) -> TriggerType:
-        return self._own[name] if name in self._own else _read(self._files[name])
+def checkout_types(folder: Path) -> Mapping[str, TriggerType] | None:
+    """The types in ``folder``, which somebody may be working on: each is tried when somebody asks for it, and not there
+    where it has problems. None: not every file says plainly which type it is, so that all have to be read.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        try:
+            found = _TYPE.search(path.read_bytes())
+        except OSError:
+            return None
+        if found is None or (name := found[1].decode()) in files:
+            return None
+        files[name] = path
+    return FromFiles({}, files, cache(_read_tried), tried=False)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._files
 
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._own, **self._files})
-
-    def __len__(self) -> int:
-        return len({**self._own, **self._files})
+_TYPE = re.compile(rb"^type: ([a-z0-9_.]+)$", re.MULTILINE)
 
 
 @cache
@@ -92,8 +97,18 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 @cache
-def _read(path: Path) -> TriggerType:
-    return check(read_yaml(path, f"triggers/{path.parent.name}/{path.name}"), TriggerType)
+def _read(path: Path) -> dict[str, TriggerType]:
+    kind = check(read_yaml(path, f"triggers/{path.parent.name}/{path.name}"), TriggerType)
+    return {kind.type: kind}
+
+
+def _read_tried(path: Path) -> dict[str, TriggerType]:
+    try:
+        document = read_yaml(path)
+        kind = check(document, TriggerType)
+    except ConfigError:
+        return {}
+    return {} if any(_wrong(document, kind)) else {kind.type: kind}
 
 
 def sample_scope(kind: TriggerType) -> Scope:
@@ -154,7 +169,7 @@ def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
         for path in unknown_paths(kind, paths):
             message = f"{path} is neither in the sample nor among `also_possible`, so it would never fit anything"
             yield document.problem(("compare", key), "unknown_path", message)
-    for key in ("status", "created_at", "happened_at"):
+    for key in ("status", "created_at", "happened_at", "newest_by"):
         for path in unknown_paths(kind, filter(None, [getattr(kind, key)])):
             yield document.problem((key,), "unknown_path", f"{path} leads nowhere in the sample")
 

@@ -24,15 +24,12 @@ from changewire.triggers.comparing import (
 )
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
+from changewire.triggers.missing import judge_unseen
 from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, first_key, item_key
 from changewire.values import Json, dumps, loads
 
 LATE = timedelta(minutes=15)
 """An item made this long before the watch began may still be new: listings lag and clocks differ."""
-BRAKE_SHARE, BRAKE_COUNT, BRAKE_PATIENCE = 0.5, 10, 10
-"""More than half of the items, and more than ten, gone at once is held for ten times as many polls as one item is."""
-_OTHER = "-"
-"""A hash that no content has."""
 
 
 def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, now: datetime) -> Notice:
@@ -41,17 +38,14 @@ def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, no
     ``items`` come with their scope (``parameters``, ``now``, ``lookup``). An item that a shifting page brought twice
     counts once.
     """
-    result, seen = Notice(), set[str]()
+    result, seen, items = Notice(), set[str](), list(items)
     judge = _judge_of(watch.kind)
     for item, scope in items:
         key = item_key(item, watch.kind, scope)
         if key not in seen:
             seen.add(key)
             judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
-    unseen = [record for key, record in memory.items.items() if key not in seen and _is_watched(key, watch)]
-    unseen = _keep_unseen(unseen, watch, memory, result)
-    if "deleted" in watch.kind.kind and memory.baseline_at is not None:
-        _judge_absent(unseen, watch, memory, result)
+    judge_unseen(seen, [item for item, _ in items], watch, memory, result)
     return result
 
 
@@ -200,23 +194,6 @@ def _judge_present(case: _Case, result: Notice) -> None:
     result.verdicts["present"] += 1
 
 
-def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> None:
-    gone = [record for record in gone if record.body is not None]
-    living = sum(1 for record in memory.items.values() if record.body is not None)
-    braked = len(gone) > BRAKE_COUNT and len(gone) > living * BRAKE_SHARE
-    needed = watch.kind.absences * (BRAKE_PATIENCE if braked else 1)
-    for record in gone:
-        if record.absences + 1 < needed:
-            result.quiet.append(replace(record, absences=record.absences + 1))
-            result.hold("held" if braked else "absent", record.key)
-            continue
-        item = loads(record.body or b"null")
-        tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
-        epoch = (record.revision, str(memory.baseline_at))
-        result.noticed.append(Noticed(record.key, "deleted", item, item, (), epoch, tombstone, missing=record))
-        result.verdicts["fired"] += 1
-
-
 def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
     """An item that was not there before. One of which an earlier form of the type knew only the key is not new."""
     known = case.known
@@ -259,27 +236,6 @@ def _older_than_watch(case: _Case) -> bool:
         return from_text(made) < began - LATE
     except ValueError:
         return False
-
-
-def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, result: Notice) -> list[ItemRecord]:
-    """Items that this reading did not hold, as they are kept: they settle in polls in a row only, and a hash that
-    other rules made is dropped, so that the item is compared field by field when it is seen again."""
-    hashed = "updated" in watch.kind.kind or watch.kind.counts_alike
-    other_rules = hashed and memory.rules not in (None, watch.rules.fingerprint)
-    dropped = _OTHER if watch.kind.counts_alike and memory.counted else ""  # one that is empty tells `uncounted`
-    kept = []
-    for record in unseen:
-        if other_rules or record.candidate is not None:
-            left = dropped if other_rules and record.hash else record.hash
-            record = replace(record, hash=left, candidate=None, candidate_count=0)
-            result.quiet.append(record)
-        kept.append(record)
-    return kept
-
-
-def _is_watched(key: str, watch: Watch) -> bool:
-    """Whether an item that was seen once would be seen again: not by its number where nobody counts any more."""
-    return watch.kind.counts_alike or first_key(key) == key
 
 
 def _judge_of(kind: TriggerType) -> Callable[[_Case, Notice], None]:

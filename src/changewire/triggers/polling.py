@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
 from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
+from changewire.connectors.transport.messages import Answer, Request
 from changewire.errors import ApiError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
 from changewire.triggers.asking import build_request, main_request

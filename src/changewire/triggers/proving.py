@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from changewire.errors import ApiError
 from changewire.triggers.definition import Evidence
+from changewire.triggers.missing import BRAKE_PATIENCE
 from changewire.triggers.noticed import Notice, Noticed, Watch
-from changewire.triggers.noticing import BRAKE_PATIENCE
 from changewire.triggers.polling import means
 from changewire.values import Json
 

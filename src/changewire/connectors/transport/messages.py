@@ -13,6 +13,7 @@ from changewire.errors import ApiError, FailureClass
 from changewire.values import Json, loads
 
 BODYLESS = frozenset({204, 205, 304})
+MAX_BYTES = 64 * 1024 * 1024  # of one request or answer, where nobody says otherwise
 
 
 @dataclass(frozen=True)
