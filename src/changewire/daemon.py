@@ -65,6 +65,8 @@ class Daemon:
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
         self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
+        checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
+        self._serving = Serving(checkup, self._clients, clock, log)
         self._mender = Mender(self.store, self._clients, clock, log)
         self._short_way = ShortWay(self._dispatcher)
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
@@ -82,8 +84,6 @@ class Daemon:
         self._looked: tuple[datetime, float] | None = None  # when the last turn was, on the wall and since the start
         self._began = clock.monotonic()
         self._refused: str | None = None  # why changed files could not be taken over
-        checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
-        self._serving = Serving(checkup, self._clients, clock, log)
         self.polls = 0
 
     # beginning and end
@@ -255,6 +255,7 @@ class Daemon:
             workflows=self.home.workflows,
             feed=self._feeder.feed,
             watch=self._echoes.watcher,
+            tried=self._serving.tried,
         )
 
     def _watch(self) -> None:

@@ -335,7 +335,9 @@ class Store(Protocol):
     # reading for monitoring: little is found, and nothing waits for it
 
     def suspects(self, now: datetime) -> list[TriggerRecord]:
-        """Active triggers that are suspended, or were due before ``now`` and may so be late; by name."""
+        """Active triggers that are suspended, or were due before ``now`` and may so be late; by name. They only have
+        what tells how they stand: state, due times, error, and whether they are paused.
+        """
 
     def waiting_for_a_person(self) -> dict[str, int]:
         """How many runs are paused until a person acts, by workflow; those that go on after a pause do not count."""
