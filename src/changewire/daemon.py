@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from changewire.engine.feeding import Feeder
 from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import sync
-from changewire.errors import ChangewireError, StateError
+from changewire.errors import ChangewireError, StateError, fault_of_ours
 from changewire.health.checkup import Checkup
 from changewire.health.serving import Serving
 from changewire.home.definition import Home
@@ -263,8 +264,7 @@ class Daemon:
             try:
                 self._watch_files()
             except Exception as error:  # whatever it is: files that are no longer noticed would be a silent loss
-                words = f"changed files may go unnoticed: {type(error).__name__}: {error}; looking again"
-                self._log("watch_failed", words)
+                self._log("watch_failed", f"changed files may go unnoticed: {_why_unwatched(error)}; looking again")
                 self._stopping.wait(WATCH_AGAIN_S)
 
     def _watch_files(self) -> None:
@@ -292,7 +292,7 @@ class Daemon:
         self._wake.set()
 
     def _worker_failed(self, error: BaseException) -> None:
-        self._log("worker_failed", f"{type(error).__name__}: {error}")
+        self._log("worker_failed", fault_of_ours(error))
 
     def _nap(self, now: datetime) -> float:
         if self._crowded:  # a worker wakes us when there is room again; it may have looked just before we said so
@@ -336,3 +336,11 @@ class Daemon:
     def _prune(self) -> None:
         retention = self.home.settings.retention
         self.store.prune(self._clock.now(), retention.events, retention.runs)
+
+
+def _why_unwatched(error: Exception) -> str:
+    if "limit" in str(error).lower() or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EMFILE}):
+        return "this machine watches as many files as it may: raise fs.inotify.max_user_watches and max_user_instances"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return fault_of_ours(error)
