@@ -96,6 +96,7 @@ class ActionSpec(_Part):
     output: dict[str, str] = Field(default_factory=dict)  # documented fields: name → meaning
     complete: bool = False  # whether `output` names every field that there can be
     sample: Any = None  # an output as it may look
+    example: dict[str, Any] | None = None  # what a step may say under `with`, to paste; None: made of what is required
 
     @model_validator(mode="after")
     def _one_way(self) -> ActionSpec:
