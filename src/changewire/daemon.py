@@ -65,6 +65,8 @@ class Daemon:
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
         self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
+        checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
+        self._serving = Serving(checkup, self._clients, clock, log)
         self._mender = Mender(self.store, self._clients, clock, log)
         self._short_way = ShortWay(self._dispatcher)
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
@@ -78,11 +80,10 @@ class Daemon:
         self._chores = Chores(clock, log)
         self._watcher: threading.Thread | None = None
         self._started_at: datetime | None = None
+        self._looking = threading.Lock()
         self._looked: tuple[datetime, float] | None = None  # when the last turn was, on the wall and since the start
         self._began = clock.monotonic()
         self._refused: str | None = None  # why changed files could not be taken over
-        checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
-        self._serving = Serving(checkup, self._clients, clock, log)
         self.polls = 0
 
     # beginning and end
@@ -139,11 +140,21 @@ class Daemon:
         return self._nap(now)
 
     def _heed_clock(self, now: datetime) -> None:
-        """Where the clock on the wall was set back, what is due would wait until the old time comes again."""
-        passed = self._clock.monotonic()
-        before, self._looked = self._looked, (now, passed)
-        if before is not None:
-            self._set_back(now, before[0] + timedelta(seconds=passed - before[1]) - now)
+        """Where the clock on the wall was set back, what is due would wait until the old time comes again.
+
+        Where it was set forward, or the machine slept, what is under way would seem to have taken too long.
+        """
+        with self._looking:
+            passed = self._clock.monotonic()
+            before, self._looked = self._looked, (now, passed)
+        if before is None:
+            return
+        step = before[0] + timedelta(seconds=passed - before[1]) - now
+        self._set_back(now, step)
+        if -step > CLOCK_MAY_DIFFER:
+            self.store.lengthen_leases(-step)
+            words = f"the clock went on by {-step.total_seconds():.0f} seconds at once: what is under way goes on"
+            self._log("clock_set_forward", words, seconds=round(-step.total_seconds()))
 
     def _idle_s(self) -> float:
         """Seconds since the last turn began."""
@@ -159,6 +170,7 @@ class Daemon:
         if step > CLOCK_MAY_DIFFER:
             self.store.set_back(now, step)
             self._chores.set_back()
+            self._clients.set_back(step)
             words = f"the clock was set back by {step.total_seconds():.0f} seconds: what is due was moved with it"
             self._log("clock_set_back", words, seconds=round(step.total_seconds()))
 
@@ -244,6 +256,7 @@ class Daemon:
             workflows=self.home.workflows,
             feed=self._feeder.feed,
             watch=self._echoes.watcher,
+            tried=self._serving.tried,
         )
 
     def _watch(self) -> None:
@@ -314,6 +327,7 @@ class Daemon:
 
     def _reap(self) -> None:
         now = self._clock.now()
+        self._heed_clock(now)  # before the next turn does: leases that only seem to have passed are still held
         triggers, runs = self.store.free_stale(now)
         if triggers or runs:
             self._log("claims_freed", f"{triggers} polls and {runs} runs did not come to an end and are begun again")

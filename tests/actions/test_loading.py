@@ -89,7 +89,7 @@ def test_each_request_can_be_built_from_what_is_required(name: str) -> None:
         ),
         (
             f"connector: zoom\nactions:\n  a: {{{ACTION}, request: {{path: /x, query: {{q: '{{{{ a b }}}}'}}}}}}",
-            ["actions/zoom.yaml:3:87: {{ a b }}: expected token 'end of print statement', got 'b'"],
+            ["actions/zoom.yaml:3:93: {{ a b }}: an operator is missing between 'a' and 'b', such as ~ to join them"],
         ),
         (
             f"connector: zoom\nactions:\n  a: {{{ACTION}, code: downlod}}",

@@ -68,9 +68,8 @@ def test_what_is_to_be_pasted_for_an_action_is_a_valid_step(name: str, make_home
     trigger = {"type": "zoom.new_meeting_created"}
     steps = yaml.safe_load(view["snippet"])
     home = make_home(pasted=yaml.safe_dump({"name": "Pasted", "trigger": trigger, "steps": steps}))
-    assert (
-        load_home(home, {"NOTIFY_URL": "json://localhost", "SMTP_USER": "me", "SMTP_PASSWORD": "word"}).problems == []
-    )
+    variables = {"NOTIFY_URL": "json://localhost", "SMTP_USER": "me", "SMTP_PASSWORD": "word"}
+    assert load_home(home, variables).problems == []
 
 
 def test_a_zoom_trigger_tells_parameters_limits_needs_events_and_payload() -> None:

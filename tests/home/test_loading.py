@@ -74,7 +74,7 @@ WRONG += [
     ),
     pytest.param(
         STEPS + '  - {set: {n: ["{{ 1 + }}"]}}\n',
-        "7:16: {{ 1 + }}: unexpected 'end of print statement'",
+        "7:24: {{ 1 + }}: a value is missing behind '+'",
         id="an expression that is none in a set",
     ),
     pytest.param(

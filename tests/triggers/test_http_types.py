@@ -388,7 +388,7 @@ HOW = 'write a.b, list[*].c or a["b.c"]'
         ("new_item", {"key": "lines[*].id"}, "'key': 'lines[*].id' must name one field: [*] cannot stand in it"),
         ("new_item", {"key": "a..b"}, f"'key': 'a..b' is not a path: it goes wrong at '..b'; {HOW}"),
         ("new_item", {"key": []}, "'key': name a field, or several as in [a, b]"),
-        ("new_item", {"ready": "{{ a == }}"}, "'ready': {{ a == }}: unexpected 'end of print statement'"),
+        ("new_item", {"ready": "{{ a == }}"}, "'ready': {{ a == }}: a value is missing behind '=='"),
         (
             "new_item",
             {"paging": {"kind": "pages"}},

@@ -196,8 +196,8 @@ def _wrong(document: Document, name: str, spec: ActionSpec) -> Iterator[Problem]
                 _problem(document, name, one) for one in unfilled(spec.parameters, request, ("probe", "request"))
             )
     for place, value in texts:
-        for path, message in expression_problems(value):
-            yield document.problem((*at, *place, *path), "template", message)
+        for path, message, before in expression_problems(value):
+            yield document.problem((*at, *place, *path), "template", message, before=before)
 
 
 def _function(

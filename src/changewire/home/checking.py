@@ -51,7 +51,7 @@ class Check:
             if trigger is not None:
                 triggers.append(trigger)
         for wrong in wrong_steps(self.workflow, self.home.catalog.actions):
-            self._say(wrong.at, wrong.code, wrong.message, wrong.suggestion, wrong.at_key)
+            self._say(wrong.at, wrong.code, wrong.message, wrong.suggestion, wrong.at_key, wrong.before)
         for place, step, _ in self.workflow.placed_steps():
             if isinstance(step, ActionStep) and (action := self.home.catalog.actions.get(step.use)) is not None:
                 self._step_connection(step, action.connector, place)
@@ -231,8 +231,8 @@ class Check:
         return any(t.type in known and known[t.type].connector == connector for t in self.workflow.triggers)
 
     def _templates(self, value: Json, at: tuple[str | int, ...]) -> None:
-        for path, message in expression_problems(value):
-            self._say((*at, *path), "bad_expression", message)
+        for path, message, before in expression_problems(value):
+            self._say((*at, *path), "bad_expression", message, before=before)
 
 
 def _with_me(parameters: Mapping[str, Json], connection: Connection | None) -> dict[str, Json]:

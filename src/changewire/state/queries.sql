@@ -325,6 +325,7 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 
 -- name: suspects
+SELECT id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, error, paused, late_since
 FROM triggers
 WHERE active = 1 AND (state = 'suspended' OR state <> 'unavailable' AND coalesce(late_since, next_due) < :now)
 ORDER BY workflow, name, seq

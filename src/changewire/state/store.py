@@ -132,6 +132,9 @@ class SqliteStore(DatabaseFile):
         """See `Store.set_back`."""
         self._write(clocks.set_back(now, step))
 
+    def lengthen_leases(self, step: timedelta) -> None:
+        self._write(clocks.lengthen_leases(step))
+
     def free_stale(self, now: datetime) -> tuple[int, int]:
         given = {"now": to_text(now)}
 

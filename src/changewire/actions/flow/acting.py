@@ -51,6 +51,7 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
         elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
             raise Waits(latest.retry_at, Failed(latest).reason)
     attempt, decision = _attempt(walk, step, address, frame)
+    walk.runner.tried(attempt)
     return _settle(attempt, decision, frame)
 
 
