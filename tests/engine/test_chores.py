@@ -19,7 +19,7 @@ def test_chores_go_on_when_the_clock_on_the_wall_was_set_back() -> None:
     try:
         assert not done.wait(0.05)  # planned by the old time
         clock.set_back(AHEAD)
-        chores.set_back()
+        chores.set_back(timedelta(seconds=AHEAD))
         assert done.wait(10)
     finally:
         chores.stop()
