@@ -168,6 +168,7 @@ class Daemon:
     def _set_back(self, now: datetime, step: timedelta) -> None:
         if step > CLOCK_MAY_DIFFER:
             self.store.set_back(now, step)
+            self._chores.set_back(step)
             self._clients.set_back(step)
             words = f"the clock was set back by {step.total_seconds():.0f} seconds: what is due was moved with it"
             self._log("clock_set_back", words, seconds=round(step.total_seconds()))

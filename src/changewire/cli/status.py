@@ -203,13 +203,13 @@ def _exists(pid: int) -> bool:
 
 def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[str, Any], now: datetime) -> None:
     columns = ("trigger", "type", "state", "last ok", "next", "last event", "lag p99")
-    rows = []
+    rows, spare = [], ("type", "lag p99", "last event")
     for record in records:
         lag = None if record.lag_p99_ms is None else f"{record.lag_p99_ms:.0f} ms"
         moments = [local(moment, now) for moment in (record.last_ok, record.next_due, record.last_event)]
         rows.append((record.shown, record.type, str(record.state), *moments, lag))
     if rows:
-        print_table(columns, rows, whole=[column for column in columns if column != "type"])
+        print_table(columns, rows, whole=[column for column in columns if column != "type"], spare=spare)
     for pause in pauses:
         _show_pause(pause, [record for record in records if record.error and pause.reason in record.error], now)
     for record in records:
