@@ -12,6 +12,7 @@ import pytest
 from changewire import daemon as module
 from changewire.clock import SystemClock
 from changewire.daemon import Daemon
+from changewire.engine import watching
 from changewire.errors import StateError
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
@@ -91,7 +92,7 @@ def test_a_database_that_fails_at_a_reload_is_told_and_the_daemon_goes_on(
     ],
 )
 def test_why_files_cannot_be_watched_is_told(error: Exception, words: str) -> None:
-    assert module._why_unwatched(error).startswith(words)
+    assert watching.why_unwatched(error).startswith(words)
 
 
 def test_the_watcher_outlives_what_nobody_foresaw(
@@ -106,7 +107,7 @@ def test_the_watcher_outlives_what_nobody_foresaw(
         real(self)
 
     monkeypatch.setattr(Daemon, "reload", reload)
-    monkeypatch.setattr(module, "WATCH_AGAIN_S", 0.01)
+    monkeypatch.setattr(watching, "AGAIN_S", 0.01)
     two = daemon.path / "config" / "workflows" / "two.yaml"
     clock = SystemClock()
     with closing(daemon):
