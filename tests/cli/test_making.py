@@ -57,7 +57,7 @@ def test_what_is_missing_is_told_variable_by_variable(monkeypatch: pytest.Monkey
 def test_the_next_commands_that_it_names_work(tmp_path: Path) -> None:
     result = changewire("init", "watch")
     commands = [line.split("#")[0].strip() for line in result.stderr.split("Next:\n")[1].splitlines()]
-    assert commands[1:] == ["changewire validate --home watch", "changewire run --home watch"]
+    assert commands[1:] == [f"changewire {name} --home watch" for name in ("validate", "check", "run")]
     subprocess.run(shlex.split(commands[0]), check=True, cwd=tmp_path)
     env = tmp_path / "watch" / "config" / ".env"
     assert env.stat().st_mode & 0o777 == 0o600

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
+from changewire.cli.completing import complete_watch
 from changewire.cli.history import change_lines, named_event, named_run, opened_for, told_by
 from changewire.cli.output import local, print_json, print_text, shorten
 from changewire.cli.status import daemon_view, readable_home, records_of
@@ -51,7 +52,7 @@ VERDICTS = {
         ("changewire explain run_3f0c…", "the same, for a run"),
     ],
 )
-@click.argument("name", metavar="[WORKFLOW|TRIGGER|EVENT|RUN]")
+@click.argument("name", metavar="[WORKFLOW|TRIGGER|EVENT|RUN]", shell_complete=complete_watch)
 @click.pass_obj
 def explain(options: Options, name: str) -> int:
     """Say why a workflow (or one of its triggers, as workflow/trigger) did or did not fire lately, or tell the story of

@@ -27,7 +27,7 @@ def read_given(words: Sequence[str], parameters: Mapping[str, Parameter], dates:
     found: dict[str, Json] = {}
     for word in words:
         name, sign, text = _split(word, parameters)
-        parameter = _parameter(name, parameters)
+        parameter = parameter_of(name, parameters)
         if text.startswith("@"):
             text = _file(name, text[1:])
         value = _json(name, text) if sign == ":=" else _value(name, text, parameter, dates)
@@ -53,7 +53,7 @@ def _split(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, str, st
     raise UsageError(f"{word!r} is not NAME=VALUE{hint}")
 
 
-def _parameter(name: str, parameters: Mapping[str, Parameter]) -> Parameter | None:
+def parameter_of(name: str, parameters: Mapping[str, Parameter]) -> Parameter | None:
     """The parameter, or the field in one, that a name means; None where nobody knows."""
     proper = canonical(name, parameters)
     if proper in parameters:

@@ -79,7 +79,8 @@ def _say_what_next(folder: Path) -> None:
     home = f" --home {folder}" if place else ""
     commands = (
         (f"install -m 600 {place}config/.env.example {place}config/.env", "then fill it in"),
-        (f"changewire validate{home}", "check everything"),
+        (f"changewire validate{home}", "are the files well written?"),
+        (f"changewire check{home}", "are credentials, scopes and plan enough?"),
         (f"changewire run{home}", "watch"),
     )
     width = max(len(command) for command, _ in commands)

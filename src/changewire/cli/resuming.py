@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, say
+from changewire.cli.completing import complete_connection, complete_watch, complete_workflow
 from changewire.cli.history import named_run, opened, opened_for, tell_none
 from changewire.cli.mending import either, now, show_runs
 from changewire.cli.pausing import resume_paused
@@ -33,10 +34,15 @@ if TYPE_CHECKING:
         ("changewire resume 'Recording ready'", "what `changewire pause` paused"),
     ],
 )
-@click.argument("run", required=False, metavar="[RUN|NAME]")
+@click.argument("run", required=False, metavar="[RUN|NAME]", shell_complete=complete_watch)
 @click.option("--all", "every", is_flag=True, help="All paused runs.")
-@click.option("--workflow", metavar="NAME", help="With --all: only of this workflow.")
-@click.option("--connection", metavar="NAME", help="A paused connection, with all that waits for it.")
+@click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="With --all: only of this workflow.")
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="A paused connection, with all that waits for it.",
+)
 @click.option("--done", is_flag=True, help="The action that failed was done: go on after it. It is not tried again.")
 @click.option("--output", metavar="JSON", help="With --done: what later steps see as its output. Default: null.")
 @click.option("--step", metavar="ADDRESS", help="With --done: which step, where several of a loop failed.")

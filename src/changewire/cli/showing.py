@@ -81,7 +81,8 @@ def show(shown: Mapping[str, Any]) -> None:
     print_text(f"{shown['title']}. {shown['description']}")
     if shown["parameters"]:
         print_text("\nParameters (under `with:`)")
-        print_table(("  name", "type", "default", "limits", "what it is"), list(_rows(shown["parameters"], "  ")))
+        columns = ("  name", "type", "default", "limits", "what it is")
+        print_table(columns, list(_rows(shown["parameters"], "  ")), whole=columns[:1])
     _show_request(shown)
     _show_needs(shown["needs"])
     if shown.get("caveat"):

@@ -366,10 +366,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: expected_echoes
 SELECT seq, trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at FROM echoes
-WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY seq
+WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY coalesce(acknowledged_at, sent_at), seq
+
+-- name: drop_doubt
+DELETE FROM echoes WHERE trigger_id = :trigger_id AND outcome IS NULL AND acknowledged_at IS NULL
+    AND run_id = :run_id AND address = :address AND method = :method AND path = :path
+    AND sent_at = coalesce(:sent_at, sent_at)
 
 -- name: settle_echo
 UPDATE echoes SET outcome = ?, seen_at = ? WHERE seq = ?
 
 -- name: prune_echoes
-DELETE FROM echoes WHERE acknowledged_at < :before
+DELETE FROM echoes WHERE coalesce(acknowledged_at, sent_at) < :before
