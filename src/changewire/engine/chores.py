@@ -38,6 +38,11 @@ class Chores:
             )
         self._scheduler.start()
 
+    def set_back(self, step: timedelta) -> None:
+        """The clock on the wall was set back, and APScheduler goes by it: no chore waits for the old time."""
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=job.next_run_time - step)
+
     def stop(self) -> None:
         """Begin no more of them."""
         if self._scheduler.running:

@@ -101,7 +101,10 @@ class Store(Protocol):
         """
 
     def put_writes(self, writes: Sequence[WriteRecord]) -> None:
-        """Keep what steps wrote and what was acknowledged, until the polls that see it settle it."""
+        """Keep what steps are about to write, and then what was acknowledged in its place, until polls settle it."""
+
+    def drop_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """Forget what was to be written and certainly was not."""
 
     def writes(self, trigger_id: str) -> list[WriteRecord]:
         """What was written to what a trigger watches and is not settled yet, oldest first."""

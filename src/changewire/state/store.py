@@ -119,6 +119,9 @@ class SqliteStore(DatabaseFile):
     def put_writes(self, writes: Sequence[WriteRecord]) -> None:
         self._write(echoes.put(writes))
 
+    def drop_writes(self, writes: Sequence[WriteRecord]) -> None:
+        self._write(echoes.drop(writes))
+
     def writes(self, trigger_id: str) -> list[WriteRecord]:
         return self._read(lambda connection: echoes.expected(connection, trigger_id))
 
