@@ -49,7 +49,7 @@ def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, no
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: there is one for every item of every answer, and that would take twice as long
 class _Case:
     key: str
     item: Json
