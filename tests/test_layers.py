@@ -20,6 +20,8 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
         "values",
         "paths",
         "templates",
+        "template_sandbox",
+        "template_words",
         "filters",
         "kinds",
         "parameters",

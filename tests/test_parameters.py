@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from changewire.parameters import Parameter, ParameterProblem, check_values
+from changewire.parameters import Parameter, ParameterProblem, check_values, spread
 from changewire.secret import Secret
 
 
@@ -176,3 +176,11 @@ def test_a_field_of_a_body_that_nobody_describes_is_told_how_it_is_written() -> 
     assert problem.message == (
         "there is no parameter 'topic'; known are userId, body; a field of the body is written body.topic"
     )
+
+
+def test_what_is_inside_is_spread_out_by_the_names_that_lead_there() -> None:
+    email = Parameter()
+    invitees = Parameter(type="list", entries=Parameter(type="object", fields={"email": email}))
+    settings = Parameter(type="object", fields={"invitees": invitees, "audio": Parameter()})
+    names = [name for name, _ in spread({"topic": Parameter(), "settings": settings})]
+    assert names == ["topic", "settings", "settings.invitees", "settings.invitees[].email", "settings.audio"]

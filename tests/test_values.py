@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.values import digest, dumps, dumps_text, harmless, loads, make_id
+from changewire.values import digest, dumps, dumps_text, harmless, loads, loads_answer, make_id
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DATA = st.recursive(
@@ -29,6 +29,35 @@ def test_equal_data_have_equal_bytes(data: dict[str, Any], chance: Any) -> None:
     pairs = list(data.items())
     chance.shuffle(pairs)
     assert dumps(dict(pairs)) == dumps(data)
+
+
+@given(DATA)
+def test_data_in_an_answer_come_as_they_are(data: Any) -> None:
+    assert loads_answer(dumps(data)) == data
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b"[100000000000000000001,100000000000000000002]", ["100000000000000000001", "100000000000000000002"]),
+        (b'{"id": -9223372036854775809}', {"id": "-9223372036854775809"}),
+        (b'{"id": -9223372036854775808}', {"id": -9223372036854775808}),
+        (b'{"id": 18446744073709551615}', {"id": 18446744073709551615}),
+        (b'{"id": 18446744073709551616}', {"id": "18446744073709551616"}),
+        (b'{"id": ' + b"9" * 300 + b"}", {"id": "9" * 300}),
+        (b'[10000000000000000000000.5, "10000000000000000000000"]', [1e22, "10000000000000000000000"]),
+        (b'["\\ud83d", "a\\ude00b", "\\ud83d\\ude00", "\\\\ud83d"]', ["\ufffd", "a\ufffdb", "\U0001f600", "\\ud83d"]),
+    ],
+)
+def test_json_of_other_programs_is_read_without_loss(body: bytes, data: Any) -> None:
+    assert loads_answer(body) == data
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[NaN]", b"[1e999]", b"\xff\xfe[\x00", b'["\\ud83d]', b"[" * 5000])
+def test_what_is_no_json_in_an_answer_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError):
+        loads_answer(body)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"nul", b"NaN", b'{"a":1,}', b"\xff", b'"\\ud800"'])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,6 +78,15 @@ def check_values(
     nor default, is left out.
     """
     return _check_fields(parameters, given, (), templates=allow_templates)
+
+
+def spread(parameters: Mapping[str, Parameter]) -> Iterator[tuple[str, Parameter]]:
+    """Every parameter, each followed by what is known to be in it: ``settings.host_video``, ``invitees[].email``."""
+    for name, one in parameters.items():
+        yield name, one
+        entries = (one.entries.fields if one.entries else None) or {}
+        yield from ((f"{name}.{inner}", each) for inner, each in spread(one.fields or {}))
+        yield from ((f"{name}[].{inner}", each) for inner, each in spread(entries))
 
 
 def canonical(name: str, known: Iterable[str]) -> str:

@@ -9,213 +9,42 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
-import time
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
-import orjson
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import Template, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from changewire.errors import ChangewireError, nearest
-from changewire.filters import FILTERS, TESTS
-from changewire.secret import Secret, mask
+from changewire.errors import nearest
+from changewire.template_sandbox import (
+    COUNTED,
+    EFFORT,
+    HIDDEN,
+    LARGEST,
+    TOO_DEEP,
+    MissingError,
+    Path,
+    Sandbox,
+    TemplateError,
+    plain,
+    text_of,
+)
+from changewire.template_words import fault, trouble
 from changewire.values import Json
 
-_STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-LARGEST = 1 << 20  # characters a rendered value may have in all
-LONGEST_S = 5.0  # seconds of processor time that one text may take
-DEEPEST = 90  # levels of an expression inside each other; Python itself cannot take many more
+__all__ = ["HIDDEN", "LARGEST", "Path", "Sandbox", "TemplateError", "Templates", "text_of"]
+
 _COMPILED = 4096  # compiled templates that are kept
-HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 _VALUE = f"{HIDDEN}value_of_the_expression"
-_COUNTED = f"{HIDDEN}counted"
-_METHODS = {"items", "keys", "values", "get"}  # of a mapping
-_WIDENING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
-
-Path = tuple[str | int, ...]
 
 
-class TemplateError(ChangewireError):
-    """An expression could not be worked out."""
+class ExpressionProblem(NamedTuple):
+    """One thing that is wrong with an expression."""
 
-    def __init__(self, message: str, path: Path = (), suggestion: str | None = None) -> None:
-        hint = f" (did you mean {suggestion!r}?)" if suggestion else ""
-        place = f"{'.'.join(map(str, path))}: " if path else ""
-        super().__init__(mask(f"{place}{message}{hint}"))
-        self.message = message  # without place and hint
-        self.path = path  # where in the rendered value; () for the value itself
-        self.suggestion = suggestion  # the nearest known name; None when none is near
-
-
-class _MissingError(UndefinedError):
-    def __init__(self, obj: Any, name: str, message: str) -> None:
-        super().__init__(message)
-        self.obj = obj
-        self.name = name
-
-
-class _Missing(StrictUndefined):
-    """An unknown name. What is below it is unknown, too, so ``a.b.c | default(1)`` needs only one default."""
-
-    __slots__ = ()
-
-    def __init__(self, hint: Any = None, obj: Any = missing, name: Any = None, exc: Any = UndefinedError) -> None:
-        if exc is UndefinedError:
-            exc = functools.partial(_MissingError, obj, str(name))
-        super().__init__(hint, obj, name, exc)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __getitem__(self, name: Any) -> Any:
-        return self
-
-
-def text_of(value: Json) -> str:
-    """How a value looks inside a text: None is nothing, lists and mappings are JSON."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, int | float | StrictUndefined):
-        return str(value)
-    return orjson.dumps(_plain(value)).decode()
-
-
-def _plain(value: Any) -> Json:
-    """``value`` as plain data of bounded size; iterators and tuples become lists."""
-    if isinstance(value, dict | list):
-        with suppress(TypeError):  # it is not plain, so each piece is looked at; what is no number is null when stored
-            text = orjson.dumps(value, option=_STRICT)
-            if len(text) <= LARGEST:
-                return orjson.loads(text)
-    return _plain_part(value, [LARGEST])
-
-
-def _plain_part(value: Any, left: list[int]) -> Json:
-    left[0] -= len(value) + 1 if isinstance(value, str) else 1
-    if left[0] < 0:
-        raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part that is needed")
-    if value is None or isinstance(value, bool | int | float | Secret):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {_key(k): _plain_part(v, left) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | Iterator | KeysView | ValuesView | ItemsView):
-        return [_plain_part(v, left) for v in value]
-    if isinstance(value, StrictUndefined):
-        str(value)  # raises what the unknown name wants to say
-    raise TemplateError(f"the result is a {type(value).__name__}, not plain data; is a pair of brackets missing?")
-
-
-def _key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TemplateError(f"{key!r} cannot be a key: keys are text")
-    return key
-
-
-class _Effort(threading.local):
-    """What this thread's rendering has cost. Processor time and no clock: it is a limit on work, not a deadline."""
-
-    until = 0.0
-
-    def begin(self) -> None:
-        self.until = time.thread_time() + LONGEST_S
-
-    def count(self) -> None:
-        """Called on each turn of a loop and on each call. Raises SecurityError."""
-        if time.thread_time() > self.until:
-            raise SecurityError(f"more than {LONGEST_S:g} seconds of work; loop over less")
-
-    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
-        """The values of a loop, of which loops inside it may make very many turns."""
-        for value in values:
-            self.count()
-            yield value
-
-
-_EFFORT = _Effort()
-
-
-class Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2 with our filters and without its ways to fill the memory or to go on for ever."""
-
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def __init__(self) -> None:
-        super().__init__(undefined=_Missing, finalize=text_of, autoescape=False, keep_trailing_newline=True)
-        self.filters.update(FILTERS)
-        self.filters[_COUNTED] = _EFFORT.counted
-        self.tests.update(TESTS)
-        for name in ("lipsum", "cycler", "joiner"):
-            del self.globals[name]
-        del self.filters["center"]
-
-    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
-        """The syntax tree of a text. Raises TemplateSyntaxError, also where it is nested too deeply to be compiled."""
-        try:
-            parsed = super().parse(source, name, filename)
-        except RecursionError:
-            raise TemplateSyntaxError(_TOO_DEEP, 1) from None
-        if len(source) > DEEPEST and _deeper_than(parsed, DEEPEST):
-            raise TemplateSyntaxError(_TOO_DEEP, 1)
-        return parsed
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """Data first: ``payload.items`` is the field ``items`` where there is one."""
-        if isinstance(obj, dict):
-            if attribute in obj:
-                return obj[attribute]
-            if attribute not in _METHODS:
-                return self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Nothing of a secret, and no text method that makes much out of little."""
-        if isinstance(obj, Secret) or (isinstance(obj, str) and attr in _WIDENING):
-            return False
-        return super().is_safe_attribute(obj, attr, value)
-
-    def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Macros may call each other."""
-        _EFFORT.count()
-        return super().call(context, obj, *args, **kwargs)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse what would fill the memory."""
-        if operator == "*":
-            for one, other in ((left, right), (right, left)):
-                if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > LARGEST:
-                    raise SecurityError(f"a result longer than {LARGEST} characters")
-        if operator == "**" and (abs(left) > 10**6 or abs(right) > 64):
-            raise SecurityError("a power of such large numbers")
-        if operator == "%" and isinstance(left, str):
-            raise SecurityError("% on text; join with ~ or use the filter format")
-        return super().call_binop(context, operator, left, right)
-
-
-_TOO_DEEP = f"more than {DEEPEST} levels inside each other: take a list and 'in', or 'set' parts of it before"
-
-
-def _deeper_than(parsed: nodes.Template, most: int) -> bool:
-    level: list[nodes.Node] = [parsed]
-    for _ in range(most):
-        level = [inner for node in level for inner in node.iter_child_nodes()]
-        if not level:
-            return False
-    return True
+    path: Path  # of its text
+    message: str
+    before: str = ""  # the part of the text that stands before it
 
 
 class Compiled:
@@ -227,7 +56,7 @@ class Compiled:
         self._text = text
         parsed = sandbox.parse(text)
         for loop in parsed.find_all(nodes.For):
-            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
+            loop.iter = nodes.Filter(loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno)
         body = parsed.body
         self._native = (
             len(body) == 1
@@ -245,20 +74,20 @@ class Compiled:
 
     def render(self, scope: Mapping[str, Any]) -> Json:
         """The value of the expression, or the text. Raises TemplateError."""
-        _EFFORT.begin()
+        EFFORT.begin()
         try:
             context = self._template.new_context(scope)  # type: ignore[arg-type]
             if self._native:
                 for _ in self._template.root_render_func(context):
                     pass
-                return _plain(context.vars[_VALUE])
+                return plain(context.vars[_VALUE])
             return self._joined(self._template.root_render_func(context))
         except TemplateError as error:
             raise TemplateError(f"{_short(self._text)}: {error.message}") from None
-        except _MissingError as error:
+        except MissingError as error:
             raise _unknown(self._text, error, scope) from None
         except SecurityError as error:
-            raise TemplateError(f"{_short(self._text)}: not allowed: {error}") from None
+            raise TemplateError(f"{_short(self._text)}: not allowed: {trouble(str(error))}") from None
         except (
             TemplateRuntimeError,
             ArithmeticError,
@@ -267,9 +96,9 @@ class Compiled:
             TypeError,
             ValueError,
         ) as error:
-            raise TemplateError(f"{_short(self._text)}: {error}") from None
+            raise TemplateError(f"{_short(self._text)}: {trouble(str(error))}") from None
         except (RecursionError, NameError, MemoryError) as error:
-            raise TemplateError(f"{_short(self._text)}: {error or 'too large'}") from None
+            raise TemplateError(f"{_short(self._text)}: {trouble(str(error)) or 'too large'}") from None
 
     def _joined(self, pieces: Iterator[str]) -> str:
         left, kept = LARGEST, []
@@ -286,14 +115,14 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _unknown(text: str, error: _MissingError, scope: Mapping[str, Any]) -> TemplateError:
+def _unknown(text: str, error: MissingError, scope: Mapping[str, Any]) -> TemplateError:
     if error.obj is missing:
         known = [name for name in scope if not name.startswith(HIDDEN)]
         where = "there is no name"
     elif isinstance(error.obj, Mapping):
         known, where = [k for k in error.obj if isinstance(k, str)], "there is no field"
     else:
-        return TemplateError(f"{_short(text)}: {error.message}")
+        return TemplateError(f"{_short(text)}: {trouble(error.message or '')}")
     near = nearest(error.name, known)
     listed = "" if near or not known else f"; known here: {', '.join(sorted(known)[:12])}"
     return TemplateError(f"{_short(text)}: {where} {error.name!r}{listed}", suggestion=near)
@@ -328,7 +157,8 @@ class Templates:
         try:
             return self._compiled(text).render(scope)
         except TemplateSyntaxError as error:
-            raise TemplateError(f"{_short(text)}: {error.message}", path) from None
+            wrong = self._wrong(text) or self._told(text, error)
+            raise TemplateError(wrong.message, path) from None
         except (SyntaxError, RecursionError, MemoryError) as error:  # of the Python code that it is compiled to
             raise TemplateError(f"{_short(text)}: too long or nested too deeply: {error}", path) from None
         except TemplateError as error:
@@ -343,31 +173,36 @@ class Templates:
             return found.strip().lower() not in {"", "false", "0"}
         return bool(found)
 
-    def expression_problems(self, value: Json, path: Path = ()) -> list[tuple[Path, str]]:
-        """What is wrong with the expressions in ``value`` as they are written: (path, words) each."""
+    def expression_problems(self, value: Json, path: Path = ()) -> list[ExpressionProblem]:
+        """What is wrong with the expressions in ``value`` as they are written."""
         if isinstance(value, dict):
             return [p for key, inner in value.items() for p in self.expression_problems(inner, (*path, key))]
         if isinstance(value, list | tuple):
             return [p for n, inner in enumerate(value) for p in self.expression_problems(inner, (*path, n))]
         if not isinstance(value, str) or not has_expression(value):
             return []
-        message = self._wrong(value)
-        return [] if message is None else [(path, message)]
+        wrong = self._wrong(value)
+        return [] if wrong is None else [wrong._replace(path=path)]
 
-    def _find_wrong(self, text: str) -> str | None:
+    def _told(self, text: str, error: TemplateSyntaxError) -> ExpressionProblem:
+        words, before = (TOO_DEEP, "") if error.message == TOO_DEEP else fault(self._sandbox, text, error)
+        return ExpressionProblem((), f"{_short(text)}: {words}", before)
+
+    def _find_wrong(self, text: str) -> ExpressionProblem | None:
         """What is wrong with one text; None: nothing. Compiling would find the same at eight times the price."""
         try:
             parsed = self._sandbox.parse(text)
         except TemplateSyntaxError as error:
-            return f"{_short(text)}: {error.message}"
+            return self._told(text, error)
         if _files(parsed):
-            return "a template cannot use other files"
+            return ExpressionProblem((), "a template cannot use other files")
         for kind, known in ((nodes.Filter, self._sandbox.filters), (nodes.Test, self._sandbox.tests)):
             for node in parsed.find_all(kind):
                 if node.name not in known:
                     near = nearest(node.name, known)
                     hint = f"; did you mean {near!r}?" if near else ""
-                    return f"{_short(text)}: there is no {kind.__name__.lower()} {node.name!r}{hint}"
+                    words = f"{_short(text)}: there is no {kind.__name__.lower()} {node.name!r}{hint}"
+                    return ExpressionProblem((), words)
         return None
 
     def parse(self, text: str) -> nodes.Template | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import json
 import re
 from typing import Any, TypeAlias
 
@@ -15,6 +17,57 @@ Json: TypeAlias = Any
 def loads(text: bytes | str) -> Json:
     """Data from JSON text. Raises ValueError where it is none."""
     return orjson.loads(text)
+
+
+_LONG = re.compile(rb"[\[:,\s](?:-\d{19}|\d{20})")
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(u[dD][89a-fA-F]\w\w)|.)", re.DOTALL)
+
+
+def loads_answer(body: bytes) -> Json:
+    """Data from JSON as other programs write it. Raises ValueError where it is none.
+
+    A byte order mark is skipped, half a character (as where a text was cut off inside an emoji) becomes U+FFFD, and
+    whole numbers of more than 64 bits become text: as numbers they would lose the digits that tell them apart.
+    """
+    body = body.removeprefix(codecs.BOM_UTF8)
+    try:
+        data = loads(body)
+    except ValueError:
+        body = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+        data = loads(body)
+    if not _LONG.search(body):
+        return data
+    try:
+        return json.loads(body, parse_int=_whole)
+    except RecursionError:
+        return data
+
+
+def _whole(digits: str) -> int | str:
+    if len(digits) > 20:
+        return digits
+    number = int(digits)
+    return number if -(2**63) <= number < 2**64 else digits
+
+
+def json_trouble(error: ValueError) -> str:
+    """Why `loads` refused a text, and at which of its characters."""
+    said, place = str(error), getattr(error, "pos", 0) + 1
+    return next((words for part, words in _JSON_WORDS.items() if part in said), "it goes wrong at character {}").format(
+        place
+    )
+
+
+_JSON_WORDS = {
+    "zero-length": "it is empty",
+    "end of data": "it ends too early, with a bracket or quotation open",
+    "string key": "a key in double quotes is missing at character {}",
+    "JSON value": "no value begins like character {}; text stands in double quotes",
+    "literal": "no value begins like character {}; text stands in double quotes",
+    "content after": "something follows from character {} on, where it is whole",
+    "escape": "the backslash at character {} stands before what needs none",
+    "control character": "a line break or control character stands in a text at character {}",
+}
 
 
 def dumps(data: Json) -> bytes:

@@ -100,7 +100,10 @@ def test_where_nobody_can_tell_it_is_not_done(probing: Rig, server: Server) -> N
         ("idempotency: probe", "belong together"),
         ("idempotency: natural, probe: {request: {path: /x}, found: '{{ answer }}'}", "belong together"),
         ("idempotency: probe, probe: {request: {path: '/{y}'}, found: '{{ answer }}'}", "the path asks for 'y'"),
-        ("idempotency: probe, probe: {request: {path: /x}, found: '{{ a b }}'}", "expected token"),
+        (
+            "idempotency: probe, probe: {request: {path: /x}, found: '{{ a b }}'}",
+            "an operator is missing between 'a' and 'b'",
+        ),
     ],
 )
 def test_a_probe_that_cannot_be_is_told(make_rig: Callable[..., Rig], tmp_path: Path, part: str, message: str) -> None:

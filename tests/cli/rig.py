@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,23 @@ def changewire(*words: str | Path, **variables: str) -> Result:
 def program(*words: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
     """One command as a process of its own."""
     return subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=30, check=False, **more)
+
+
+def on_terminal(columns: int, *words: str | Path) -> str:
+    """What one command shows on a terminal of so many columns, without colours."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, words)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    with closing(os.fdopen(ours, "rb", buffering=0)) as terminal, suppress(OSError):  # ends with EIO
+        while chunk := terminal.read(65536):
+            shown += chunk
+    process.wait(30)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode().replace("\r\n", "\n"))
 
 
 def background(*words: str | Path, **more: Any) -> subprocess.Popen[str]:

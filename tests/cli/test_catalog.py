@@ -24,6 +24,7 @@ OWN = {
     "action": {"idempotency", "output", "sample", "label", "operation"},
 }
 PARAMETER = {"type", "required", "default", "enum", "min", "max", "description"}
+INSIDE = {"fields", "entries"}
 HTTP = "web: {connector: http, base_url: https://api.example.com}\n"
 
 
@@ -39,7 +40,7 @@ def test_json_has_exactly_its_keys() -> None:
     for view in found:
         assert view.keys() == COMMON | OWN[view["kind"]]
         assert view["needs"].keys() == {"plan", "scopes", "notes"}
-        assert all(parameter.keys() == PARAMETER for parameter in view["parameters"].values())
+        assert all(parameter.keys() - INSIDE == PARAMETER for parameter in view["parameters"].values())
 
 
 @pytest.mark.parametrize("name", [*CATALOG.triggers, *CATALOG.actions])
@@ -67,7 +68,8 @@ def test_what_is_to_be_pasted_for_an_action_is_a_valid_step(name: str, make_home
     trigger = {"type": "zoom.new_meeting_created"}
     steps = yaml.safe_load(view["snippet"])
     home = make_home(pasted=yaml.safe_dump({"name": "Pasted", "trigger": trigger, "steps": steps}))
-    assert load_home(home).problems == []
+    variables = {"NOTIFY_URL": "json://localhost", "SMTP_USER": "me", "SMTP_PASSWORD": "word"}
+    assert load_home(home, variables).problems == []
 
 
 def test_a_zoom_trigger_tells_parameters_limits_needs_events_and_payload() -> None:
@@ -79,6 +81,30 @@ def test_a_zoom_trigger_tells_parameters_limits_needs_events_and_payload() -> No
     assert "  - meeting_created" in shown
     assert "  event_type: meeting_created\n  meeting:\n" in shown
     assert "type: zoom.new_meeting_created" in shown
+
+
+def test_what_is_inside_a_parameter_is_told_by_the_names_that_lead_there() -> None:
+    shown = {line.split()[0]: line for line in changewire("catalog", "zoom.create_meeting").stdout.splitlines() if line}
+    assert shown["settings.waiting_room"].endswith("whether guests wait until they are let in")
+    assert shown["settings.meeting_invitees[].email"].endswith("their address")
+    (view,) = lines(changewire("catalog", "zoom.create_meeting", "--json").stdout)
+    settings = view["parameters"]["settings"]["fields"]
+    assert settings["auto_recording"]["enum"] == ["local", "cloud", "none"]
+    assert settings["meeting_invitees"]["entries"]["fields"].keys() == {"email"}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("zoom.new_cloud_recording", "message: '{{ event.event_type }}: {{ payload.meeting.topic }}'"),
+        ("zoom.new_meeting_participant", "message: '{{ event.event_type }}: {{ payload.name }}'"),
+        ("http.new_item", "message: '{{ event.event_type }} {{ event.key }}'"),
+        ("core.csv", "path: reports/meetings.csv"),
+        ("zoom.assign_role", "- email: someone@example.com"),
+    ],
+)
+def test_what_is_to_be_pasted_does_something_useful(name: str, line: str) -> None:
+    assert line in [each.strip() for each in changewire("catalog", name).stdout.splitlines()]
 
 
 def test_the_name_of_an_api_lists_what_is_there_for_it() -> None:

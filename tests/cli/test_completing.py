@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from changewire.cli import root
+from tests.cli.conftest import MEETINGS
 from tests.cli.rig import changewire
 
 Make = Callable[..., Path]
@@ -37,13 +39,25 @@ def complete(words: list[str], begun: str, home: Path, monkeypatch: pytest.Monke
         (["call", "zoom.list_meetings", "from"], "=", ["today", "yesterday"]),
         (["call", "zoom.list_meetings"], "from=to", ["from=today", "from=tomorrow"]),
         (["call", "zoom.meeting"], "show_previous_occurrences=", ["show_previous_occurrences=true"]),
+        (["call", "zoom.create_meeting"], "sett", ["settings."]),
+        (["call", "zoom.create_meeting"], "settings.join_b", ["settings.join_before_host="]),
+        (["call", "zoom.create_meeting"], "settings.join_before_host=", ["settings.join_before_host=true"]),
+        (["call", "zoom.create_meeting", "settings.join_before_host", "="], "f", ["false"]),
+        (["call", "zoom.users", "--connection"], "w", ["work"]),
+        (["connect"], "", ["work"]),
+        (["test"], "", ["Meetings"]),
+        (["reset"], "Me", ["Meetings"]),
+        (["events", "--workflow"], "Me", ["Meetings"]),
+        (["explain"], "Meetings/", ["Meetings/trigger"]),
+        (["pause"], "Meet", ["Meetings"]),
         (["call", "zoom.nothing_like_it"], "a", []),
+        (["test"], "Nothing", []),
     ],
 )
 def test_what_may_stand_there_is_offered(
     words: list[str], begun: str, some: list[str], make_home: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = complete(words, begun, make_home(), monkeypatch)
+    found = complete(words, begun, make_home(meetings=MEETINGS), monkeypatch)
     assert set(some) <= set(found)
     assert all(one.startswith(begun) or begun == "=" for one in found)
     if not some:
@@ -77,3 +91,28 @@ def test_the_program_answers_the_script(tmp_path: Path) -> None:
         check=False,
     )  # fmt: skip
     assert (done.stdout, done.returncode) == ("plain,catalog\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("New", [r"New\ meeting"]),
+        (r"New\ me", [r"New\ meeting"]),
+        ('"New me', ["New meeting"]),
+    ],
+)
+def test_names_with_spaces_are_quoted_for_bash(typed: str, offered: list[str], make_home: Make) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash here")
+    home = make_home(new=MEETINGS.replace("name: Meetings", "name: New meeting"))
+    asked = (
+        f"{changewire('completion', 'bash').stdout}\nCOMP_WORDS=(changewire test {shlex.quote(typed)}); COMP_CWORD=2\n"
+        f"_changewire_completion {Path(sys.executable).parent / 'changewire'}\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [bash, "-c", asked], env={**os.environ, "CHANGEWIRE_HOME": str(home)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == offered, done.stderr

@@ -62,7 +62,7 @@ MANY = [
             " (did you mean '{{ x }}'?)",
             "5:26: there is no action 'core.lgo'; `changewire catalog` lists them (did you mean 'core.log'?)",
             "7:1: 'max' goes with mode: parallel, not with queued",
-            "8:11: {{ 1 + }}: unexpected 'end of print statement'",
+            "8:19: {{ 1 + }}: a value is missing behind '+'",
         ],
         id="steps that cannot be read beside others",
     ),

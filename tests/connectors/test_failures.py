@@ -86,7 +86,8 @@ def test_what_zoom_says_and_what_it_means(
         (429, "rate"),
         (500, "transient"),
         (502, "transient"),
-        (304, "bad_input"),
+        (304, "transient"),
+        (305, "bad_input"),
     ],
 )
 def test_an_unknown_api_is_judged_by_its_status(status: int, failure: str) -> None:
@@ -170,6 +171,7 @@ def test_a_secret_that_is_a_common_word_does_not_hide_what_an_api_said() -> None
         ("Sun, 22 Nov 2026 00:00:00 GMT", MIDNIGHT),
         ("soon", None),
         ("-1", None),
+        ("9999-12-31T23:00:00-12:00", None),
         ("", None),
         (None, None),
     ],

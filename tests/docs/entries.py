@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from changewire.actions.definition import ActionType
-from changewire.cli.showing import IDEMPOTENCY, sample_payload, snippet
+from changewire.cli.pasting import sample_payload, snippet
+from changewire.cli.showing import IDEMPOTENCY
 from changewire.durations import format_duration
-from changewire.parameters import Parameter
+from changewire.parameters import Parameter, spread
 from changewire.triggers.definition import TriggerType
 from changewire.values import Json
+from tests.docs.pages import anchor
 
 WIDTH = 110
 UNTOLD = {"interval", "connection", "account", "all_pages"}  # told once for all
@@ -29,7 +31,8 @@ def trigger_entry(kind: TriggerType) -> Iterator[str]:
     yield ""
     yield f"**{kind.title}.** {kind.description}"
     yield ""
-    yield from _parameters(kind.parameters)
+    yield from _fenced("yaml", snippet(kind.type, kind).rstrip())
+    yield from _parameters(kind.type, kind.parameters, {})
     yield f"- Notices: {_notices(kind)}"
     yield f"- Event types: {_words(kind)}. Payload: {_payload(kind)}."
     yield from _request(kind)
@@ -37,17 +40,18 @@ def trigger_entry(kind: TriggerType) -> Iterator[str]:
     if kind.caveat:
         yield f"- Good to know: {kind.caveat}"
     yield ""
-    yield from _example(snippet(kind.type, kind), "A payload", sample_payload(kind))
+    yield from _sample("A payload", sample_payload(kind))
 
 
-def action_entry(action: ActionType) -> Iterator[str]:
-    """The whole section of an action."""
+def action_entry(action: ActionType, told: dict[str, str]) -> Iterator[str]:
+    """The whole section of an action. ``told``: which action of the page told of the fields of an object first."""
     spec = action.spec
     yield f"## {action.name}"
     yield ""
     yield f"**{spec.title}.** {spec.description}"
     yield ""
-    yield from _parameters(action.parameters)
+    yield from _fenced("yaml", snippet(action.name, action).rstrip())
+    yield from _parameters(action.name, action.parameters, told)
     if action.operation is not None:
         label = f", rate label {spec.label}" if spec.label else ""
         yield f"- Request: `{action.operation.method} {action.operation.path}`{label}."
@@ -63,7 +67,7 @@ def action_entry(action: ActionType) -> Iterator[str]:
     else:
         yield "There is no output."
     yield ""
-    yield from _example(snippet(action.name, action), "Its output", spec.sample)
+    yield from _sample("Its output", spec.sample)
 
 
 def codes(names: Iterable[str]) -> str:
@@ -156,32 +160,50 @@ def _needs(plan: str | None, granular: Iterable[str], classic: Iterable[str], no
         yield "- Needs: " + ". ".join(filter(None, ["; ".join(told), " ".join(notes).rstrip(".")])) + "."
 
 
-def _example(paste: str, head: str, sample: Json) -> Iterator[str]:
-    yield "```yaml"
-    yield paste.rstrip()
+def _fenced(language: str, text: str) -> Iterator[str]:
+    yield f"```{language}"
+    yield text
     yield "```"
     yield ""
+
+
+def _sample(head: str, sample: Json) -> Iterator[str]:
     if sample is not None:
         yield f"{head}:"
         yield ""
-        yield "```json"
-        yield compact(sample)
-        yield "```"
-        yield ""
+        yield from _fenced("json", compact(_shortened(sample)))
 
 
-def _parameters(given: Mapping[str, Parameter]) -> Iterator[str]:
+def _shortened(sample: Json) -> Json:
+    """Of a list of records only the first: the others look like it."""
+    if isinstance(sample, dict):
+        return {key: _shortened(one) for key, one in sample.items()}
+    if not isinstance(sample, list):
+        return sample
+    more = len(sample) - 1 if isinstance(sample[:1] and sample[0], dict) else 0
+    return [_shortened(sample[0]), f"… and {more} more"] if more else [_shortened(one) for one in sample]
+
+
+def _parameters(owner: str, given: Mapping[str, Parameter], told: dict[str, str]) -> Iterator[str]:
     parameters = {name: one for name, one in given.items() if name not in UNTOLD}
     if parameters:
         yield "| parameter | meaning | type | default |"
         yield "| --- | --- | --- | --- |"
     for name, one in parameters.items():
-        default = "required" if one.required else "–" if one.default in (None, "") else f"`{_yaml(one.default)}`"
-        words = codes(str(word) for word in one.enum) if one.enum else ""
-        meaning = ": ".join(filter(None, [cell(one.description), words]))
-        yield f"| `{name}` | {meaning or '–'} | {one.type} | {default} |"
+        inner = list(spread({name: one}))[1:]
+        first = told.setdefault("".join(f"{key}={each}" for key, each in inner), owner) if inner else owner
+        more = "" if first == owner else f"; its fields are [those of `{first}`](#{anchor(first)})"
+        yield _row(name, one, more)
+        yield from (_row(key, each) for key, each in inner if first == owner)
     if parameters:
         yield ""
+
+
+def _row(name: str, one: Parameter, more: str = "") -> str:
+    default = "required" if one.required else "–" if one.default in (None, "") else f"`{_yaml(one.default)}`"
+    words = codes(str(word) for word in one.enum) if one.enum else ""
+    meaning = ": ".join(filter(None, [cell(one.description), words])) or "–"
+    return f"| `{name}` | {meaning}{more} | {one.type} | {default} |"
 
 
 def _yaml(value: object) -> str:

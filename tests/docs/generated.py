@@ -104,8 +104,9 @@ def counts() -> Iterator[str]:
 def _entries(page: str, *, actions: bool) -> Callable[[], Iterator[str]]:
     def entries() -> Iterator[str]:
         if actions:
+            told: dict[str, str] = {}
             for action in _by_domain(catalog().actions)[page].values():
-                yield from action_entry(action)
+                yield from action_entry(action, told)
         else:
             for kind in _by_domain(catalog().triggers)[page].values():
                 yield from trigger_entry(kind)

@@ -15,6 +15,7 @@ from tests.docs.pages import DOCS, tables
 from tests.support.homes import connection, make_home, workflow
 from tests.support.turning import Turned
 
+LOG = {"use": "core.log", "with": {"message": "x"}}
 PAGE = (DOCS / "reference" / "monitoring.md").read_text()
 
 
@@ -33,7 +34,7 @@ def served(home: Path, sandbox: Sandbox) -> str:
 def test_every_metric_is_documented_with_its_labels_and_no_other(tmp_path: Path) -> None:
     with Sandbox(enforce_limits=False) as sandbox:
         flows = {
-            "new": workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, steps=[{"wait": "1h"}]),
+            "new": workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, steps=[LOG, {"wait": "1h"}]),
             "report": workflow("Report", "zoom.daily_usage_report_changed", {}),
         }
         text = connection(sandbox.url, plan="pro")

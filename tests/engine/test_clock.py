@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,17 @@ from tests.engine.rig import USER, connection, sandbox_clock, workflow, write_ho
 from tests.support.turning import Turned
 
 NEW = workflow("New", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
-WAITING = NEW.partition("steps:")[0] + "steps: [{wait: 10h}, {use: core.log, with: {message: done}}]\n"
+HEAD = NEW.partition("steps:")[0]
+WAITING = HEAD + "steps: [{wait: 10h}, {use: core.log, with: {message: done}}]\n"
+UNTIL = HEAD + "steps: [{wait_until: '2126-12-24T18:00:00Z'}]\n"
+LOOP = HEAD + "steps: [{for_each: [1, 2], do: [{wait: 10h}]}]\n"
+RETRY = (
+    HEAD
+    + "steps: [{use: http.request, with: {url: 'http://127.0.0.1:1/', method: GET}, retry: {attempts: 2, delay: 1h}}]\n"
+)
+BATCH = (
+    HEAD.replace("trigger:", "batch: {every: 1h}\ntrigger:", 1) + "steps: [{use: core.log, with: {message: done}}]\n"
+)
 HOURS = 5 * 3600
 
 
@@ -64,12 +75,53 @@ def test_small_steps_and_steps_forward_are_left_alone(turned: Turned, logged: li
     assert "clock_set_back" not in logged
 
 
-def test_what_a_run_waits_for_is_a_moment_on_the_wall(turned: Turned, sandbox: Sandbox) -> None:
+def begin(sandbox: Sandbox, path: Path, text: str) -> Turned:
+    """A daemon with a run that waits."""
+    home = write_home(path / "other", connection(sandbox.url), new=text)
+    (home / "config" / "changewire.yaml").write_text("http: {allow_private: true}\n")
+    made = Turned(home, sandbox_clock(sandbox)).start()
+    made.turn()
+    sandbox.control("create_meeting", user_id=USER)
+    on(made, 60)
+    return made
+
+
+def test_a_moment_on_the_wall_is_waited_for(sandbox: Sandbox, tmp_path: Path) -> None:
+    with closing(begin(sandbox, tmp_path, UNTIL)) as made:
+        due = made.store.runs()[0].run.due_at
+        made.clock.set_back(HOURS)
+        on(made, 60)
+        assert (made.store.runs()[0].run.due_at, made.store.runs()[0].run.state) == (due, RunState.WAITING)
+
+
+WAITS = {"wait": (WAITING, 10), "loop": (LOOP, 10), "retry": (RETRY, 1), "batch": (BATCH, 1)}
+
+
+@pytest.mark.parametrize("kind", WAITS)
+def test_a_time_to_wait_is_as_long_as_it_is(sandbox: Sandbox, tmp_path: Path, kind: str) -> None:
+    text, hours = WAITS[kind]
+    with closing(begin(sandbox, tmp_path, text)) as made:
+        (history,) = made.store.runs()
+        assert (history.run.state, history.run.due_at) != (RunState.SUCCEEDED, None)
+        attempts = len(history.attempts)
+        made.clock.set_back(HOURS)
+        on(made, 1)
+        on(made, hours * 3600 - 120)
+        (history,) = made.store.runs()
+        assert (history.run.state in (RunState.WAITING, RunState.PENDING), len(history.attempts)) == (True, attempts)
+        on(made, 180)
+        (history,) = made.store.runs()
+        assert history.run.state.finished or len(history.attempts) > attempts, history.run
+
+
+def test_what_was_to_wait_before_the_clock_went_ahead_waits_as_long_as_it_should(
+    turned: Turned, sandbox: Sandbox
+) -> None:
     sandbox.control("create_meeting", user_id=USER)
     on(turned, 60)
-    (history,) = turned.store.runs()
-    assert history.run.state is RunState.WAITING
-    due = history.run.due_at
+    due = turned.store.runs()[0].run.due_at
+    turned.clock.set_back(-HOURS)
+    on(turned, 60)
     turned.clock.set_back(HOURS)
     on(turned, 60)
     assert turned.store.runs()[0].run.due_at == due
@@ -82,6 +134,28 @@ def test_a_lease_does_not_last_for_hours(turned: Turned) -> None:
     turned.clock.set_back(HOURS)
     on(turned, 180)
     assert turned.store.free_stale(turned.clock.now()) == (1, 0)
+
+
+def test_what_is_under_way_when_the_clock_goes_on_at_once_is_not_begun_again(turned: Turned, logged: list[str]) -> None:
+    turned.clock.advance(60)
+    assert len(turned.store.claim_due(turned.clock.now(), 1, timedelta(minutes=2))) == 1
+    turned.daemon.turn(turned.clock.now())
+    turned.clock.set_back(-HOURS)
+    turned.daemon._reap()
+    assert ("claims_freed" in logged, "clock_set_forward" in logged) == (False, True)
+    turned.clock.advance(121)
+    turned.daemon._reap()
+    assert "claims_freed" in logged
+
+
+def test_what_a_budget_waits_for_does_not_last_for_hours(turned: Turned) -> None:
+    client = turned.daemon._clients.get("work")
+    client.budget.forbid("MEDIUM", turned.clock.now() + timedelta(seconds=30))
+    turned.clock.set_back(HOURS)
+    before = polls(turned)
+    for _ in range(2):
+        on(turned, 60)
+    assert polls(turned) == before + 2
 
 
 def test_a_clock_that_was_set_back_while_nothing_ran_is_noticed_at_the_start(

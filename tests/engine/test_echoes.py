@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ class Notes(Server):
         super().__init__()
         self.notes: dict[str, dict[str, Any]] = {}
         self.hold: threading.Event | None = None
+        self.failing: list[int] = []  # statuses of the next writes; what is not refused is done all the same
         self.written = threading.Event()
 
     def route(self, path: str) -> Handler:
@@ -36,6 +38,9 @@ class Notes(Server):
         data = loads(seen.body) if seen.body else {}
         if seen.method == "GET":
             return Reply(body=self.notes[note] if note else list(self.notes.values()))
+        status = self.failing.pop(0) if self.failing else 200
+        if 400 <= status < 500:
+            return Reply(status)
         if seen.method == "POST":
             note = str(len(self.notes) + 1)
             data = {"id": note, **data}
@@ -46,7 +51,7 @@ class Notes(Server):
         self.written.set()
         if self.hold is not None:
             self.hold.wait(10)
-        return Reply(body=self.notes.get(note, {}))
+        return Reply(status, self.notes.get(note, {}))
 
     def put(self, note: str, **fields: Any) -> None:
         """Somebody else writes."""
@@ -78,7 +83,9 @@ def start(server: Notes, tmp_path: Path) -> Iterator[Start]:
         (tmp_path / "config" / "connections.yaml").write_text(connections or dumps_text(notes))
         for name, data in workflows.items():
             (folder / f"{name}.yaml").write_text(dumps_text(data))
-        made.append(Turned(tmp_path, clock or (made[-1].clock if made else ManualClock()), log=_Log(logged)))
+        made.append(
+            Turned(tmp_path, clock or (made[-1].clock if made else ManualClock()), on_write=_fails, log=_Log(logged))
+        )
         made[-1].daemon._start_housekeeping = lambda: None  # type: ignore[method-assign]
         made[-1].start()
         assert made[-1].daemon.home.problems == []
@@ -86,12 +93,20 @@ def start(server: Notes, tmp_path: Path) -> Iterator[Start]:
         return made[-1]
 
     logged.clear()
+    broken.clear()
     yield make
     for turned in made:
         turned.close()
 
 
 logged: list[str] = []
+broken: list[str] = []  # points of writing that fail once
+
+
+def _fails(point: str) -> None:
+    if point in broken:
+        broken.remove(point)
+        raise sqlite3.OperationalError("database or disk is full")
 
 
 class _Log:
@@ -298,6 +313,83 @@ def test_a_write_that_failed_is_behind_nothing(server: Notes, start: Start) -> N
     server.put("1", text="c")
     later(turned)
     assert [values for *_, values in told(turned)] == [{"text": "b"}, {"text": "c"}]
+
+
+def retried(step: dict[str, Any], delay: str) -> dict[str, Any]:
+    """The step, done again after so long."""
+    return {**step, "retry": {"attempts": 3, "delay": delay}}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_write_whose_answer_was_lost_is_ours_once_it_was_done_again(
+    server: Notes, start: Start, restarted: bool
+) -> None:
+    server.put("1", text="a")
+    flow = changed(retried(MARK, "90s"))
+    turned = start(mark=flow)
+    server.put("1", text="b")
+    server.failing = [502]
+    later(turned)
+    assert server.notes["1"]["text"] == "b!"
+    if restarted:
+        turned = start(mark=flow)
+    for _ in range(4):
+        later(turned, 40)
+    assert [values for *_, values in told(turned)] == [{"text": "b"}]
+    assert ask(turned.daemon.path, "SELECT outcome FROM echoes") == [("echo",)]
+    server.put("1", text="b?")
+    later(turned)
+    assert [values for *_, values in told(turned)][1:] == [{"text": "b?"}]
+
+
+def test_a_write_of_which_nobody_ever_knows_hides_nothing(server: Notes, start: Start) -> None:
+    server.put("1", text="a")
+    turned = start(mark=changed(MARK))
+    server.put("1", text="b")
+    server.failing = [502] * 20
+    for _ in range(8):  # three attempts, and five minutes from the last one on
+        later(turned)
+        assert [values for *_, values in told(turned)] == [{"text": "b"}]
+    later(turned)
+    assert [values for *_, values in told(turned)] == [{"text": "b"}, {"text": "b!"}]
+
+
+def test_what_others_change_meanwhile_does_not_wait(server: Notes, start: Start) -> None:
+    server.put("1", text="a")
+    turned = start(mark=changed(MARK))
+    server.put("1", text="b")
+    server.failing = [502]
+    later(turned)
+    server.put("1", title="x")
+    later(turned)
+    assert [values for *_, values in told(turned)] == [{"text": "b"}, {"text": "b!", "title": "x"}]
+
+
+def test_a_write_that_was_refused_holds_up_nothing(server: Notes, start: Start) -> None:
+    server.put("1", text="a")
+    turned = start(mark=changed(MARK))
+    server.put("1", text="b")
+    server.failing = [422]
+    later(turned)
+    assert ask(turned.daemon.path, "SELECT seq FROM echoes") == []
+    server.put("1", text="b!")
+    later(turned)
+    assert [values for *_, values in told(turned)] == [{"text": "b"}, {"text": "b!"}]
+
+
+def test_a_write_whose_answer_could_not_be_stored_is_ours_after_the_restart(server: Notes, start: Start) -> None:
+    server.put("1", text="a")
+    flow = changed({**retried(MARK, "90s"), "idempotency": "natural"})
+    turned = start(mark=flow)
+    server.put("1", text="b")
+    broken.append("put_writes.doubts:before")  # the answer is there, and the disk is full
+    later(turned)
+    assert (server.notes["1"]["text"], broken) == ("b!", [])
+    turned = start(mark=flow)
+    for _ in range(8):
+        later(turned)
+    assert [values for *_, values in told(turned)] == [{"text": "b"}]
+    assert [h.run.state for h in turned.store.runs()] == ["succeeded"]
 
 
 def test_it_is_remembered_over_a_restart(server: Notes, start: Start) -> None:

@@ -126,6 +126,7 @@ def test_a_loop_that_does_not_turn_is_told_by_both(make: Make) -> None:
     daemon = make()
     on(daemon)
     daemon.clock.advance(61)
+    daemon.daemon._reap()  # a chore that looks at the clock beside the loop
     assert health(daemon, "/live") == (503, [("daemon", "loop", "stalled")])
     assert ("daemon", "loop", "stalled") in health(daemon)[1]
     daemon.daemon.turn(daemon.clock.now())
@@ -170,6 +171,7 @@ def test_runs_that_wait_for_a_person_are_told(sandbox: Sandbox, make: Make) -> N
     on(daemon)
     assert health(daemon) == (503, [("workflow", "New", "paused")])
     assert metrics(daemon)["changewire_workflow_unfinished_runs"] == {("paused", "New"): 1}
+    assert metrics(daemon)["changewire_steps_total"] == {("zoom.get_meeting", "failed"): 1}
 
 
 def test_files_that_cannot_be_taken_over_are_told_until_they_can(make: Make) -> None:
@@ -217,6 +219,7 @@ def test_figures_count_what_happens(sandbox: Sandbox, make: Make) -> None:
     assert found["changewire_polls_total"] == {("stored", "New"): 2, ("unchanged", "New"): 1, ("failed", "New"): 1}
     assert found["changewire_events_total"] == {("New",): 1}
     assert found["changewire_runs_total"] == {("succeeded", "New"): 1}
+    assert found["changewire_steps_total"] == {("core.log", "succeeded"): 1}
     assert found["changewire_poll_duration_seconds_count"] == {("zoom",): 4}
     assert found["changewire_poll_lag_seconds_count"] == {(): 4}
     assert found["changewire_triggers"][("failing",)] == 1
@@ -264,7 +267,7 @@ def test_the_daily_budget_is_told_by_label(sandbox: Sandbox, tmp_path: Path) -> 
     assert today[("zoom", "HEAVY")] == asked
 
 
-ALLOWED = {"workflow", "connection", "label", "outcome", "state", "kind", "cause", "per", "le", "version"}
+ALLOWED = {"workflow", "action", "connection", "label", "outcome", "state", "kind", "cause", "per", "le", "version"}
 
 
 def test_labels_name_what_the_files_bound_and_no_secret(sandbox: Sandbox, make: Make) -> None:

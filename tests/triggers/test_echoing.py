@@ -148,4 +148,10 @@ def test_a_write_counts_for_a_while_and_in_the_next_poll_at_least() -> None:
     assert not still_counts(done, START + LAG, MINUTE, 2)
     assert still_counts(done, START - timedelta(days=1), MINUTE, 2), "a daily poll sees it the day after"
     assert still_counts(done, START + LAG, timedelta(hours=1), 2)
-    assert still_counts(write(done=False), START + LAG, MINUTE, 2)
+
+
+def test_a_write_without_an_answer_holds_up_nothing_for_long() -> None:
+    lost = write(done=False)
+    assert still_counts(lost, START - timedelta(days=1), timedelta(days=1), 2)
+    assert still_counts(lost, lost.sent_at + LAG - MINUTE, timedelta(hours=1), 2)
+    assert not still_counts(lost, lost.sent_at + LAG, timedelta(hours=1), 2)

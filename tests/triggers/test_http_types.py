@@ -80,6 +80,16 @@ class Shop:
         write_home(self.path, self.connections(), shop=text)
         return [problem.message for problem in load_home(self.path, {}).problems]
 
+    def edit(self, kind: str, extra: str = "", **parameters: Any) -> list[EventRecord]:
+        """Edit the workflow; what the next poll brings."""
+        assert self.rig is not None
+        text = workflow("Shop", f"http.{kind}", dumps_text({"path": "/orders", **parameters}), extra)
+        write_home(self.path, self.connections(), shop=text)
+        self.rig.clients.close()
+        self.rig.load()
+        assert not self.rig.home.problems, self.rig.home.problems
+        return self.poll()
+
     def poll(self) -> list[EventRecord]:
         """Poll once; the new events."""
         assert self.rig is not None
@@ -220,6 +230,62 @@ class TestNewItem:
         assert [(event.key, event.backfill) for event in events] == [(str(n), True) for n in (6, 7, 8, 9)]
         assert shop.poll() == []
 
+    def test_backfill_goes_by_seconds_since_1970_as_well(self, shop: Shop) -> None:
+        day = 86_400
+        shop.serves([{"id": n, "made": 1_795_262_400 - n * day} for n in range(9)])  # the first is of 2026-11-21, noon
+        first = "first_poll: {backfill: {since: 2026-11-17, max: 3}}"
+        events = shop.watch("new_item", first, created_at="made")
+        assert [event.key for event in events] == ["0", "1", "2"]
+
+    def test_numbers_too_long_for_a_number_are_told_apart(self, shop: Shop) -> None:
+        shop.serves(b'[{"id": 100000000000000000001}]')
+        shop.watch("new_item")
+        shop.serves(b'[{"id": 100000000000000000001}, {"id": 100000000000000000002}]')
+        assert shop.keys() == ["100000000000000000002"]
+
+    def test_an_item_whose_moment_no_clock_can_show_is_an_item(self, shop: Shop) -> None:
+        shop.serves(orders(1))
+        shop.watch("new_item", created_at="made")
+        shop.serves([*orders(1), *orders(2, made="0001-01-01T00:00:00+01:00"), *orders(3)])
+        assert shop.keys() == ["3"]
+
+    def test_further_pages_that_are_asked_for_later_are_read_at_once_and_nothing_on_them_is_new(
+        self, shop: Shop
+    ) -> None:
+        pages = [orders(9, 8, 7), orders(6, 5), orders(4, 3)]
+
+        def answer(query: dict[str, list[str]]) -> tuple[Any, dict[str, str]]:
+            page = int(query.get("page", ["1"])[0])
+            return {"orders": pages[page - 1], "pages": len(pages)}, {}
+
+        shop.answer = answer
+        shop.watch("new_item", items="orders")
+        paging = {"kind": "page_number", "page_query": "page", "count_field": "pages"}
+        assert shop.edit("new_item", items="orders", paging=paging) == []
+        pages[2] = orders(4, 3, 2)
+        assert shop.keys() == ["2"]
+
+    def test_what_came_on_the_first_page_fires_though_further_pages_are_read_for_the_first_time(
+        self, shop: Shop
+    ) -> None:
+        shop.answer = lambda query: ({"orders": orders(2 if query else 1), "next": None if query else "n"}, {})
+        shop.watch("new_item", items="orders")
+        shop.answer = lambda query: ({"orders": orders(2) if query else orders(3, 1), "next": "" if query else "n"}, {})
+        paging = {"kind": "token", "token_field": "next", "token_query": "cursor"}
+        assert [event.key for event in shop.edit("new_item", items="orders", paging=paging)] == ["3"]
+
+    def test_after_a_reset_a_backfill_is_done_again_and_what_comes_back_is_an_event(self, shop: Shop) -> None:
+        shop.serves(orders(1, 2))
+        shop.watch("new_item", "first_poll: {backfill: {max: 1}}")
+        assert shop.rig is not None
+        for _ in range(2):
+            shop.rig.store.forget(shop.rig.trigger.id, shop.rig.clock.now())
+            assert [(event.key, event.backfill) for event in shop.poll()] == [("2", True)]
+            shop.serves(orders(1, 2, 3))
+            assert shop.keys() == ["3"]
+            shop.serves(orders(1, 2))
+            assert shop.keys() == []
+
     def test_settling(self, shop: Shop) -> None:
         shop.watch("new_item", "settle: 2")
         shop.serves(orders(1))
@@ -334,7 +400,7 @@ HOW = 'write a.b, list[*].c or a["b.c"]'
         ("new_item", {"key": "lines[*].id"}, "'key': 'lines[*].id' must name one field: [*] cannot stand in it"),
         ("new_item", {"key": "a..b"}, f"'key': 'a..b' is not a path: it goes wrong at '..b'; {HOW}"),
         ("new_item", {"key": []}, "'key': name a field, or several as in [a, b]"),
-        ("new_item", {"ready": "{{ a == }}"}, "'ready': {{ a == }}: unexpected 'end of print statement'"),
+        ("new_item", {"ready": "{{ a == }}"}, "'ready': {{ a == }}: a value is missing behind '=='"),
         (
             "new_item",
             {"paging": {"kind": "pages"}},

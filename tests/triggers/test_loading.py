@@ -80,7 +80,7 @@ def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
             "{nmae}",
             "7:9: the path asks for {nmae}, which is no parameter of this type (did you mean 'name'?)",
         ),
-        ("entry.n > 0", "entry.n >", "{{ entry.n > }}: unexpected 'end of print statement'"),
+        ("entry.n > 0", "entry.n >", "{{ entry.n > }}: a value is missing behind '>'"),
         ("entry.n > 0", "entry.m > 0", "12:3: tried on the sample: {{ entry.m > 0 }}: there is no field 'm'"),
         (
             "kind: updated",

@@ -107,6 +107,13 @@ class TestCreated:
         ]  # fmt: skip
         assert watcher.last.verdicts["old"] == 1
 
+    def test_an_item_of_the_day_of_the_first_reading_is_new_where_dates_are_all_there_is(self) -> None:
+        watcher = Watcher(kind_of("created", created_at="made", sample={"id": 1, "made": ""}))
+        watcher.read()
+        today, long_ago, somewhere = "2026-11-21", "2026-11-19", "2026-11-21T02:00:00"
+        found = watcher.read({"id": 1, "made": today}, {"id": 2, "made": long_ago}, {"id": 3, "made": somewhere})
+        assert found == ["1", "3"]
+
     def test_an_item_that_is_not_ready_is_new_when_it_is(self) -> None:
         watcher = Watcher(kind_of("created", ready="{{ item.done | default(false) }}"))
         watcher.read({"id": 1})
@@ -212,6 +219,16 @@ class TestUpdated:
         for n in range(4):
             assert watcher.read({"id": 1, "n": n}) == []
         assert watcher.read({"id": 1, "n": 3}) == ["1:n"]
+
+    @pytest.mark.parametrize("kind", ["updated", "status"])
+    def test_the_order_of_two_items_with_one_key_is_noise(self, kind: str) -> None:
+        one, two = {"id": 1, "status": "a", "seen": 1}, {"id": 1, "status": "b", "seen": 2}
+        watcher = Watcher(kind_of(kind, compare={"volatile": ["seen"]}))
+        watcher.read(one, two)
+        assert watcher.read(two, one) == []
+        assert watcher.read({**one, "seen": 9}, two) == []
+        assert watcher.read(two, {**one, "seen": 8}) == []
+        assert watcher.read(two) == ["1:status"]
 
 
 class TestEditedRules:

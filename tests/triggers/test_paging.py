@@ -162,6 +162,13 @@ def test_other_names_of_token_and_number() -> None:
     assert ids(read_all(Listing(answer), number)) == [1, 2]
 
 
+@pytest.mark.parametrize("end", ["", None, False, 0, [], {}])
+def test_every_way_to_say_that_there_is_no_further_token(end: Any) -> None:
+    listing = Listing(lambda _query, _call: ({"rows": rows(1), "next_page_token": end}, {}))
+    assert ids(read_all(listing, {"kind": "token"})) == [1]
+    assert len(listing.asked) == 1
+
+
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_tokens_that_go_round_in_circles_are_an_error(length: int) -> None:
     def answer(_: dict[str, str], call: int) -> Reply:

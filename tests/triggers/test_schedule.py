@@ -51,6 +51,44 @@ def test_cron_follows_the_clock_on_the_wall(cron: str, moment: str, due: str) ->
     assert found == datetime.fromisoformat(due).replace(tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("zone", "cron", "moment", "due"),
+    [
+        ("Europe/Berlin", "*/20 * * * *", "2026-10-24T23:50", "00:00 00:20 00:40 01:00 01:20 01:40 02:00"),
+        ("Europe/Berlin", "*/20 2 * * *", "2026-10-25T00:20", "00:40 01:00 01:20 01:40 01:00"),
+        ("Europe/Berlin", "30 2 * * *", "2026-10-25T00:00", "00:30 01:30 01:30"),
+        ("Europe/Berlin", "30 2 * * *", "2026-10-25T01:10", "01:30 01:30"),
+        ("Europe/Berlin", "0 3 * * *", "2026-10-24T12:00", "02:00 02:00"),
+        ("Europe/Berlin", "*/20 * * * *", "2026-03-29T00:30", "00:40 01:00 01:20"),
+        ("Europe/Berlin", "30 2 * * *", "2026-03-28T12:00", "01:30 00:30"),
+        ("Europe/Berlin", "30 2 * * *", "2026-03-29T01:10", "01:30 00:30"),
+        ("Australia/Lord_Howe", "*/15 * * * *", "2026-04-04T14:40", "14:45 15:00 15:15 15:30"),
+        ("Africa/Cairo", "0 0 * * *", "2026-04-23T12:00", "22:00 21:00"),
+    ],
+)
+def test_cron_goes_on_when_the_clock_on_the_wall_is_set(zone: str, cron: str, moment: str, due: str) -> None:
+    schedule, at, found = Schedule(None, cron=cron, timezone=zone), datetime.fromisoformat(f"{moment}Z"), []
+    for _ in due.split():
+        after = schedule.next_after(at)
+        assert at < after < at + timedelta(hours=27)
+        found.append(f"{after:%H:%M}")
+        at = after
+    assert found == due.split()
+
+
+@given(
+    MOMENTS,
+    st.sampled_from(["*/7 * * * *", "59 1-3 * * *", "0 0 * * *", "15 2 1 * sun"]),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Tehran", "UTC"]),
+)
+def test_a_due_moment_of_cron_is_never_over(moment: datetime, cron: str, zone: str) -> None:
+    schedule = Schedule(None, cron=cron, timezone=zone)
+    due = schedule.next_after(moment)
+    assert due > moment
+    assert schedule.next_after(due) > due
+    assert schedule.next_after(due - timedelta(microseconds=1)) == due
+
+
 def test_the_interval_of_cron_is_the_next_gap() -> None:
     schedule = Schedule(None, cron="0 8,20 * * *")
     assert schedule.interval(datetime(2026, 11, 21, 7, tzinfo=UTC)) == timedelta(hours=12)

@@ -96,6 +96,7 @@ class ActionSpec(_Part):
     output: dict[str, str] = Field(default_factory=dict)  # documented fields: name → meaning
     complete: bool = False  # whether `output` names every field that there can be
     sample: Any = None  # an output as it may look
+    example: dict[str, Any] | None = None  # what a step may say under `with`, to paste; None: made of what is required
 
     @model_validator(mode="after")
     def _one_way(self) -> ActionSpec:
@@ -128,6 +129,11 @@ class ActionType:
     run: Code | None = None  # the code of a code action; None: `spec.request` is sent
     operation: Operation | None = None  # what of the API it does; None: it says everything itself
     whole: bool = False  # it is an operation as it stands: one request, and all pages only where that is asked for
+
+    @property
+    def on_connection(self) -> bool:
+        """Whether it always works on a connection. Code for any API, as `http.request`, does where one is named."""
+        return self.connector != "core" and (self.connector != "http" or self.run is None)
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:

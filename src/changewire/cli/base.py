@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from changewire.state.store import SqliteStore
 
 FAILED, WRONG_USE, NEEDS_PERSON, INTERRUPTED = 1, 2, 3, 130
+_SIDE_BY_SIDE = 42  # characters of the longest line to type that leaves room beside it
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -100,9 +101,15 @@ class Command(click.Command):
 
 
 def write_examples(formatter: click.HelpFormatter, examples: Sequence[tuple[str, str]]) -> None:
-    """The section ``Examples`` of a help text."""
+    """The section ``Examples`` of a help text: side by side, or below each other where a line to type is long."""
     with formatter.section("Examples"):
-        formatter.write_dl(examples, col_max=58)
+        if all(len(line) <= _SIDE_BY_SIDE for line, _ in examples):
+            formatter.write_dl(examples, col_max=_SIDE_BY_SIDE)
+            return
+        for line, what in examples:
+            formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+            with formatter.indentation():
+                formatter.write_text(what)
 
 
 class Root(click.Group):

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from changewire.cli.base import Command, Options
-from changewire.cli.completing import complete_action, complete_values
+from changewire.cli.completing import complete_action, complete_connection, complete_values
 
 _OUT = "Write the output into FILE, by its ending: .csv and .jsonl for lists, else JSON."
 
@@ -26,7 +26,12 @@ _OUT = "Write the output into FILE, by its ending: .csv and .jsonl for lists, el
 )
 @click.argument("action", shell_complete=complete_action)
 @click.argument("values", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=complete_values)
-@click.option("--connection", metavar="NAME", help="The connection to use; needed where several fit.")
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="The connection to use; needed where several fit.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @click.option("--all-pages", is_flag=True, help="Read a list to its end.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N entries of a list, from as many pages.")

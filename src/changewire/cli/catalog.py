@@ -134,11 +134,12 @@ def _list(chosen: Mapping[str, TriggerType | ActionType]) -> None:
             if isinstance(kind, ActionType) is actions and not _is_whole(kind)
         }
         if kinds:
-            print_table((head, "what it is"), [(name, title_of(kind)) for name, kind in kinds.items()])
+            print_table((head, "what it is"), [(name, title_of(kind)) for name, kind in kinds.items()], whole=(head,))
             print_text("")
     rows = [(kind.name, one.title, f"{one.method} {one.path}", one.label, _status(one)) for kind, one in _pairs(chosen)]
     if rows:
-        print_table(("operation", "what it is", "request", "label", "status"), rows)
+        columns = ("operation", "what it is", "request", "label", "status")
+        print_table(columns, rows, whole=("operation", "request"), spare=("label", "request"))
         print_text("")
 
 

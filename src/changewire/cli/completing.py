@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 import click
@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from changewire.catalog import Catalog
+    from changewire.home.definition import Home
     from changewire.parameters import Parameter
 
 SHELLS = ("bash", "zsh", "fish")
 _VARIABLE = "_CHANGEWIRE_COMPLETE"
 _BASH = "            COMPREPLY+=($value)\n"
-_BASH_OPEN = '            COMPREPLY+=("$value"); [[ $value == *= ]] && compopt -o nospace\n'
+_BASH_OPEN = """\
+            [[ $value == *[.=] ]] && compopt -o nospace
+            [[ $value == *\\ * && ${COMP_WORDS[COMP_CWORD]} != [\\'\\"]* ]] && printf -v value %q "$value"
+            COMPREPLY+=("$value")
+"""
 
 
 @click.command(
@@ -77,21 +82,68 @@ def complete_values(context: click.Context, parameter: click.Parameter, begun: s
 
     Bash cuts words at the sign, so that name and sign may stand among the words before.
     """
+    from changewire.cli.given import parameter_of
+
     catalog, action = _catalog(context), context.params.get("action")
     if catalog is None or not isinstance(action, str) or action not in catalog.actions:
         return []
     known = {name: one for name, one in catalog.actions[action].parameters.items() if name != "connection"}
     before: Sequence[str] = context.params.get("values") or ()
-    if before and before[-1] in known:  # the cursor stands right behind the sign, which click leaves out
-        return _completed(known[before[-1]], "", begun)
+    if before and parameter_of(before[-1], known):  # the cursor stands right behind the sign, which click leaves out
+        return _completed(parameter_of(before[-1], known), "", begun)
     if len(before) > 1 and before[-1] == "=":
-        return _completed(known.get(before[-2]), "", begun)
+        return _completed(parameter_of(before[-2], known), "", begun)
     name, sign, text = begun.partition("=")
     if sign:
-        return _completed(known.get(name), f"{name}=", text)
-    given = {word.partition("=")[0] for word in before}
-    names = [name for name in known if name.startswith(begun) and name not in given]
-    return [CompletionItem(f"{name}=", help=known[name].description) for name in names]
+        return _completed(parameter_of(name, known), f"{name}=", text)
+    return _named(known, begun, {word.partition("=")[0] for word in before})
+
+
+def _named(known: Mapping[str, Parameter], begun: str, given: Set[str]) -> list[CompletionItem]:
+    """Names to be given a value, those of fields behind the dot of their object."""
+    from changewire.cli.given import parameter_of
+
+    head, dot, _ = begun.rpartition(".")
+    outer = parameter_of(head, known) if dot else None
+    fields = known if outer is None else outer.fields or {}
+    names = {head + dot + name: one for name, one in fields.items()}
+    return [
+        CompletionItem(f"{name}{'.' if one.fields else '='}", help=one.description)
+        for name, one in names.items()
+        if name.startswith(begun) and name not in given
+    ]
+
+
+def complete_workflow(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of the home's workflows."""
+    home = _home(context)
+    return [] if home is None else _items(((name, "") for name in home.workflows), begun)
+
+
+def complete_watch(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of the home's workflows and their triggers; triggers only once a workflow is written."""
+    home = _home(context)
+    names = [] if home is None else list(home.workflows)
+    if home is not None and "/" in begun:
+        names += [trigger.shown for trigger in home.triggers.values()]
+    return _items(((name, "") for name in names), begun)
+
+
+def complete_connection(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of the home's connections, with what they are for."""
+    home = _home(context)
+    return [] if home is None else _items(((name, one.connector) for name, one in home.connections.items()), begun)
+
+
+def _home(context: click.Context) -> Home | None:
+    """The home that is meant, None where it cannot be read."""
+    from changewire.errors import ChangewireError
+    from changewire.home.loading import load_home
+
+    try:
+        return load_home(context.ensure_object(Options).find_home())
+    except (ChangewireError, OSError):
+        return None
 
 
 def _completed(parameter: Parameter | None, head: str, begun: str) -> list[CompletionItem]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
+from changewire.cli.completing import complete_connection
 from changewire.cli.output import print_json, print_text
 from changewire.errors import ApiError, ConfigError, UsageError, nearest
 
@@ -33,7 +34,7 @@ SHOWN = 12  # scopes; an app may have hundreds
         ("changewire connect --forget me", "end the sign-in, here and at the server"),
     ],
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @click.option("--device", is_flag=True, help="Sign in at another device, with a code.")
 @click.option("--no-browser", is_flag=True, help="Show the address and open nothing.")
 @click.option("--forget", is_flag=True, help="End the sign-in at the server, and delete it here.")

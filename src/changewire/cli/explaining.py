@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
+from changewire.cli.completing import complete_watch
 from changewire.cli.history import change_lines, named_event, named_run, opened_for, told_by
 from changewire.cli.output import local, print_json, print_text, shorten
 from changewire.cli.status import daemon_view, readable_home, records_of
@@ -51,7 +52,7 @@ VERDICTS = {
         ("changewire explain run_3f0c…", "the same, for a run"),
     ],
 )
-@click.argument("name", metavar="[WORKFLOW|TRIGGER|EVENT|RUN]")
+@click.argument("name", metavar="[WORKFLOW|TRIGGER|EVENT|RUN]", shell_complete=complete_watch)
 @click.pass_obj
 def explain(options: Options, name: str) -> int:
     """Say why a workflow (or one of its triggers, as workflow/trigger) did or did not fire lately, or tell the story of
@@ -141,8 +142,11 @@ def why_of(record: TriggerRecord, store: SqliteStore | None, now: datetime, *, a
 
 def _put_off(record: TriggerRecord, now: datetime) -> str:
     if record.late_since is None or record.next_due is None:
-        return ""
-    return f", and the request budget puts it off until {local(record.next_due, now)}: poll less often, or less else"
+        return f", and the last poll failed: {record.error}" if record.error else ""
+    until = local(record.next_due, now)
+    if record.error:
+        return f", and it is put off until {until}: {record.error}"
+    return f", and the request budget puts it off until {until}: poll less often, or less else"
 
 
 def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from changewire.cli.spoken import is_spoken
 from changewire.errors import ConfigError, UsageError
 from changewire.parameters import Parameter, canonical
-from changewire.values import Json, loads
+from changewire.values import Json, json_trouble, loads
 
 _WORD = re.compile(r"([^=:]+)(:=|=)(.*)", re.DOTALL)
 _LEVELS = re.compile(r"__|\.")
@@ -27,7 +27,7 @@ def read_given(words: Sequence[str], parameters: Mapping[str, Parameter], dates:
     found: dict[str, Json] = {}
     for word in words:
         name, sign, text = _split(word, parameters)
-        parameter = _parameter(name, parameters)
+        parameter = parameter_of(name, parameters)
         if text.startswith("@"):
             text = _file(name, text[1:])
         value = _json(name, text) if sign == ":=" else _value(name, text, parameter, dates)
@@ -53,7 +53,7 @@ def _split(word: str, parameters: Mapping[str, Parameter]) -> tuple[str, str, st
     raise UsageError(f"{word!r} is not NAME=VALUE{hint}")
 
 
-def _parameter(name: str, parameters: Mapping[str, Parameter]) -> Parameter | None:
+def parameter_of(name: str, parameters: Mapping[str, Parameter]) -> Parameter | None:
     """The parameter, or the field in one, that a name means; None where nobody knows."""
     proper = canonical(name, parameters)
     if proper in parameters:
@@ -115,7 +115,7 @@ def _json(name: str, text: str) -> Json:
     try:
         return loads(text)
     except ValueError as error:
-        raise UsageError(f"{name}: {text[:60]!r} is no JSON: {error}") from None
+        raise UsageError(f"{name}: {text[:60]!r} is no JSON: {json_trouble(error)}") from None
 
 
 def _file(name: str, path: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from changewire.cli.base import Command, Options, open_store, say
+from changewire.cli.completing import complete_workflow
 from changewire.cli.output import local, print_json, print_table, print_text, shorten
 from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json, dumps_text
@@ -51,7 +52,9 @@ def _filters(default_limit: int | None) -> Callable[[Callable[..., Any]], Callab
         since = "Only from this moment on: 2h (ago), 2026-11-21, 2026-11-21T10:00:00Z."
         limit = "At most so many, the newest. 0: all." + f" Default: {default_limit} for people, all with --json."
         command = click.option("--limit", type=click.IntRange(min=0), metavar="N", help=limit)(command)
-        command = click.option("--workflow", metavar="NAME", help="Only of this workflow.")(command)
+        command = click.option(
+            "--workflow", metavar="NAME", shell_complete=complete_workflow, help="Only of this workflow."
+        )(command)
         return click.option("--since", type=Since(), metavar="WHEN", help=since)(command)
 
     return add
@@ -254,7 +257,8 @@ def _show_runs(found: Iterable[RunHistory]) -> None:
         done = sum(attempts[-1].state == "succeeded" for attempts in steps)
         when = local(run.created_at, now)
         rows.append((when, run.id, run.workflow, str(run.state), f"{done}/{len(steps)}", shorten(run.reason, 80)))
-    print_table(("at", "run", "workflow", "state", "steps", "reason"), rows, whole=("at", "run", "state"))
+    columns = ("at", "run", "workflow", "state", "steps", "reason")
+    print_table(columns, rows, whole=("at", "run", "state"), spare=("steps",))
 
 
 def _show_run(store: SqliteStore, history: RunHistory) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, open_store, say
+from changewire.cli.completing import complete_workflow
 from changewire.cli.history import Since, named_event, named_run, opened, opened_for, tell_none
 from changewire.cli.output import print_json, print_text
 from changewire.cli.status import daemon_view
@@ -139,7 +140,7 @@ def show_runs(options: Options, store: SqliteStore, ids: list[str], words: str, 
         ("changewire reset NAME --yes", "without asking, for scripts"),
     ],
 )
-@click.argument("workflow")
+@click.argument("workflow", shell_complete=complete_workflow)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def reset(options: Options, workflow: str, yes: bool) -> int:

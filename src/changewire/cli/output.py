@@ -15,6 +15,7 @@ from changewire.secret import mask, mask_data
 from changewire.values import Json, dumps, dumps_text, harmless
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 STYLES = {
@@ -35,6 +36,9 @@ STYLES = {
     "suspended": "red",
     "unavailable": "red",
 }
+NOTHING = "–"
+_GAP = 2  # between two columns
+_NARROWEST = 12  # of a column that is folded
 WIDEST = 4000  # columns where nobody looks, as in a pipe: nothing is cut there
 
 
@@ -48,31 +52,80 @@ def print_text(text: str) -> None:
     click.echo(harmless(mask(text)))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Json]], whole: Sequence[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Json]], whole: Sequence[str] = (), spare: Sequence[str] = ()
+) -> None:
     """A table; None is shown as a dash.
 
-    On a terminal long cells are folded, but not those of the columns ``whole``; in a pipe all are left whole.
+    In a pipe everything is left whole. On a terminal long cells are folded, but not those of the columns ``whole``, and
+    where it is too narrow for that, the columns ``spare`` are left out one after the other. Where that is not enough,
+    each row is a block of lines.
     """
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = WIDEST
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+    cells = [[_cell(value) for value in row] for row in rows]
+    shown = _fitting(columns, cells, whole, spare, console.width)
     with console.capture() as capture:
-        console.print(table)
+        if shown is None:
+            _print_blocks(console, columns, cells)
+        else:
+            _print_columns(console, {columns[n]: [row[n] for row in cells] for n in shown}, whole)
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def _fitting(
+    columns: Sequence[str], cells: Sequence[Sequence[Text]], whole: Sequence[str], spare: Sequence[str], width: int
+) -> list[int] | None:
+    """Numbers of the columns that there is room for; None where too few are."""
+    from rich.cells import cell_len
+
+    def needed(number: int) -> int:
+        widest = max([cell_len(columns[number]), *(cell.cell_len for row in cells for cell in [row[number]])])
+        return _GAP + (widest if columns[number] in whole else min(widest, max(_NARROWEST, cell_len(columns[number]))))
+
+    widths = {number: needed(number) for number in range(len(columns))}
+    for name in (None, *spare):
+        widths = {number: size for number, size in widths.items() if columns[number] != name}
+        if sum(widths.values()) - _GAP <= width:
+            return list(widths)
+    return None
+
+
+def _print_columns(console: Console, columns: Mapping[str, Sequence[Text]], whole: Sequence[str]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for name, cells in columns.items():
+        widest = max([len(name), *(cell.cell_len for cell in cells)])
+        least = min(widest, max(_NARROWEST, len(name)))
+        table.add_column(name, overflow="fold", no_wrap=name in whole, min_width=least)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _print_blocks(console: Console, columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
+    """Each row as its first cell, and below it the others with their names."""
+    from rich.table import Table
+
+    for first, *others in cells:
+        console.print(first, style="bold", overflow="fold")
+        block = Table.grid(padding=(0, _GAP, 0, 0))
+        block.add_column(style="dim", no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, cell in zip(columns[1:], others, strict=True):
+            if cell.plain != NOTHING:
+                block.add_row(f"  {name.strip()}", cell)
+        console.print(block)
 
 
 def _cell(value: Json) -> Text:
     from rich.text import Text
 
-    text = "–" if value is None or value == "" else harmless(mask(str(value)))
+    text = NOTHING if value is None or value == "" else harmless(mask(str(value)))
     return Text(text, style=STYLES.get(text, ""))
 
 
@@ -86,7 +139,7 @@ def local(moment: datetime | None, now: datetime) -> str | None:
 
 def shorten(value: Any, longest: int = 60) -> str:
     """A value on one line, cut where it is long."""
-    text = "–" if value is None else value if isinstance(value, str) else dumps_text(value)
+    text = NOTHING if value is None else value if isinstance(value, str) else dumps_text(value)
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 

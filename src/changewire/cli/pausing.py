@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import FAILED, Command, Options, database_of, open_store, say
+from changewire.cli.completing import complete_connection, complete_watch
 from changewire.cli.output import print_json, print_text
 from changewire.errors import ApiError, UsageError, nearest
 
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
         ("changewire resume 'Recording ready'", "it goes on where it was, nothing is lost"),
     ],
 )
-@click.argument("name", required=False)
-@click.option("--connection", metavar="NAME", help="A connection: its triggers, and the steps that need it.")
+@click.argument("name", required=False, shell_complete=complete_watch)
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="A connection: its triggers, and the steps that need it.",
+)
 @click.option("--reason", metavar="TEXT", help="Why, for those who look at `status`.")
 @click.pass_obj
 def pause(options: Options, name: str | None, connection: str | None, reason: str | None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import FAILED, NEEDS_PERSON, Command, Options, say
+from changewire.cli.completing import complete_connection
 from changewire.cli.output import local, print_json, print_table, print_text
 from changewire.config.environment import EXPOSED
 from changewire.errors import UsageError
@@ -32,7 +33,7 @@ MARKS = {"ok": "ok", "wrong": "WRONG", "failed": "FAILED", "unknown": "?"}
         ("changewire check --json | jq -c '.findings[] | select(.state != \"ok\")'", "what is not well"),
     ],
 )
-@click.argument("connection", required=False)
+@click.argument("connection", required=False, shell_complete=complete_connection)
 @click.pass_obj
 def check(options: Options, connection: str | None) -> int:
     """Ask each connection, or only CONNECTION, whether it works and is enough for the workflows that use it.
@@ -191,7 +192,8 @@ def _show_triggers(loads: list[TriggerLoad], now: datetime) -> None:
         )
         for load in loads
     ]
-    print_table(("trigger", "connection", "next", "a poll", "a day", "shared"), rows)
+    columns = ("trigger", "connection", "next", "a poll", "a day", "shared")
+    print_table(columns, rows, whole=("trigger", "next"), spare=("shared",))
     print_text("")
 
 

@@ -48,8 +48,16 @@ def demo(options: Options) -> int:
         ),
     ],
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="0: any free port.")
-@click.option("--plan", type=click.Choice(("free", "pro", "business")), default="business", show_default=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8750, show_default=True, help="Where it listens. 0: any free port."
+)
+@click.option(
+    "--plan",
+    type=click.Choice(("free", "pro", "business")),
+    default="business",
+    show_default=True,
+    help="The plan of its account: what it may do, and how much.",
+)
 @click.option("--populate/--empty", default=True, help="Begin with users, meetings, recordings; or with nothing.")
 @click.pass_obj
 def sandbox(options: Options, port: int, plan: str, populate: bool) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, say
+from changewire.cli.completing import complete_connection, complete_watch, complete_workflow
 from changewire.cli.history import named_run, opened, opened_for, tell_none
 from changewire.cli.mending import either, now, show_runs
 from changewire.cli.pausing import resume_paused
@@ -33,10 +34,15 @@ if TYPE_CHECKING:
         ("changewire resume 'Recording ready'", "what `changewire pause` paused"),
     ],
 )
-@click.argument("run", required=False, metavar="[RUN|NAME]")
+@click.argument("run", required=False, metavar="[RUN|NAME]", shell_complete=complete_watch)
 @click.option("--all", "every", is_flag=True, help="All paused runs.")
-@click.option("--workflow", metavar="NAME", help="With --all: only of this workflow.")
-@click.option("--connection", metavar="NAME", help="A paused connection, with all that waits for it.")
+@click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="With --all: only of this workflow.")
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="A paused connection, with all that waits for it.",
+)
 @click.option("--done", is_flag=True, help="The action that failed was done: go on after it. It is not tried again.")
 @click.option("--output", metavar="JSON", help="With --done: what later steps see as its output. Default: null.")
 @click.option("--step", metavar="ADDRESS", help="With --done: which step, where several of a loop failed.")
@@ -134,12 +140,12 @@ def _who() -> str:
 def read_output(text: str) -> Json:
     """An output as it was typed. Raises UsageError where it is no JSON, or more than is kept."""
     from changewire.actions.calling import LARGEST_OUTPUT
-    from changewire.values import dumps, loads
+    from changewire.values import dumps, json_trouble, loads
 
     try:
         output = loads(text)
     except ValueError as error:
-        raise UsageError(f"--output: {text[:60]!r} is no JSON: {error}") from None
+        raise UsageError(f"--output: {text[:60]!r} is no JSON: {json_trouble(error)}") from None
     if (size := len(dumps(output))) > LARGEST_OUTPUT:
         raise UsageError(f"--output is {size} bytes, more than the {LARGEST_OUTPUT} that are kept of a step")
     return output

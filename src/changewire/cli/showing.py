@@ -1,12 +1,12 @@
-"""One trigger type or action type: as it is shown, as a line for programs, and as YAML to paste."""
+"""One trigger type or action type: as it is shown, and as a line for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from changewire.cli.output import print_table, print_text, print_yaml, to_yaml
-from changewire.errors import ChangewireError
+from changewire.cli.pasting import sample_payload, snippet
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from changewire.parameters import Parameter
     from changewire.triggers.definition import TriggerType
 
-_PLACEHOLDERS: dict[str, Json] = {
-    "integer": 1, "number": 1, "boolean": True, "object": {}, "list": [], "string": "…",
-    "date": "2026-11-01", "date-time": "2026-11-01T08:00:00Z",
-}  # fmt: skip
 IDEMPOTENCY = {
     "pure": "it changes nothing outside, so it is simply done again",
     "natural": "doing it again comes to the same, so it is done again where nobody knows whether it was done",
@@ -71,67 +67,12 @@ def _operation(one: Operation | None) -> Json:
 
 def _parameter(parameter: Parameter) -> dict[str, Json]:
     wanted = ("type", "required", "default", "enum", "min", "max", "description")
-    return {key: value for key, value in parameter.model_dump(mode="json").items() if key in wanted}
-
-
-def sample_payload(kind: TriggerType) -> Json:
-    """A payload as the type's own sample makes it; None where that depends on parameters."""
-    from changewire.triggers.loading import sample_events
-
-    try:
-        return sample_events(kind)[0].payload
-    except ChangewireError:
-        return None
-
-
-def snippet(name: str, kind: TriggerType | ActionType) -> str:
-    """YAML to paste: a whole workflow for a trigger type, a step for an action."""
-    from changewire.actions.definition import ActionType
-
-    sample = kind.spec.sample if isinstance(kind, ActionType) else kind.sample
-    given = {key: _example(key, each, sample) for key, each in kind.parameters.items() if each.required}
-    filled = {"with": given} if given else {}
-    if isinstance(kind, ActionType):
-        return to_yaml([{"use": name, **filled}])
-    message = "{{ event.event_type }} {{ event.key }}"
-    steps = [{"use": "core.log", "with": {"message": message}}]
-    every = {} if kind.source else {"every": "5m"}
-    return to_yaml({"name": kind.title, "trigger": {"type": name, **every, **filled}, "steps": steps})
-
-
-_EXAMPLES: dict[str, Json] = {"meetingid": "85746065432", "webinarid": "95204914252", "userid": "someone@example.com"}
-"""What stands for a parameter of such a name; the ``id`` of a sample is mostly that of something inside."""
-
-
-def _example(name: str, parameter: Parameter, sample: Any) -> Json:
-    """A value for a parameter that must be given: out of the sample where it knows one."""
-    from changewire.parameters import Parameter, check_values
-
-    if parameter.enum:
-        return parameter.enum[0]
-    known = _EXAMPLES.get(name.replace("_", "").lower())
-    for value in (sample.get(name) if isinstance(sample, Mapping) else None, known):
-        fitting, _ = check_values({name: parameter}, {name: value}) if value else ({}, [])
-        if name in fitting:
-            return fitting[name]
-    if name == "url":
-        return "https://api.example.com/things"
-    if parameter.type == "list" and parameter.min:
-        return [_example(name, parameter.entries or Parameter(), sample)]
-    if parameter.type == "object" and (parameter.fields or parameter.needs):
-        wanted = {key: one for key, one in (parameter.fields or {}).items() if one.required}
-        return {**{key: _example(key, one, None) for key, one in wanted.items()}, **_needed(parameter.needs)}
-    return _PLACEHOLDERS.get(parameter.type, "…")
-
-
-def _needed(names: Sequence[str]) -> dict[str, Json]:
-    """An object with fields of these names; dots lead further in."""
-    made: dict[str, Json] = {}
-    for name in names:
-        head, _, tail = name.partition(".")
-        inner = made.get(head)
-        made[head] = {**(inner if isinstance(inner, dict) else {}), **_needed([tail])} if tail else (inner or "…")
-    return made
+    shown = {key: value for key, value in parameter.model_dump(mode="json").items() if key in wanted}
+    if parameter.fields:
+        shown["fields"] = {key: _parameter(each) for key, each in parameter.fields.items()}
+    if parameter.entries:
+        shown["entries"] = _parameter(parameter.entries)
+    return shown
 
 
 def show(shown: Mapping[str, Any]) -> None:
@@ -140,8 +81,8 @@ def show(shown: Mapping[str, Any]) -> None:
     print_text(f"{shown['title']}. {shown['description']}")
     if shown["parameters"]:
         print_text("\nParameters (under `with:`)")
-        rows = [(key, p["type"], _default(p), _limits(p), p["description"]) for key, p in shown["parameters"].items()]
-        print_table(("  name", "type", "default", "limits", "what it is"), [(f"  {r[0]}", *r[1:]) for r in rows])
+        columns = ("  name", "type", "default", "limits", "what it is")
+        print_table(columns, list(_rows(shown["parameters"], "  ")), whole=columns[:1])
     _show_request(shown)
     _show_needs(shown["needs"])
     if shown.get("caveat"):
@@ -158,6 +99,14 @@ def show(shown: Mapping[str, Any]) -> None:
             print_yaml(shown[key], indent=2)
     print_text("\nTo paste")
     print_text("\n".join(f"  {line}" for line in shown["snippet"].splitlines()))
+
+
+def _rows(parameters: Mapping[str, Any], before: str) -> Iterator[tuple[str | None, ...]]:
+    """A row for each parameter, followed by those of what is known to be in it: ``settings.host_video``."""
+    for key, one in parameters.items():
+        yield before + key, one["type"], _default(one), _limits(one), one["description"]
+        yield from _rows(one.get("fields", {}), f"{before}{key}.")
+        yield from _rows(one.get("entries", {}).get("fields", {}), f"{before}{key}[].")
 
 
 def _show_request(shown: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.cli.base import Command, Options, database_of, open_store, say
+from changewire.cli.completing import complete_workflow
 from changewire.cli.history import change_lines
 from changewire.cli.output import print_json, print_text, print_yaml, shorten
 from changewire.durations import format_duration
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
         ("changewire test 'Recording ready' --json", "events with their steps, one a line"),
     ],
 )
-@click.argument("workflow")
+@click.argument("workflow", shell_complete=complete_workflow)
 @click.pass_obj
 def test(options: Options, workflow: str) -> int:
     """Poll the triggers of WORKFLOW once and show what would fire. Nothing is stored, and no step is done.

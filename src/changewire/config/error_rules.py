@@ -18,13 +18,13 @@ ErrorClass: TypeAlias = Literal[
 def _expression(value: str) -> str:
     if not has_expression(value):
         raise refused("an expression on `answer` is wanted: write \"{{ answer.status != 'ok' }}\"")
-    for _, message in _TEMPLATES.expression_problems(value):
+    for _, message, _ in _TEMPLATES.expression_problems(value):
         raise refused(message)
     return value
 
 
 def _message(value: str) -> str:
-    for _, message in _TEMPLATES.expression_problems(value):
+    for _, message, _ in _TEMPLATES.expression_problems(value):
         raise refused(message)
     return value
 

@@ -59,6 +59,7 @@ class Budget:
         self._clock = clock
         self._short = {label: self._short_counters(label, limits) for label, limits in self._limits.items()}
         self._forbidden: dict[str, datetime] = {}
+        self._days: set[str] = set()  # keys of what is forbidden until a day is over
         self._refused: Counter[str] = Counter()  # by label: how often in a row the API said that it was too much
         self._today: Counter[tuple[str, ...]] = Counter()  # what was taken of daily limits, by their keys
         self._sent: Counter[str] = Counter()  # by label
@@ -111,12 +112,15 @@ class Budget:
             for one in self._pool(label) if daily else (label,):
                 key = one or ""
                 self._forbidden[key] = max(until, self._forbidden.get(key, until))
+                (self._days.add if daily else self._days.discard)(key)
 
     def forbid_user(self, user: str | None, call: tuple[str, str], until: datetime) -> None:
         """Nothing more of this kind for this user before ``until``."""
         with self._lock:
             for counter in self._per_user(user, call, until):
-                self._forbidden["/".join(counter.keys[:2])] = until
+                key = "/".join(counter.keys[:2])
+                self._forbidden[key] = until
+                self._days.add(key)
 
     def refused(self, label: str | None, until: datetime, now: datetime) -> tuple[datetime, bool]:
         """The API said that this was too much and ``until`` when: when it may be asked again, and whether that lasts.
@@ -134,6 +138,13 @@ class Budget:
             self._forbidden[key] = max(told, known or told)
             return self._forbidden[key], 2 ** (self._refused[key] - 1) > LONGEST_BACKOFF
 
+    def set_back(self, step: timedelta) -> None:
+        """The clock was set back by ``step``: waits move with it, and days end when they end."""
+        with self._lock:
+            for key in self._forbidden.keys() - self._days:
+                self._forbidden[key] -= step
+            self._promised = {key: until - step for key, until in self._promised.items()}
+
     def accepted(self, label: str | None) -> None:
         """The API answered a request of ``label``, so it has enough again."""
         if self._refused:
@@ -141,9 +152,9 @@ class Budget:
                 self._refused.pop(label or "", None)
 
     def uses(self, now: datetime) -> list[Use]:
-        """What was asked so far, by label; all labels that have limits or were asked with."""
+        """What was asked so far, by label; those that nothing was asked with are missing."""
         with self._lock:
-            return [self._use(label, now) for label in sorted({*self._limits, *self._sent})]
+            return [self._use(label, now) for label in sorted(self._sent)]
 
     def _use(self, label: str, now: datetime) -> Use:
         limits = self._limits.get(label)

@@ -13,7 +13,7 @@ from changewire.connectors.definition import Connector, ErrorBody
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 from changewire.secret import mask
-from changewire.values import Json, loads
+from changewire.values import Json, loads_answer
 
 LONGEST_ERROR = 65536  # bytes; no error answer is longer, so longer ones are not searched
 LONGEST_BODY = 2000  # characters of an error answer that are kept as evidence
@@ -23,6 +23,7 @@ _BY_STATUS = {
     402: (FailureClass.PLAN, "the account needs a plan that includes this"),
     403: (FailureClass.SCOPE, "these credentials may not do this: ask for the permission"),
     404: (FailureClass.GONE, "check the address and the ids in it"),
+    304: (FailureClass.TRANSIENT, None),  # nobody asked whether it changed: a cache on the way errs
     408: (FailureClass.TRANSIENT, None),
     410: (FailureClass.GONE, None),
     425: (FailureClass.TRANSIENT, None),
@@ -111,7 +112,7 @@ def read_error(fields: ErrorBody, body: bytes) -> tuple[str | None, str]:
     if len(body) > LONGEST_ERROR:
         return None, ""
     try:
-        data = loads(body)
+        data = loads_answer(body)
     except ValueError:
         return _from_text(fields, body.decode("utf-8", "replace"))
     if isinstance(data, dict) and isinstance(data.get("error"), dict):
@@ -166,7 +167,7 @@ def parse_retry_after(text: str | None, now: datetime) -> datetime | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
-        except ValueError:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             continue
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return None

@@ -54,7 +54,7 @@ class Pages:
 
     def _token(self, data: Json) -> str:
         found = get(data, parse_path(self.paging.token_field))
-        return "" if found in (MISSING, None) else str(found)
+        return str(found) if found and found is not MISSING else ""  # null, false and 0 are how an end is told
 
     def _next_number(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
         total = get(data, parse_path(self.paging.count_field))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from changewire.clock import Clock
-from changewire.errors import ChangewireError
+from changewire.errors import ChangewireError, fault_of_ours
 from changewire.log import Log
 
 Chore = Callable[[], None]
@@ -38,6 +38,11 @@ class Chores:
             )
         self._scheduler.start()
 
+    def set_back(self, step: timedelta) -> None:
+        """The clock on the wall was set back, and APScheduler goes by it: no chore waits for the old time."""
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=job.next_run_time - step)
+
     def stop(self) -> None:
         """Begin no more of them."""
         if self._scheduler.running:
@@ -52,6 +57,6 @@ class Chores:
             except ChangewireError as error:
                 self._log("chore_failed", str(error))
             except Exception as error:
-                self._log("chore_failed", f"{type(error).__name__}: {error}")
+                self._log("chore_failed", fault_of_ours(error))
 
         return done

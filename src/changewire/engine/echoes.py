@@ -1,8 +1,8 @@
 """A workflow that changes what it watches does not set itself off by it.
 
-Each request of a step that writes through a connection which a trigger of the same workflow polls is noted: while it is
-under way, in memory; once it is acknowledged, in the store. The polls of those triggers hold what they notice against
-it, see `changewire.triggers.echoing`. Other workflows notice the change like any other.
+Each request of a step that writes through a connection which a trigger of the same workflow polls is noted in the store
+before it is sent, for its answer may be lost with the process, and once it is acknowledged. The polls of those triggers
+hold what they notice against it, see `changewire.triggers.echoing`. Other workflows notice the change like any other.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from changewire.actions.context import Origin
+from changewire.actions.flow.effects import may_be_done
 from changewire.clock import Clock
 from changewire.connectors.client import Acknowledge, Answer, Watcher
 from changewire.connectors.transport.messages import Request
+from changewire.errors import ApiError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
@@ -66,6 +68,8 @@ class Echoes:
         triggers = triggers if path is not None else []
         where = (origin.run_id, origin.address, request.method, path or "", _body(request))
         writes = [WriteRecord(trigger.id, *where, None, self._clock.now()) for trigger in triggers]
+        if writes:
+            self._store.put_writes(writes)
         with self._lock:
             numbers = range(self._number, self._number + len(writes))
             self._number += len(writes)
@@ -81,6 +85,10 @@ class Echoes:
 
         try:
             yield acknowledged
+        except ApiError as error:
+            if writes and not may_be_done(error):
+                self._store.drop_writes(writes)
+            raise
         finally:
             with self._lock:
                 for number in numbers:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from changewire.clock import Clock, from_text
+from changewire.clock import Clock
 from changewire.connectors.clients import Clients
 from changewire.engine.echoes import UNDER_WAY, Echoes, Sifted
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
-from changewire.paths import MISSING, get, parse_path
 from changewire.state.protocol import Store
 from changewire.state.records import EventRecord, TriggerRecord
+from changewire.triggers.dating import moment_of
 from changewire.triggers.definition import Evidence
 from changewire.triggers.ignoring import ignored_paths
-from changewire.triggers.noticed import Memory, Notice, Noticed, item_key
+from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, item_key
 from changewire.triggers.noticing import notice
 from changewire.triggers.numbering import numbered
 from changewire.triggers.payloads import make_events
@@ -57,16 +57,26 @@ class Finder:
 
     def find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Found:
         """Read, compare and prove. ``fresh``: no answer that somebody else got will do. Raises PollError, ApiError."""
-        current = record.rules == trigger.watch.rules.fingerprint and not (record.cursor or {}).get("pending")
+        before, listing = dict(record.cursor or {}), trigger.reader.listing
+        turned = before.get("listing", listing) != listing  # the workflow says otherwise how the list goes on
+        current = record.rules == trigger.watch.rules.fingerprint and not before.get("pending") and not turned
         reading = self._read(trigger, record, now, record.body_hash if current else None, fresh=fresh)
         baseline_at = record.baseline_at or min(now, reading.answered_at or now)
         if reading.unchanged:
-            return Found(reading, Notice(), [], dict(record.cursor or {}), baseline_at)
+            return Found(reading, Notice(), [], before, baseline_at)
         _, items = self._store.load_poll_state(trigger.id)
+        in_sight = first_keys(reading, trigger.watch) if turned else None
         if trigger.watch.kind.counts_alike:
             reading.answers = [numbered(reading.answers, trigger.watch, items)]
         backfill = self._backfill(trigger, record, reading)
-        memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None)
+        memory = Memory(
+            items,
+            record.baseline_at,
+            record.rules,
+            frozenset(backfill) if backfill else None,
+            in_sight,
+            before.get("resets", 0),
+        )
         result = notice(reading.items, trigger.watch, memory, now)
         result = proven(result, trigger.watch, self._asker(trigger, now))
         sifted = self._echoes.sift(trigger, record, result, now)
@@ -75,10 +85,7 @@ class Finder:
         ignored = ignored_paths(reading.items, trigger.watch, items, told)
         chosen, left = _bounded(result.noticed, trigger)
         events = self._told(trigger, chosen, result, now)
-        waiting = [noticed.key for noticed in left if noticed.backfill]
-        cursor: dict[str, Json] = {"backfill": waiting} if waiting else {}
-        if left or UNSETTLED & result.verdicts.keys():
-            cursor["pending"] = True
+        cursor = _cursor(before.get("resets", 0), listing, left, result)
         return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted, ignored)
 
     def _told(self, trigger: Trigger, chosen: list[Noticed], result: Notice, now: datetime) -> list[EventRecord]:
@@ -126,7 +133,7 @@ class Finder:
         if first.mode != "backfill" or not trigger.watch.kind.only_new:
             return []
         path = trigger.watch.kind.happened_at or trigger.watch.kind.created_at
-        dated = {item_key(item, trigger.watch.kind, scope): _moment(item, path) for item, scope in reading.items}
+        dated = {item_key(item, trigger.watch.kind, scope): moment_of(item, path) for item, scope in reading.items}
         wanted = [key for key, at in dated.items() if first.since is None or at is None or at >= first.since]
         wanted.sort(key=lambda key: str(dated[key] or ""))
         chosen = wanted[-first.max :]
@@ -170,6 +177,19 @@ class Finder:
         )
 
 
+def _cursor(resets: int, listing: str, left: list[Noticed], result: Notice) -> dict[str, Json]:
+    """What the next poll has to know besides the items."""
+    waiting = [noticed.key for noticed in left if noticed.backfill]
+    cursor = {"listing": listing, "resets": resets, "backfill": waiting}
+    cursor["pending"] = bool(left or UNSETTLED & result.verdicts.keys())
+    return {name: value for name, value in cursor.items() if value}
+
+
+def first_keys(reading: Reading, watch: Watch) -> frozenset[str]:
+    """The keys on the first page."""
+    return frozenset(item_key(item, watch.kind, scope) for found in reading.answers[:1] for item, scope in found)
+
+
 def polled(value: T | None) -> T:
     """What a trigger that is polled always has."""
     assert value is not None
@@ -181,11 +201,3 @@ def _bounded(noticed: list[Noticed], trigger: Trigger) -> tuple[list[Noticed], l
     if trigger.watch.kind.detail is None:
         return noticed, []
     return noticed[:DETAILS], noticed[DETAILS:]
-
-
-def _moment(item: Json, path: str | None) -> datetime | None:
-    value = get(item, parse_path(path)) if path else MISSING
-    try:
-        return from_text(value) if isinstance(value, str) else None
-    except ValueError:
-        return None

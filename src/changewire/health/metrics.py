@@ -43,6 +43,9 @@ class Metrics:
             "changewire_runs", "Times that a worker left a run, by the state it left it in", ("workflow", "state"),
             registry=registry,
         )  # fmt: skip
+        self._steps = Counter(
+            "changewire_steps", "Attempts at steps by what came of them", ("action", "state"), registry=registry
+        )
         self._duration = Histogram(
             "changewire_poll_duration_seconds", "What polls took, requests and storing included", ("connection",),
             buckets=POLL_S, registry=registry,
@@ -71,6 +74,10 @@ class Metrics:
         """A worker left a run."""
         self._runs.labels(workflow, state).inc()
         self._run_lag.observe(lag_s)
+
+    def tried(self, action: str, state: str) -> None:
+        """An attempt at a step came to its end."""
+        self._steps.labels(action, state).inc()
 
 
 class _Present(Collector):

@@ -11,7 +11,7 @@ from changewire.health.attention import Attention
 from changewire.health.checkup import Checkup, view
 from changewire.health.server import CannotListen, Page, Server
 from changewire.log import Log
-from changewire.state.records import Claimed, RunRecord, RunState
+from changewire.state.records import AttemptRecord, Claimed, RunRecord, RunState
 from changewire.values import dumps
 
 if TYPE_CHECKING:
@@ -93,6 +93,12 @@ class Serving:
         if metrics is not None and state is not None:
             late = (self._clock.now() - (run.due_at or run.created_at)).total_seconds() - took_s
             metrics.ran(run.workflow, str(state), max(0.0, late))
+
+    def tried(self, attempt: AttemptRecord) -> None:
+        """An attempt at a step came to its end."""
+        metrics = self._metrics
+        if metrics is not None:
+            metrics.tried(attempt.use, str(attempt.state))
 
     # what is answered
 

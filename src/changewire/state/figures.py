@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
+from typing import Any
 
 from changewire.clock import to_text
 from changewire.state import rows
 from changewire.state.queries import sql
-from changewire.state.records import Figures, TriggerRecord, WorkflowFigures
+from changewire.state.records import Figures, TriggerRecord, TriggerState, WorkflowFigures
 
 
 def suspects(connection: sqlite3.Connection, now: datetime) -> list[TriggerRecord]:
     """See `Store.suspects`."""
-    query = f"SELECT {rows.TRIGGER_COLUMNS} {sql('suspects')}"
-    return [rows.trigger_of(row) for row in rows.read_all(connection, query, {"now": to_text(now)})]
+    return [_suspect(row) for row in rows.read_all(connection, sql("suspects"), {"now": to_text(now)})]
+
+
+def _suspect(row: tuple[Any, ...]) -> TriggerRecord:
+    *head, state, due, error, paused, since = row
+    record = TriggerRecord(*head)
+    record.state, record.error, record.paused = TriggerState(state), error, bool(paused)
+    record.next_due, record.late_since = rows.moment(due), rows.moment(since)
+    return record
 
 
 def waiting_for_a_person(connection: sqlite3.Connection) -> dict[str, int]:

@@ -101,7 +101,10 @@ class Store(Protocol):
         """
 
     def put_writes(self, writes: Sequence[WriteRecord]) -> None:
-        """Keep what steps wrote and what was acknowledged, until the polls that see it settle it."""
+        """Keep what steps are about to write, and then what was acknowledged in its place, until polls settle it."""
+
+    def drop_writes(self, writes: Sequence[WriteRecord]) -> None:
+        """Forget what was to be written and certainly was not."""
 
     def writes(self, trigger_id: str) -> list[WriteRecord]:
         """What was written to what a trigger watches and is not settled yet, oldest first."""
@@ -120,8 +123,12 @@ class Store(Protocol):
     def set_back(self, now: datetime, step: timedelta) -> None:
         """The clock was set back by ``step`` and says ``now``: due times of polls, leases and tries move with it.
 
-        Runs that were due already are due now; what they wait for is a moment on the wall and stays.
+        So do waits and retries of runs that began while the clock was ahead. Runs that were due already are due now;
+        what a `wait_until` waits for is a moment on the wall and stays.
         """
+
+    def lengthen_leases(self, step: timedelta) -> None:
+        """The clock was set forward by ``step``: the claims that there are last as long as before."""
 
     def free_stale(self, now: datetime) -> tuple[int, int]:
         """End the claims whose lease has passed: how many (triggers, runs) were freed."""
@@ -331,7 +338,9 @@ class Store(Protocol):
     # reading for monitoring: little is found, and nothing waits for it
 
     def suspects(self, now: datetime) -> list[TriggerRecord]:
-        """Active triggers that are suspended, or were due before ``now`` and may so be late; by name."""
+        """Active triggers that are suspended, or were due before ``now`` and may so be late; by name. They only have
+        what tells how they stand: state, due times, error, and whether they are paused.
+        """
 
     def waiting_for_a_person(self) -> dict[str, int]:
         """How many runs are paused until a person acts, by workflow; those that go on after a pause do not count."""

@@ -100,7 +100,7 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 UPDATE triggers SET
     state = iif(state = 'unavailable' OR next_due IS NULL, state, 'baseline_pending'),
     next_due = iif(next_due IS NULL, NULL, :now), late_since = NULL, baseline_at = NULL, rules = NULL, body_hash = NULL,
-    cursor = '{}', failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
+    cursor = json_object('resets', coalesce(json_extract(cursor, '$.resets'), 0) + 1), failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
     generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
 WHERE id = :trigger_id AND active = 1
 
@@ -325,6 +325,7 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 
 -- name: suspects
+SELECT id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, error, paused, late_since
 FROM triggers
 WHERE active = 1 AND (state = 'suspended' OR state <> 'unavailable' AND coalesce(late_since, next_due) < :now)
 ORDER BY workflow, name, seq
@@ -365,10 +366,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: expected_echoes
 SELECT seq, trigger_id, run_id, address, method, path, body, key, sent_at, acknowledged_at FROM echoes
-WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY seq
+WHERE trigger_id = :trigger_id AND outcome IS NULL ORDER BY coalesce(acknowledged_at, sent_at), seq
+
+-- name: drop_doubt
+DELETE FROM echoes WHERE trigger_id = :trigger_id AND outcome IS NULL AND acknowledged_at IS NULL
+    AND run_id = :run_id AND address = :address AND method = :method AND path = :path
+    AND sent_at = coalesce(:sent_at, sent_at)
 
 -- name: settle_echo
 UPDATE echoes SET outcome = ?, seen_at = ? WHERE seq = ?
 
 -- name: prune_echoes
-DELETE FROM echoes WHERE acknowledged_at < :before
+DELETE FROM echoes WHERE coalesce(acknowledged_at, sent_at) < :before

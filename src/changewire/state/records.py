@@ -174,7 +174,7 @@ class WriteRecord:
     body: Json  # None: no JSON
     key: str | None  # of the item that the answer says was made; None: it says nothing
     sent_at: datetime
-    acknowledged_at: datetime | None = None  # None: it is under way
+    acknowledged_at: datetime | None = None  # None: it is under way, or its answer was lost
     number: int | None = None  # in the store; None: it is not there
 
 

@@ -119,6 +119,9 @@ class SqliteStore(DatabaseFile):
     def put_writes(self, writes: Sequence[WriteRecord]) -> None:
         self._write(echoes.put(writes))
 
+    def drop_writes(self, writes: Sequence[WriteRecord]) -> None:
+        self._write(echoes.drop(writes))
+
     def writes(self, trigger_id: str) -> list[WriteRecord]:
         return self._read(lambda connection: echoes.expected(connection, trigger_id))
 
@@ -131,6 +134,9 @@ class SqliteStore(DatabaseFile):
     def set_back(self, now: datetime, step: timedelta) -> None:
         """See `Store.set_back`."""
         self._write(clocks.set_back(now, step))
+
+    def lengthen_leases(self, step: timedelta) -> None:
+        self._write(clocks.lengthen_leases(step))
 
     def free_stale(self, now: datetime) -> tuple[int, int]:
         given = {"now": to_text(now)}

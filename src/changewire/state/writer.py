@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +43,7 @@ class Transaction:
         self._on_write(f"{point}:after")
         return cursor
 
-    def execute_many(self, point: str, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    def execute_many(self, point: str, statement: str, rows: Sequence[tuple[Any, ...] | Mapping[str, Any]]) -> None:
         """One statement for many rows; nothing at all for none."""
         if not rows:
             return

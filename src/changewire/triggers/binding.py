@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -100,6 +101,11 @@ class Reader:
     kind: TriggerType
     parameters: Mapping[str, Json]
     kept: list[Request] = field(default_factory=list, compare=False, repr=False)  # see `asking.main_request`
+
+    @cached_property
+    def listing(self) -> str:
+        """Follows from how a long list goes on: another word means that other parts of it may be seen."""
+        return digest(dumps(None if self.kind.paging is None else self.kind.paging.model_dump(mode="json")), 8)
 
     def scope(self, now: datetime) -> dict[str, Json]:
         """The names that every template of the type may use."""

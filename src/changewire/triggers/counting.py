@@ -38,7 +38,7 @@ def _plain_path(value: object) -> object:
 
 
 def _expression(value: object) -> object:
-    for _, message in EXPRESSIONS.expression_problems(value):
+    for _, message, _ in EXPRESSIONS.expression_problems(value):
         raise ValueError(message)
     return value
 

@@ -2,8 +2,8 @@
 
 The rule is: never hide a change of somebody else. A change is an echo only where the address says that exactly this
 item was written to, and every path that changed holds exactly the value that was written last. A write counts once, and
-not for longer than a source may take to show it. While a write is under way nobody can tell, so the change is looked
-at again in the next poll.
+not for longer than a source may take to show it. While a write is under way nobody can tell, nor where its answer was
+lost and it is tried again: then the change is looked at again in the next poll.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def still_counts(write: WriteRecord, last_ok: datetime | None, interval: timedel
     """Whether a write may still come back. ``last_ok``: when the last good poll began; ``polls``: how many a change
     takes to count.
     """
-    if write.acknowledged_at is None or last_ok is None:
+    if last_ok is None:
         return True
+    if write.acknowledged_at is None:  # nothing is an echo of it, and what may be one does not wait for long
+        return last_ok < write.sent_at + LAG
     return last_ok < write.acknowledged_at + max(LAG, polls * interval)
 
 

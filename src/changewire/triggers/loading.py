@@ -141,7 +141,10 @@ def _wrong(document: Document, kind: TriggerType) -> Iterator[Problem]:
         at = ("connector",) if "connector" in document.data else ("type",)
         yield document.problem(at, "unknown_connector", message, nearest(kind.connector, connector_names()))
     written = [
-        *(document.problem(path, "bad_expression", m) for path, m in EXPRESSIONS.expression_problems(document.data)),
+        *(
+            document.problem(wrong.path, "bad_expression", wrong.message, before=wrong.before)
+            for wrong in EXPRESSIONS.expression_problems(document.data)
+        ),
         *_wrong_places(document, kind),
         *_wrong_paths(document, kind),
     ]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from changewire.clock import from_text
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
 from changewire.state.records import ItemRecord
@@ -22,6 +21,7 @@ from changewire.triggers.comparing import (
     plain_form,
     remembered,
 )
+from changewire.triggers.dating import latest_of
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from changewire.triggers.missing import judge_unseen
@@ -30,6 +30,7 @@ from changewire.values import Json, dumps, loads
 
 LATE = timedelta(minutes=15)
 """An item made this long before the watch began may still be new: listings lag and clocks differ."""
+Found = tuple[Json, Scope]
 
 
 def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, now: datetime) -> Notice:
@@ -38,15 +39,32 @@ def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, no
     ``items`` come with their scope (``parameters``, ``now``, ``lookup``). An item that a shifting page brought twice
     counts once.
     """
-    result, seen, items = Notice(), set[str](), list(items)
+    items = list(items)
+    result, seen = Notice(), _by_key(items, watch)
     judge = _judge_of(watch.kind)
+    for key, (item, scope) in seen.items():
+        judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
+    judge_unseen(seen.keys(), [item for item, _ in items], watch, memory, result)
+    return result
+
+
+def _by_key(items: Iterable[Found], watch: Watch) -> dict[str, Found]:
+    """One item for each key. Of two that differ always the same one, whichever comes first: order is noise."""
+    found: dict[str, Found] = {}
     for item, scope in items:
         key = item_key(item, watch.kind, scope)
-        if key not in seen:
-            seen.add(key)
-            judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
-    judge_unseen(seen, [item for item, _ in items], watch, memory, result)
-    return result
+        other = found.setdefault(key, (item, scope))
+        if other[0] is not item and other[0] != item and not watch.kind.only_new:
+            found[key] = min(other, (item, scope), key=lambda each: _what_counts(each, watch))
+    return found
+
+
+def _what_counts(found: Found, watch: Watch) -> bytes:
+    item, scope = found
+    if "status" in watch.kind.kind:
+        value = get(item, parse_path(watch.kind.status or ""))
+        return b"" if value is MISSING else dumps(plain_form(value))
+    return dumps(canonical(item, watch.rules, scope))
 
 
 @dataclass(slots=True)  # not frozen: there is one for every item of every answer, and that would take twice as long
@@ -84,7 +102,7 @@ class _Case:
 
     def fire(self, kind: Kind, old: Json, changes: Iterable[Change], record: ItemRecord, result: Notice) -> None:
         """An event. Its id holds the epoch as well, so that what happens again after a reset is another event."""
-        parts: tuple[Json, ...] = ()
+        parts: tuple[Json, ...] = (self.memory.resets,) if self.memory.resets else ()
         if not self.watch.kind.only_new:
             parts = (record.revision, record.hash, str(self.memory.baseline_at or ""))
         what = (self.key, kind, self.item, old, tuple(changes), parts, record, self.scope)
@@ -122,7 +140,7 @@ def _judge_created(case: _Case, result: Notice) -> None:
     record = case.remembered(digest)
     if case.wanted():
         case.fire("created", None, (), record, result)
-    elif case.baseline() or case.uncounted() or _older_than_watch(case):
+    elif case.baseline() or case.uncounted() or _not_new(case):
         result.quiet.append(record)
         if case.baseline() or case.uncounted():
             result.verdicts["baseline"] += 1
@@ -200,7 +218,7 @@ def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
     record = case.remembered(digest, revision=max(known.revision, 1) if known else 1)
     only_key = known is not None and not case.pending() and not case.same_rules()
     silent = case.baseline() or only_key or case.uncounted() or "created" not in case.watch.kind.kind
-    if silent or _older_than_watch(case):
+    if silent or _not_new(case):
         result.quiet.append(record)
         result.verdicts["baseline"] += 1
     elif _settled(case, digest, result):
@@ -226,16 +244,13 @@ def _settled(case: _Case, digest: str, result: Notice) -> bool:
     return False
 
 
-def _older_than_watch(case: _Case) -> bool:
-    """An item made well before the watch began is not new: it slid into the listing, or was handed over."""
-    path, began = case.watch.kind.created_at, case.memory.baseline_at
-    made = get(case.item, parse_path(path)) if path else MISSING
-    if began is None or not isinstance(made, str):
-        return False
-    try:
-        return from_text(made) < began - LATE
-    except ValueError:
-        return False
+def _not_new(case: _Case) -> bool:
+    """An item made well before the watch began is not new: it slid into the listing, or was handed over. Nor is one
+    that nobody could see before the workflow said how the list goes on."""
+    if case.memory.in_sight is not None and case.key not in case.memory.in_sight:
+        return True
+    began, made = case.memory.baseline_at, latest_of(case.item, case.watch.kind.created_at)
+    return began is not None and made is not None and made < began - LATE
 
 
 def _judge_of(kind: TriggerType) -> Callable[[_Case, Notice], None]:

@@ -205,6 +205,8 @@ def _read_pages(
         answer = _send(source, following, allowance)
         reading.requests += 1
         reading.pages = max(reading.pages, pages.page)
+        if not answer.body:
+            raise PollError(f"the answer is empty (status {answer.status}), which says nothing; nothing was changed")
         reading.body_hash = digest(answer.body) if reading.requests == 1 else None
         if known_hash is not None and reading.body_hash == known_hash and not _goes_on(pages, answer):
             reading.unchanged = True

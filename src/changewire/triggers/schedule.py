@@ -18,6 +18,7 @@ from changewire.errors import FailureClass
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_RETRY = timedelta(seconds=30)  # after a failed poll, where the interval is not shorter still
 LONGEST_RETRY = timedelta(hours=1)
+_MOST_SET = timedelta(hours=3)  # no clock on a wall is set by more at once
 SPREAD_RATE = 200.0  # first polls a second when many triggers are new at once
 
 
@@ -46,15 +47,39 @@ class Schedule:
 
     def _next_cron(self, moment: datetime) -> datetime:
         zone = ZoneInfo(self.timezone)
-        after = moment.astimezone(zone) + timedelta(microseconds=1)
-        found = [trigger.get_next_fire_time(None, after) for trigger in _cron(self.cron or "", zone)]
-        return min((each.astimezone(UTC) for each in found if each), default=moment + timedelta(days=365))
+        found = [_next_on_wall(trigger, moment, zone) for trigger in _cron(self.cron or "")]
+        return min((each for each in found if each), default=moment + timedelta(days=365))
 
 
 @functools.lru_cache(512)
-def _cron(expression: str, zone: ZoneInfo) -> tuple[CronTrigger, ...]:
-    """Reading an expression takes as long as finding a due time by it."""
-    return triggers_of(expression, zone)
+def _cron(expression: str) -> tuple[CronTrigger, ...]:
+    """Reading an expression takes as long as finding a due time by it. Its zone is UTC, see `_next_on_wall`."""
+    return triggers_of(expression, UTC)
+
+
+def _next_on_wall(trigger: CronTrigger, moment: datetime, zone: ZoneInfo) -> datetime | None:
+    """The first moment after ``moment`` at which a clock on the wall of ``zone`` shows what ``trigger`` wants.
+
+    APScheduler is asked for hands of the clock only: where the clock is set back it would name moments that are over,
+    again and again. An hour that is there twice counts twice; what is skipped in spring is due as much later.
+    """
+    hands = moment.astimezone(zone).replace(tzinfo=UTC)
+    begin = moment - _MOST_SET, moment + _MOST_SET
+    if len({each.astimezone(zone).utcoffset() for each in begin}) > 1:
+        hands -= _MOST_SET
+    coming: list[datetime] = []
+    while (shown := trigger.get_next_fire_time(None, hands + timedelta(microseconds=1))) is not None:
+        hands = shown
+        coming += [each for each in _moments(shown, zone) if each > moment]
+        if hands - moment.astimezone(zone).replace(tzinfo=UTC) > timedelta() and coming:
+            break
+    return min(coming, default=None)
+
+
+def _moments(shown: datetime, zone: ZoneInfo) -> list[datetime]:
+    """When the clock on the wall shows this: once, or twice where it is set back over it."""
+    first, second = (shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return [first, second] if second > first else [first]
 
 
 def phase_of(*parts: str) -> float:

@@ -44,11 +44,16 @@ def test_what_is_not_json_is_a_broken_answer(body: bytes, words: str) -> None:
     assert str(caught.value) == f"{words}: check the address, and what answers there"
 
 
+def test_json_as_other_programs_write_it_is_data() -> None:
+    assert answer(b'\xef\xbb\xbf{"id": 100000000000000000001}').data == {"id": "100000000000000000001"}
+
+
 @pytest.mark.parametrize(
     ("header", "moment"),
     [
         ("Sat, 21 Nov 2026 09:59:58 GMT", datetime(2026, 11, 21, 9, 59, 58, tzinfo=UTC)),
         ("Sat, 21 Nov 2026 10:59:58 +0100", datetime(2026, 11, 21, 9, 59, 58, tzinfo=UTC)),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", None),
         ("yesterday", None),
         ("", None),
     ],

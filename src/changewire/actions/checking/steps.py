@@ -24,6 +24,7 @@ class Wrong:
     message: str
     suggestion: str | None = None
     at_key: bool = False  # the key is meant, not its value
+    before: str = ""  # the part of the text there that stands before it
 
 
 def wrong_steps(workflow: Workflow, actions: Actions) -> Iterator[Wrong]:
@@ -64,8 +65,8 @@ def _wrong_expressions(step: Step, at: Place) -> Iterator[Wrong]:
 
 
 def _bad(value: Any, at: Place) -> Iterator[Wrong]:
-    for path, message in expression_problems(value):
-        yield Wrong((*at, *path), "bad_expression", message)
+    for path, message, before in expression_problems(value):
+        yield Wrong((*at, *path), "bad_expression", message, before=before)
 
 
 def _variables(value: Any) -> Iterator[Place]:

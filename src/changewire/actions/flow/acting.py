@@ -51,6 +51,7 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
         elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
             raise Waits(latest.retry_at, Failed(latest).reason)
     attempt, decision = _attempt(walk, step, address, frame)
+    walk.runner.tried(attempt)
     return _settle(attempt, decision, frame)
 
 
@@ -159,6 +160,8 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
     idempotency = step.idempotency or action.spec.idempotency
     if idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
         frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
+    elif context.client is not None:
+        frame.ledger.flush()  # an answer may take long, and what was done before is to be on disk by then
     output = perform(action, values, context)
     if trial and connection is not None:
         walk.runner.mended(connection)

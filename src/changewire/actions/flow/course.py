@@ -58,6 +58,9 @@ class Supplies(Protocol):
         ``look_first``: an earlier attempt may have done it.
         """
 
+    def tried(self, attempt: AttemptRecord) -> None:
+        """An attempt to do something came to its end; it is not stored yet."""
+
     def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
         """What is paused of that name; None: it is not."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from changewire.actions.flow.retry import DELAYED, Failure
-from changewire.errors import FailureClass
+from changewire.errors import ApiError, FailureClass
 from changewire.state.records import AttemptRecord, AttemptState
 
 _REFUSED = frozenset({*(kind for kind in FailureClass if kind.permanent), FailureClass.RATE, FailureClass.NOT_YET})
@@ -42,6 +42,11 @@ def effect_of(attempt: AttemptRecord, failure: Failure | None = None) -> Effect 
     if failure is not None and failure.undone:
         return Effect.INTENDED
     return Effect.SENT if attempt.error_class == FailureClass.BROKEN else Effect.UNKNOWN
+
+
+def may_be_done(error: ApiError) -> bool:
+    """Whether a request that ended so may have done its work."""
+    return error.sent and error.failure not in _REFUSED
 
 
 def must_look(attempts: Iterable[AttemptRecord]) -> bool:

@@ -19,7 +19,16 @@ from changewire.clock import Clock
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
 from changewire.state import pauses
-from changewire.state.records import EventRecord, PauseCause, Paused, PauseKind, PauseRecord, RunRecord, RunState
+from changewire.state.records import (
+    AttemptRecord,
+    EventRecord,
+    PauseCause,
+    Paused,
+    PauseKind,
+    PauseRecord,
+    RunRecord,
+    RunState,
+)
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -40,7 +49,8 @@ class Runner:
     """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one.
 
     ``workflows`` are those that steps may call, by name; None: there are none. ``feed`` takes what steps raise; None:
-    nobody watches for it. ``watch`` says who is told of what steps write; None: nobody.
+    nobody watches for it. ``watch`` says who is told of what steps write; None: nobody. ``tried`` is told of each
+    attempt that came to its end; None: nobody is.
     """
 
     def __init__(
@@ -58,11 +68,13 @@ class Runner:
         workflows: Mapping[str, WorkflowFile] | None = None,
         feed: Feed | None = None,
         watch: WatchWrites | None = None,
+        tried: Callable[[AttemptRecord], None] | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
         self._workflows, self._feed, self._watch = workflows or {}, feed, watch
+        self._tried = tried
         self._asleep = Asleep()
         self._read = functools.lru_cache(256)(self._read_workflow)
 
@@ -177,6 +189,11 @@ class Runner:
         client = self._clients.get(name)
         watcher = None if origin is None or self._watch is None else self._watch(origin, name)
         return client if watcher is None else client.watched(watcher)
+
+    def tried(self, attempt: AttemptRecord) -> None:
+        """An attempt to do something came to its end; it is not stored yet."""
+        if self._tried is not None:
+            self._tried(attempt)
 
     def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
         """What is paused of that name; None: it is not."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from urllib.parse import quote, urlencode
 
 from changewire.errors import ApiError, FailureClass
-from changewire.values import Json, loads
+from changewire.values import Json, loads_answer
 
 BODYLESS = frozenset({204, 205, 304})
 MAX_BYTES = 64 * 1024 * 1024  # of one request or answer, where nobody says otherwise
@@ -63,7 +63,7 @@ class Answer:
         if not self.body and self.status in BODYLESS:
             return None
         try:
-            return loads(self.body)
+            return loads_answer(self.body)
         except ValueError as error:
             raise ApiError(self._not_json(), FailureClass.BROKEN, status=self.status) from error
 
@@ -72,9 +72,9 @@ class Answer:
         """The server's own clock from its Date header; None where it sent none that can be read."""
         try:
             moment = parsedate_to_datetime(self.headers.get("Date", ""))
-        except ValueError:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             return None
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def _not_json(self) -> str:
         kind = self.headers.get("Content-Type", "no content type").split(";")[0]
