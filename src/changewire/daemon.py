@@ -7,8 +7,6 @@ import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from watchfiles import watch
-
 from changewire.actions.flow.pipeline import Runner
 from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.clients import Clients
@@ -20,6 +18,7 @@ from changewire.engine.feeding import Feeder
 from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import sync
+from changewire.engine.watching import FileWatch
 from changewire.errors import ChangewireError, StateError
 from changewire.health.checkup import Checkup
 from changewire.health.serving import Serving
@@ -38,7 +37,6 @@ SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claime
 POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
-WATCH_AGAIN_S = 1.0
 CLOCK_MAY_DIFFER = timedelta(minutes=1)  # between two turns; more means that somebody set the clock
 
 
@@ -78,11 +76,11 @@ class Daemon:
         self._stopping = threading.Event()
         self._reloading = threading.Lock()
         self._chores = Chores(clock, log)
-        self._watcher: threading.Thread | None = None
+        self._watcher: FileWatch | None = None
         self._started_at: datetime | None = None
         self._looking = threading.Lock()
         self._looked: tuple[datetime, float] | None = None  # when the last turn was, on the wall and since the start
-        self._began = clock.monotonic()
+        self._turned = clock.monotonic()  # when the last turn began
         self._refused: str | None = None  # why changed files could not be taken over
         self.polls = 0
 
@@ -109,9 +107,9 @@ class Daemon:
         self._dispatcher.start(Handlers(self._poll, self._run, self._worker_failed))
         self._start_housekeeping()
         if watch_files:
-            self._watcher = threading.Thread(target=self._watch, name="changewire-watch", daemon=True)
+            self._watcher = FileWatch(self.path, lambda: self.reload(), self._stopping, self._log)
             self._watcher.start()
-        self._began = self._clock.monotonic()
+        self._turned = self._clock.monotonic()
         self._serving.begin()
         count = len(self.home.triggers)
         self._log("daemon_started", f"watching {count} trigger{'s' * (count != 1)} in {self.path}", pid=os.getpid())
@@ -129,6 +127,7 @@ class Daemon:
 
     def turn(self, now: datetime) -> float:
         """Claim what is due at ``now`` and hand it out; how many seconds there are until the next look."""
+        self._turned = self._clock.monotonic()
         self._heed_clock(now)
         free_polls, free_runs = self._dispatcher.free()
         runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
@@ -158,7 +157,7 @@ class Daemon:
 
     def _idle_s(self) -> float:
         """Seconds since the last turn began."""
-        return self._clock.monotonic() - (self._began if self._looked is None else self._looked[1])
+        return self._clock.monotonic() - self._turned
 
     def _heed_earlier_clock(self, now: datetime) -> None:
         """It may have been set back since the last sign of life of an earlier process."""
@@ -259,23 +258,6 @@ class Daemon:
             tried=self._serving.tried,
         )
 
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._watch_files()
-            except Exception as error:  # whatever it is: files that are no longer noticed would be a silent loss
-                words = f"changed files may go unnoticed: {type(error).__name__}: {error}; looking again"
-                self._log("watch_failed", words)
-                self._stopping.wait(WATCH_AGAIN_S)
-
-    def _watch_files(self) -> None:
-        folders = [self.path / name for name in ("config", "triggers", "actions") if (self.path / name).is_dir()]
-        for changes in watch(*folders, stop_event=self._stopping, debounce=300, raise_interrupt=False):
-            if any(
-                Path(name).suffix in {".yaml", ".yml", ".env", ".py"} or name.endswith(".env") for _, name in changes
-            ):
-                self.reload()
-
     # the work
 
     def _poll(self, claimed: Claimed) -> None:
@@ -317,6 +299,7 @@ class Daemon:
             "kept": dict(self.home.kept),
             "spent": self._clients.spent(),
             "listens": self._serving.url,
+            "stopped": self._stopping.is_set(),
         }
         self.store.heartbeat(info, self._clock.now())
 

@@ -52,7 +52,7 @@ def test_a_home_that_never_ran_is_pending_and_calls_nobody(make_home: Make) -> N
             "error": None,
         }
     }
-    keys = ("pid", "started_at", "heartbeat_at", "polls", "listens")
+    keys = ("pid", "started_at", "heartbeat_at", "polls", "listens", "stopped")
     assert daemon == {"alive": False, **dict.fromkeys(keys)}
 
 
@@ -174,7 +174,14 @@ def test_a_daemon_is_alive_until_it_is_killed(make_home: Make) -> None:
         assert f"a daemon is at work (process {process.pid}" in changewire("status", "--home", home).stderr
         process.send_signal(signal.SIGKILL)
     assert told(home)[2]["alive"] is False
-    assert "no daemon is at work here" in changewire("status", "--home", home).stderr
+    result = changewire("status", "--home", home)
+    words = f"no daemon is at work here (process {process.pid} ended without having been asked to): start one"
+    assert (result.exit_code, words in result.stderr) == (3, True)
+    (view,) = lines(changewire("status", "--home", home, "--json").stdout)
+    assert [(each["kind"], each["state"]) for each in view["attention"]] == [("daemon", "gone")]
+    watch(home, until=lambda daemon: True)  # one that is asked to stop
+    code, _, daemon = told(home)
+    assert (code, daemon["stopped"]) == (0, True)
 
 
 def test_a_daemon_that_says_nothing_any_more_is_not_alive(make_home: Make) -> None:

@@ -12,6 +12,7 @@ import pytest
 from changewire import daemon as module
 from changewire.clock import SystemClock
 from changewire.daemon import Daemon
+from changewire.engine import watching
 from changewire.errors import StateError
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
@@ -91,7 +92,7 @@ def test_the_watcher_outlives_what_nobody_foresaw(
         real(self)
 
     monkeypatch.setattr(Daemon, "reload", reload)
-    monkeypatch.setattr(module, "WATCH_AGAIN_S", 0.01)
+    monkeypatch.setattr(watching, "AGAIN_S", 0.01)
     two = daemon.path / "config" / "workflows" / "two.yaml"
     clock = SystemClock()
     with closing(daemon):

@@ -18,6 +18,7 @@ from changewire.cli.pausing import pause_view
 from changewire.errors import ConfigError
 
 if TYPE_CHECKING:
+    from changewire.health.attention import Attention
     from changewire.home.definition import Home
     from changewire.state.records import PauseRecord, TriggerRecord
     from changewire.state.store import SqliteStore
@@ -51,10 +52,10 @@ def status(options: Options) -> int:
     Connections that are refused are paused and told first, with the next step; all goes on once they are mended.
 
     Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
-    or a run is paused. What was paused by hand needs nobody.
+    a run is paused, or the daemon ended without having been asked to. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
-    from changewire.health.attention import attention, refused_files
+    from changewire.health.attention import attention
 
     path, now = options.find_home(), SystemClock().now()
     with open_store(path) or nullcontext() as store:
@@ -65,9 +66,7 @@ def status(options: Options) -> int:
         pauses = store.pauses() if store else []
         paused = store.waiting_for_a_person() if store else {}
         kept = _kept(store, now)
-    found = attention(records, home.broken if home else (), kept, pauses, paused)
-    if home is None:
-        found.insert(0, refused_files("the files cannot be used; told is what was known last"))
+    found = [*_from_outside(home, daemon), *attention(records, home.broken if home else (), kept, pauses, paused)]
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
@@ -81,6 +80,16 @@ def status(options: Options) -> int:
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     return NEEDS_PERSON if found else 0
+
+
+def _from_outside(home: Home | None, daemon: Mapping[str, Any]) -> Iterator[Attention]:
+    """What a daemon cannot tell of itself."""
+    from changewire.health.attention import gone, refused_files
+
+    if daemon["stopped"] is False and not daemon["alive"]:
+        yield gone(daemon["pid"], daemon["heartbeat_at"])
+    if home is None:
+        yield refused_files("the files cannot be used; told is what was known last")
 
 
 def readable_home(path: Path, store: SqliteStore | None) -> Home | None:
@@ -178,6 +187,7 @@ def daemon_view(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
         "heartbeat_at": beat,
         "polls": info.get("polls"),
         "listens": info.get("listens"),
+        "stopped": info.get("stopped"),
     }
 
 
@@ -209,7 +219,8 @@ def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[
         where = f"; it answers at {daemon['listens']}" if daemon["listens"] else ""
         say(f"\na daemon is at work (process {daemon['pid']}, {daemon['polls']} polls){where}")
     else:
-        say("\nno daemon is at work here: start one with `changewire run`")
+        killed = f" (process {daemon['pid']} ended without having been asked to)" if daemon["stopped"] is False else ""
+        say(f"\nno daemon is at work here{killed}: start one with `changewire run`")
 
 
 def _show_pause(pause: PauseRecord, waiting: list[TriggerRecord], now: datetime) -> None:

@@ -152,9 +152,9 @@ class Budget:
                 self._refused.pop(label or "", None)
 
     def uses(self, now: datetime) -> list[Use]:
-        """What was asked so far, by label; all labels that have limits or were asked with."""
+        """What was asked so far, by label; those that nothing was asked with are missing."""
         with self._lock:
-            return [self._use(label, now) for label in sorted({*self._limits, *self._sent})]
+            return [self._use(label, now) for label in sorted(self._sent)]
 
     def _use(self, label: str, now: datetime) -> Use:
         limits = self._limits.get(label)

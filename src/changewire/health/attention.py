@@ -78,6 +78,12 @@ def refused_files(words: str) -> Attention:
     return Attention("files", "config", str(TriggerState.UNAVAILABLE), words, "`changewire validate`")
 
 
+def gone(pid: int, heard_at: str) -> Attention:
+    """The process of the daemon ended, and nobody had asked it to."""
+    words = f"process {pid} ended without having been asked to; it was heard of last at {heard_at}"
+    return Attention("daemon", "process", "gone", words, "look into its log, then `changewire run`")
+
+
 def _refused(pause: PauseRecord) -> Attention:
     return Attention(str(pause.kind), pause.name, "paused", pause.reason, next_step(pause))
 
