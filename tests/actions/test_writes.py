@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from changewire.actions.flow.ledger import LONGEST_HELD_S
 from changewire.actions.flow.scope import build_scope
 from changewire.state.records import AttemptState, RunState
 from tests.actions.flow.test_pipeline import lines, note
-from tests.actions.rig import Rig
+from tests.actions.rig import Rig, connection
+from tests.connectors.server import Reply, Server
 
 LOG = '{use: core.log, with: {message: "x"}}'
 OK = AttemptState.SUCCEEDED
@@ -97,3 +99,43 @@ def _from_call(number: int, then: Callable[..., Any]) -> Callable[..., Any]:
     """`build_scope` as it is, and ``then`` from its call of this number on."""
     calls = itertools.count(1)
     return lambda *given, **named: then() if next(calls) >= number else build_scope(*given, **named)
+
+
+LOOK = """
+connector: http
+actions:
+  look:
+    title: Look
+    description: Changes nothing.
+    parameters: {connection: {required: true}}
+    request: {method: GET, path: /slow}
+    idempotency: pure
+"""
+SLOW = "use: http.request, with: {url: /slow, method: POST, connection: site}"
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        f"{{for_each: [1, 2], max_parallel: 2, do: [{{{SLOW}}}]}}",
+        f"{{for_each: [1, 2], do: [{{for_each: [1, 2], max_parallel: 2, do: [{{{SLOW}}}]}}]}}",
+        "{use: http.look, with: {connection: site}}",
+    ],
+    ids=["parallel", "parallel inside", "pure"],
+)
+def test_the_end_of_a_step_is_on_disk_while_those_after_it_take_their_time(
+    make_rig: Callable[..., Rig], server: Server, tmp_path: Path, then: str
+) -> None:
+    (tmp_path / "actions").mkdir()
+    (tmp_path / "actions" / "http.yaml").write_text(LOOK)
+    rig = make_rig(connection("site", server.url, "http"))
+    seen: list[AttemptState] = []
+
+    def look(_: Any) -> Reply:
+        seen.append(rig.store.load_run("r1")[2][0].state)
+        return Reply(200, {})
+
+    server.on("/slow", look)
+    rig.start(f"steps: [{note('a')}, {then}]")
+    assert rig.go() is RunState.SUCCEEDED
+    assert set(seen) == {OK}

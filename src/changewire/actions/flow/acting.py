@@ -160,6 +160,8 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
     idempotency = step.idempotency or action.spec.idempotency
     if idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
         frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
+    elif context.client is not None:
+        frame.ledger.flush()  # an answer may take long, and what was done before is to be on disk by then
     output = perform(action, values, context)
     if trial and connection is not None:
         walk.runner.mended(connection)

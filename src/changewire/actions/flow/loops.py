@@ -154,6 +154,7 @@ class _Parallel:
 
     def run(self) -> None:
         """Bring all iterations to their end. Raises what ended the first that did not come to it."""
+        self._frame.ledger.flush()  # iterations hold rows of their own, and nobody looks at these before the last ends
         workers = min(self._step.max_parallel, len(self._items))
         with ThreadPoolExecutor(workers, thread_name_prefix="changewire-loop") as pool:
             self._fill(pool)
