@@ -67,7 +67,7 @@ def _what_counts(found: Found, watch: Watch) -> bytes:
     return dumps(canonical(item, watch.rules, scope))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: there is one for every item of every answer, and that would take twice as long
 class _Case:
     key: str
     item: Json
