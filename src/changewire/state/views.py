@@ -75,7 +75,7 @@ _NEXT = {
     "gone": "what the step asks for is not there: make it be there and `changewire resume {run}`, "
     "or correct the workflow and `changewire replay` the event",
     "bad_input": "correct the step in the workflow, then `changewire replay` the event: a run that is resumed keeps "
-    "the text that it began with",
+    "the text that it began with. Was it something beside the workflow, mend that and `changewire resume {run}`",
     "not_yet": "it was not there yet: `changewire resume {run}` later, or give the step a longer `retry`",
     "transient": "the other side had a problem: `changewire resume {run}` tries again",
     "rate": "too many requests: `changewire resume {run}` later, or ask less often",
