@@ -90,6 +90,8 @@ def next_step(attempt: AttemptRecord) -> str | None:
     """What a person does about an attempt that went wrong; None where nothing is to be done."""
     if attempt.state not in {AttemptState.FAILED, AttemptState.UNKNOWN}:
         return None
+    if attempt.address.startswith("on_failure") and attempt.retry_at is None:
+        return None  # it is not done again: the run goes on from the step that it is about
     if attempt.retry_at is not None and attempt.error_class != "credential":
         return f"nothing: it is tried again by itself at {to_text(attempt.retry_at)}"
     kind = "unknown" if (attempt.evidence or {}).get("look") else attempt.error_class
