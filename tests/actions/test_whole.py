@@ -223,6 +223,27 @@ def test_a_list_of_unknown_shape_is_found_in_the_answer(rig: Rig, server: Server
     assert server.paths()[0].endswith("?state=DONE")
 
 
+@pytest.mark.parametrize(
+    ("pages", "total", "read"),
+    [
+        ([["a", "b"], ["b", "c"]], None, ["a", "b", "c"]),  # b slid, as something new came before it
+        ([["a", "b"], ["b", "c"]], 3, ["a", "b", "c"]),
+        ([["a", "a"], ["b"]], None, ["a", "a", "b"]),  # one page never has the same entry twice
+        ([["a", "b"], ["a"]], 3, ["a", "b", "a"]),  # just as many as there are: none slid
+    ],
+)
+def test_entries_that_slid_are_there_once_and_those_that_are_alike_stay(
+    pages: list[list[str]], total: int | None, read: list[str], rig: Rig, server: Server
+) -> None:
+    told = {} if total is None else {"total_records": total}
+    bodies = [
+        {"users": [{"id": one} for one in page], "next_page_token": str(n), **told} for n, page in enumerate(pages)
+    ]
+    bodies[-1]["next_page_token"] = ""
+    server.on("/v2/users", *[Reply(body=body) for body in bodies])
+    assert [user["id"] for user in do(rig, "zoom.users", {"all_pages": True})["users"]] == read
+
+
 def test_a_circle_of_pages_is_an_error(rig: Rig, server: Server) -> None:
     server.on("/v2/users", *[Reply(body={"users": [{"id": n}], "next_page_token": "t"}) for n in range(3)])
     with pytest.raises(ApiError, match="the same page comes again and again"):

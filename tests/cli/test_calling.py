@@ -149,6 +149,26 @@ def test_a_page_says_that_there_are_more_and_all_pages_and_limit_read_on(make_ho
     assert len(users(make_home, "page_size=1", "--limit", "1").stdout.splitlines()) == 2
 
 
+def test_a_list_of_which_something_is_missing_is_told(make_home: Make, tmp_path: Path) -> None:
+    home = make_home()
+    with Sandbox(enforce_limits=False) as zoom:
+        (home / "config" / "connections.yaml").write_text(connection(zoom.url))
+        for number in range(4):
+            zoom.control("create_user", email=f"u{number}@example.com")
+        words = ("call", "zoom.users", "page_size=2", "--all-pages", "--home", home)
+        assert changewire(*words).stderr == ""
+        zoom.control("faults", match="GET /v2/users", kind="page_shift", shift=-1)
+        back = changewire(*words)
+        assert (len(back.stdout.splitlines()), back.stderr) == (7, "")
+        zoom.control("clear_faults")
+        zoom.control("faults", match="GET /v2/users", kind="page_shift", shift=1)
+        for more in ((), ("--json",), ("--out", str(tmp_path / "users.csv"))):
+            assert changewire(*words, *more).stderr.splitlines()[-1] == (
+                "4 were read, and the API speaks of 6: the list may have changed while it was read; "
+                "the same command again reads it anew"
+            )
+
+
 def test_what_gives_no_pages_refuses_to_read_them(make_home: Make) -> None:
     result = changewire("call", "core.log", "message=x", "--all-pages", "--home", make_home())
     assert (result.exit_code, result.stderr) == (2, "--all-pages: core.log gives no list that comes in pages\n")
@@ -186,11 +206,26 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_done(make_home: M
     assert "Unmade" not in changewire("call", "zoom.list_meetings", "userId=me", "--home", home).stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("users.xlsx", "--out: .xlsx is not written; spreadsheets open .csv: users.csv\n"),
+        ("-", "--out writes a file: leave it out, and the output is printed\n"),
+    ],
+)
+def test_a_file_that_would_not_be_what_its_name_says_is_not_written(name: str, told: str, make_home: Make) -> None:
+    result = users(make_home, "--out", name)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", told)
+    assert not Path(name).exists()
+
+
 def test_columns_that_no_record_has_are_told(make_home: Make) -> None:
     result = users(make_home, "--columns", "emial,email,custom_attributes.x")
     assert result.exit_code == 0
     assert result.stderr.splitlines()[0] == "--columns: no record has 'emial'; did you mean 'email'?"
     assert "'email';" not in result.stderr
+    assert result.stdout.splitlines()[0].split()[0] == "email"
+    assert users(make_home, "--columns", "emial").stdout.split()[0] == "id"
     made = changewire(
         "call", "zoom.create_meeting", "userId=me", "topic=Kept", "--columns", "id", "--home", make_home()
     )

@@ -54,15 +54,16 @@ def test_what_is_missing_is_told_variable_by_variable(monkeypatch: pytest.Monkey
     assert all(any(name in problem["message"] for problem in problems) for name in VARIABLES)
 
 
-def test_the_next_commands_that_it_names_work(tmp_path: Path) -> None:
-    result = changewire("init", "watch")
+@pytest.mark.parametrize(("name", "written"), [("watch", "watch"), ("my wörk", "'my wörk'"), ("it's", "'it'\"'\"'s'")])
+def test_the_next_commands_that_it_names_work(name: str, written: str, tmp_path: Path) -> None:
+    result = changewire("init", name)
     commands = [line.split("#")[0].strip() for line in result.stderr.split("Next:\n")[1].splitlines()]
-    assert commands[1:] == [f"changewire {name} --home watch" for name in ("validate", "check", "run")]
+    assert commands[1:] == [f"changewire {word} --home {written}" for word in ("validate", "check", "run")]
     subprocess.run(shlex.split(commands[0]), check=True, cwd=tmp_path)
-    env = tmp_path / "watch" / "config" / ".env"
+    env = tmp_path / name / "config" / ".env"
     assert env.stat().st_mode & 0o777 == 0o600
     env.write_text("".join(f"{name}={value}\n" for name, value in VARIABLES.items()))
-    assert changewire("validate", "--home", "watch").exit_code == 0
+    assert changewire("validate", "--home", name).exit_code == 0
 
 
 def test_an_env_file_that_was_copied_and_not_filled_in_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -84,11 +84,22 @@ def test_where_all_is_well_it_says_so(make: Make, sandbox: Sandbox) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "work (zoom)",
-        f"  ok      reachable  Zoom answers at {sandbox.url}/v2/users/me",
+        f"  ok      reachable  Zoom answers at {sandbox.url}/v2/users/{OWNER_EMAIL.replace('@', '%40')}",
         "  ok      clock      this machine's clock is right",
         "  ok      sign_in    the credentials (server_to_server) are accepted",
         "  ok      scopes     all scopes that the workflows need are granted",
         "  ok      load       the plan allows what the triggers ask; `changewire plan` shows it",
+    ]
+
+
+def test_a_user_who_is_not_in_the_account_is_told(make: Make) -> None:
+    home = make(MEETINGS)
+    assert "user" not in findings(home)
+    connections = home / "config" / "connections.yaml"
+    connections.write_text(connections.read_text().replace(f"user: {OWNER_EMAIL}", "user: dana.hots@example.com"))
+    assert changewire("check", "--home", home).exit_code == 3
+    assert [(one["state"], one["message"]) for one in findings(home)["user"]] == [
+        ("wrong", "there is no 'dana.hots@example.com' in this account: write somebody who is as its `user`")
     ]
 
 

@@ -347,7 +347,7 @@ def test_forgetting_begins_anew_and_keeps_the_history(store: Store) -> None:
     assert store.commit_poll(first)
     assert store.forget("t1", NOW) == 2
     record, items = store.load_poll_state("t1")
-    assert (record.state, record.baseline_at, record.cursor, items) == ("baseline_pending", None, {}, {})
+    assert (record.state, record.baseline_at, record.cursor, items) == ("baseline_pending", None, {"resets": 1}, {})
     assert (record.next_due, len(store.events())) == (NOW, 1)
 
 

@@ -274,6 +274,18 @@ class TestNewItem:
         paging = {"kind": "token", "token_field": "next", "token_query": "cursor"}
         assert [event.key for event in shop.edit("new_item", items="orders", paging=paging)] == ["3"]
 
+    def test_after_a_reset_a_backfill_is_done_again_and_what_comes_back_is_an_event(self, shop: Shop) -> None:
+        shop.serves(orders(1, 2))
+        shop.watch("new_item", "first_poll: {backfill: {max: 1}}")
+        assert shop.rig is not None
+        for _ in range(2):
+            shop.rig.store.forget(shop.rig.trigger.id, shop.rig.clock.now())
+            assert [(event.key, event.backfill) for event in shop.poll()] == [("2", True)]
+            shop.serves(orders(1, 2, 3))
+            assert shop.keys() == ["3"]
+            shop.serves(orders(1, 2))
+            assert shop.keys() == []
+
     def test_settling(self, shop: Shop) -> None:
         shop.watch("new_item", "settle: 2")
         shop.serves(orders(1))

@@ -59,7 +59,7 @@ def listing(name: str, field: str | None, kind: str | None, client: Client, cloc
 
 
 def read_all_pages(which: Listing, request: Request, client: Client, deadline: float, reach: Reach = WHOLE) -> Json:
-    """The first page with the list of all pages in it. An entry that slid onto the next page is there once.
+    """The first page with the list of all pages in it. An entry that slid onto a later page is there once.
 
     Raises ApiError, and UsageError where there is more than is read.
     """
@@ -72,30 +72,53 @@ def read_all_pages(which: Listing, request: Request, client: Client, deadline: f
 
 
 def _joined(which: Listing, request: Request, client: Client, deadline: float, reach: Reach) -> Json:
-    entries: dict[bytes, Json] = {}
-    first: dict[str, Json] | None = None
-    field, size = which.field, 0
+    rows, first, field = _Rows(), None, which.field
     for answer, name in _answers(which, request, client, deadline, reach.pages):
         if name is None:
             return answer.data
         page = answer.data
         first = page if first is None else first
-        for entry in page[name]:
-            size += len(key := dumps(entry))
-            entries[key] = entry
         field = name
+        rows.add(page[name], page.get("total_records", page.get("totalResults")))
         if reach.progress is not None:
-            total = page.get("total_records", page.get("totalResults"))
-            reach.progress(len(entries), total if isinstance(total, int) else None)
-        if reach.limit is not None and len(entries) >= reach.limit:
+            reach.progress(len(rows.once), rows.total)
+        if reach.limit is not None and len(rows.once) >= reach.limit:
             break
-        if size > MOST_BYTES:
+        if rows.size > MOST_BYTES:
             raise UsageError(f"{which.name}: the list is longer than {MOST_BYTES >> 20} MiB; ask for less")
     assert first is not None
     assert field is not None
     token = which.paging.token_field
     ended = {token: ""} if token in first else {}
-    return {**first, field: list(entries.values())[: reach.limit], **ended}
+    return {**first, field: rows.entries()[: reach.limit], **ended}
+
+
+class _Rows:
+    """The entries of all pages. Those of one page may be alike; one that is on a later page as well mostly slid there,
+    and it did not where there are just as many as the API says.
+    """
+
+    def __init__(self) -> None:
+        self.once: list[Json] = []
+        self.total: int | None = None  # None: the API did not say
+        self.size = 0  # bytes
+        self._all: list[Json] = []
+        self._pages: dict[bytes, int] = {}  # where each was first
+        self._page = 0
+
+    def add(self, entries: list[Json], total: Json) -> None:
+        """One more page."""
+        self.total = total if isinstance(total, int) else None
+        self._page += 1
+        for entry in entries:
+            self.size += len(key := dumps(entry))
+            if self._pages.setdefault(key, self._page) == self._page:
+                self.once.append(entry)
+            self._all.append(entry)
+
+    def entries(self) -> list[Json]:
+        """In their order."""
+        return self._all if len(self._all) == self.total else self.once
 
 
 def _answers(

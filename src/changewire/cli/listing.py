@@ -25,6 +25,7 @@ FIRST = (
     "status", "start_time", "date_time", "created_at", "join_time", "duration", "timezone", "number", "site",
 )  # fmt: skip
 MOST_COLUMNS = 8
+_SHEETS = frozenset({".xlsx", ".xls", ".ods", ".tsv", ".numbers"})
 _WIDTHS = range(6, 41)  # narrowest and widest column
 
 
@@ -68,12 +69,12 @@ def _is_plain(value: Json) -> bool:
 
 
 def print_rows(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """A table of records; ``columns`` empty: as many as fit."""
+    """A table of records with those of ``columns`` that any record has; where there are none, as many as fit."""
     from rich.console import Console
 
     console = Console()
     width = console.width if console.is_terminal else WIDEST
-    chosen = list(columns) or choose_columns(rows, width)
+    chosen = [name for name in columns if has_column(rows, name)] or choose_columns(rows, width)
     longest = 60 if console.is_terminal else 1000
     print_table(chosen, [[_short(_at(row, name), longest) for name in chosen] for row in rows], whole=chosen[:1])
 
@@ -99,7 +100,13 @@ def has_column(rows: Sequence[Row], name: str) -> bool:
 
 def check_place(path: Path | None) -> None:
     """Whether a file could be written there, before anything is done. Raises UsageError."""
-    if path is not None and not path.parent.is_dir():
+    if path is None:
+        return
+    if str(path) == "-":
+        raise UsageError("--out writes a file: leave it out, and the output is printed")
+    if path.suffix.lower() in _SHEETS:
+        raise UsageError(f"--out: {path.suffix} is not written; spreadsheets open .csv: {path.with_suffix('.csv')}")
+    if not path.parent.is_dir():
         raise UsageError(f"there is no folder {str(path.parent)!r}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,9 +77,10 @@ def _write(folder: Path, files: list[tuple[Path, Path]]) -> None:
 
 def _say_what_next(folder: Path) -> None:
     place = "" if folder.resolve() == Path.cwd() else f"{folder}/"
-    home = f" --home {folder}" if place else ""
+    home = f" --home {shlex.quote(str(folder))}" if place else ""
+    copied, filled = (shlex.quote(f"{place}config/{name}") for name in (".env.example", ".env"))
     commands = (
-        (f"install -m 600 {place}config/.env.example {place}config/.env", "then fill it in"),
+        (f"install -m 600 {copied} {filled}", "then fill it in"),
         (f"changewire validate{home}", "are the files well written?"),
         (f"changewire check{home}", "are credentials, scopes and plan enough?"),
         (f"changewire run{home}", "watch"),

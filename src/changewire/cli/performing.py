@@ -228,19 +228,20 @@ def _show(options: Options, kind: ActionType, order: Order, output: Json, head: 
             _write(order.out, output, rows, columns)
         except (UsageError, OSError) as error:
             print_json({**head, "output": output}) if options.json else print_pretty(output)
-            say(f"{kind.name} is done and its output printed, but {order.out} was not written: {error}")
+            why = (error.strerror or str(error)).lower() if isinstance(error, OSError) else error
+            say(f"{kind.name} is done and its output printed, but {order.out} was not written: {why}")
             return FAILED
     elif options.json:
         print_json({**head, "output": output})
     elif rows:
         print_rows(rows, columns)
-        _say_rest(kind, rows, output)
     elif rows is not None and kind.spec.items is not None:
         say("nothing there")
     elif output is not None:
         print_pretty(output)
     else:
         say("done")
+    _say_rest(kind, order, rows, output)
     return 0
 
 
@@ -259,15 +260,19 @@ def _say_unknown(columns: Sequence[str], rows: Sequence[Row] | None) -> None:
             say(f"--columns: no record has {name!r}" + (f"; did you mean {near!r}?" if near else ""))
 
 
-def _say_rest(kind: ActionType, rows: Any, output: Json) -> None:
+def _say_rest(kind: ActionType, order: Order, rows: Sequence[Row] | None, output: Json) -> None:
     """Whether that was all."""
-    token = (
-        next((output[name] for name in ("next_page_token", "nextPageToken") if output.get(name)), "")
-        if (isinstance(output, dict))
-        else ""
-    )
-    if token and "all_pages" in kind.parameters:
+    if not rows or not isinstance(output, dict) or "all_pages" not in kind.parameters:
+        return
+    token = next((output[name] for name in ("next_page_token", "nextPageToken") if output.get(name)), "")
+    total = output.get("total_records", output.get("totalResults"))
+    if token:
         say(f"{len(rows):,} shown, and there are more: --all-pages or --limit N reads on")
+    elif order.all_pages and order.limit is None and isinstance(total, int) and total > len(rows):
+        say(
+            f"{len(rows):,} were read, and the API speaks of {total:,}: the list may have changed while it was read; "
+            "the same command again reads it anew"
+        )
 
 
 def _feed(home: Home, raised: Raised, log: Log) -> list[str]:

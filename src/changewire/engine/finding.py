@@ -69,7 +69,14 @@ class Finder:
         if trigger.watch.kind.counts_alike:
             reading.answers = [numbered(reading.answers, trigger.watch, items)]
         backfill = self._backfill(trigger, record, reading)
-        memory = Memory(items, record.baseline_at, record.rules, frozenset(backfill) if backfill else None, in_sight)
+        memory = Memory(
+            items,
+            record.baseline_at,
+            record.rules,
+            frozenset(backfill) if backfill else None,
+            in_sight,
+            before.get("resets", 0),
+        )
         result = notice(reading.items, trigger.watch, memory, now)
         result = proven(result, trigger.watch, self._asker(trigger, now))
         sifted = self._echoes.sift(trigger, record, result, now)
@@ -78,12 +85,7 @@ class Finder:
         ignored = ignored_paths(reading.items, trigger.watch, items, told)
         chosen, left = _bounded(result.noticed, trigger)
         events = self._told(trigger, chosen, result, now)
-        waiting = [noticed.key for noticed in left if noticed.backfill]
-        cursor: dict[str, Json] = {"listing": listing}
-        if waiting:
-            cursor["backfill"] = waiting
-        if left or UNSETTLED & result.verdicts.keys():
-            cursor["pending"] = True
+        cursor = _cursor(before.get("resets", 0), listing, left, result)
         return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted, ignored)
 
     def _told(self, trigger: Trigger, chosen: list[Noticed], result: Notice, now: datetime) -> list[EventRecord]:
@@ -173,6 +175,14 @@ class Finder:
             now=now,
             detail=detail,
         )
+
+
+def _cursor(resets: int, listing: str, left: list[Noticed], result: Notice) -> dict[str, Json]:
+    """What the next poll has to know besides the items."""
+    waiting = [noticed.key for noticed in left if noticed.backfill]
+    cursor = {"listing": listing, "resets": resets, "backfill": waiting}
+    cursor["pending"] = bool(left or UNSETTLED & result.verdicts.keys())
+    return {name: value for name, value in cursor.items() if value}
 
 
 def first_keys(reading: Reading, watch: Watch) -> frozenset[str]:

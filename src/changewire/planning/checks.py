@@ -11,6 +11,7 @@ from changewire.clock import Clock
 from changewire.config.connections import Connection, OAuthAuth
 from changewire.connectors.client import Client, Request
 from changewire.connectors.definition import Connector
+from changewire.connectors.path_segments import encode_segment
 from changewire.durations import format_duration
 from changewire.errors import ApiError, CredentialError, FailureClass
 from changewire.home.definition import Home
@@ -20,7 +21,7 @@ from changewire.planning.needs import Need, needs_of, plan_suffices, scope_to_ad
 SKEW = timedelta(seconds=30)  # a clock that differs by more makes dates and waits wrong
 WAIT_S = 30.0
 
-What = Literal["reachable", "clock", "sign_in", "scopes", "plan", "load"]
+What = Literal["reachable", "clock", "sign_in", "user", "scopes", "plan", "load"]
 State = Literal["ok", "wrong", "failed", "unknown"]
 
 
@@ -53,9 +54,7 @@ def _asked(client: Client, clock: Clock) -> Iterator[Finding]:
         yield Finding("reachable", "unknown", "it has no base_url, so there is no address to look at")
         return
     try:
-        answer, error = client.attempt(
-            Request("GET", connector.check_path, label=connector.check_label), deadline=deadline
-        )
+        answer, error = client.attempt(Request("GET", _path(client), label=connector.check_label), deadline=deadline)
     except CredentialError as refused:
         yield Finding("sign_in", "wrong", str(refused))
         return
@@ -65,6 +64,20 @@ def _asked(client: Client, clock: Clock) -> Iterator[Finding]:
     yield Finding("reachable", "ok", f"{connector.title} answers at {answer.url.split('?')[0]}")
     yield _clock(connector, answer.date, clock)
     yield _sign_in(client, error)
+    if error is not None and error.failure is FailureClass.GONE and _stands_for_me(client.connection):
+        message = f"there is no {client.connection.user!r} in this account: write somebody who is as its `user`"
+        yield Finding("user", "wrong", message)
+
+
+def _path(client: Client) -> str:
+    """What is asked for: the connection's user, where `me` means somebody whom the files name."""
+    path, user = client.connector.check_path, client.connection.user
+    ends_with_me = path.endswith("/me") and user is not None and _stands_for_me(client.connection)
+    return path.removesuffix("me") + encode_segment(user) if ends_with_me else path
+
+
+def _stands_for_me(connection: Connection) -> bool:
+    return connection.user is not None and connection.auth.type == "server_to_server"
 
 
 def _clock(connector: Connector, theirs: datetime | None, clock: Clock) -> Finding:

@@ -39,6 +39,7 @@ class Memory:
     rules: str | None  # fingerprint of the rules that made the stored hashes
     backfill: frozenset[str] | None = None  # keys that are to fire as backfill although they are not new
     in_sight: frozenset[str] | None = None  # keys of the first page, where further ones may be read for the first time
+    resets: int = 0  # how often a person had it all forgotten
 
     @property
     def counted(self) -> bool:

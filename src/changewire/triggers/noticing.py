@@ -102,7 +102,7 @@ class _Case:
 
     def fire(self, kind: Kind, old: Json, changes: Iterable[Change], record: ItemRecord, result: Notice) -> None:
         """An event. Its id holds the epoch as well, so that what happens again after a reset is another event."""
-        parts: tuple[Json, ...] = ()
+        parts: tuple[Json, ...] = (self.memory.resets,) if self.memory.resets else ()
         if not self.watch.kind.only_new:
             parts = (record.revision, record.hash, str(self.memory.baseline_at or ""))
         what = (self.key, kind, self.item, old, tuple(changes), parts, record, self.scope)
