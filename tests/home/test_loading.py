@@ -290,3 +290,10 @@ def test_an_own_action_for_another_api_wants_the_connection_that_it_is_sent_thro
         connection(URL) + "web: {connector: http, base_url: 'https://x.example'}\n"
     )
     assert load_home(home).problems == []
+
+
+def test_a_plain_request_may_be_sent_through_any_connection(tmp_path: Path) -> None:
+    request = "http.request, with: {connection: work, url: /users/me}"
+    text = GOOD.replace('core.log, with: {message: "{{ event.key }}"}', request)
+    assert request in text
+    assert load_home(write_home(tmp_path, connection(URL), good=text)).problems == []

@@ -206,13 +206,13 @@ class Check:
                 return name
         return None
 
-    def _named_connection(self, name: str, connector: str, at: tuple[str | int, ...]) -> str | None:
+    def _named_connection(self, name: str, connector: str | None, at: tuple[str | int, ...]) -> str | None:
         known = self.home.connections
         if name in self.wrong_connections:
             self._say(at, "broken_connection", f"connection {name!r} cannot be used: {self.wrong_connections[name][0]}")
         elif name not in known:
             self._say(at, "unknown_connection", f"there is no connection {name!r}", nearest(name, known))
-        elif known[name].connector != connector:
+        elif connector is not None and known[name].connector != connector:
             message = f"connection {name!r} is for {known[name].connector}, but the type needs one for {connector}"
             self._say(at, "wrong_connection", message)
         else:
@@ -224,7 +224,8 @@ class Check:
         own = action.parameters.get("connection")
         given = step.parameters.get("connection", own.default if own else None)
         if isinstance(given, str) and "{{" not in given and "${" not in given:
-            self._named_connection(given, connector, (*at, "with", "connection"))
+            any_will_do = connector == "http" and not action.on_connection  # as with http.request
+            self._named_connection(given, None if any_will_do else connector, (*at, "with", "connection"))
         elif given is None and action.on_connection:
             self._connection(None, connector, at) if not self._from_trigger(connector) else None
 
