@@ -36,10 +36,10 @@ def test_urls_are_split_in_the_form_in_which_they_are_sent(url: str, origin: str
     [
         ("ftp://example.com/", "it must begin with http:// or https:// and name a host"),
         ("file:///etc/passwd", "it must begin with http:// or https:// and name a host"),
-        ("example.com", "Invalid URL 'example.com'"),
-        ("", "Invalid URL ''"),
+        ("example.com", "'example.com' does not begin with https://"),
+        ("", "'' does not begin with https://"),
         ("https://user:word@example.com/", "it carries a user name: put credentials into a connection"),
-        ("https:///x", "Invalid URL 'https:///x'"),
+        ("https:///x", "Invalid URL 'https:///x': No host supplied"),
         ("http://example.com:99999/", "Failed to parse: http://example.com:99999/"),
     ],
 )

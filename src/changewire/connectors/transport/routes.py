@@ -102,7 +102,7 @@ def split_url(url: str) -> tuple[str, str]:
             raise ValueError("it carries a user name: put credentials into a connection")
         port = parts.port
     except (ValueError, requests.RequestException) as error:
-        reason = str(error).split(": No")[0]
+        reason = str(error) if "://" in url else f"{url[:100]!r} does not begin with https://"
         raise ApiError(f"this is no address that can be asked: {reason}", FailureClass.BAD_INPUT, sent=False) from error
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     origin = f"{parts.scheme}://{host}"
