@@ -36,9 +36,9 @@ def document(size: int, revision: int) -> bytes:
 def answer(target: str) -> bytes:
     """A whole HTTP answer."""
     size, every, name = target[1:].split("/", 2)
-    _TIMES[name] += 1
+    _TIMES[target] += 1  # what was asked at another pace does not count, else far more would have changed
     start = zlib.crc32(name.encode())  # so that names do not change all at once
-    revision = (_TIMES[name] + start % int(every)) // int(every) if int(every) else 0
+    revision = (_TIMES[target] + start % int(every)) // int(every) if int(every) else 0
     body = document(int(size), revision)
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nDate: "
     return head.encode() + formatdate(usegmt=True).encode() + b"\r\n\r\n" + body

@@ -123,7 +123,10 @@ def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
         try:
             yield from csv.reader(file, delimiter=delimiter)
         except csv.Error as error:
-            raise UsageError(f"{path.name} is not CSV: {error}") from None
+            raise UsageError(
+                f"{path.name} is not CSV with {delimiter!r} between its columns: a quotation is not closed, or "
+                f"a line break or a very long text stands where none can ({error})"
+            ) from None
 
 
 def _read(context: ActionContext, values: Mapping[str, Json]) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -119,18 +120,39 @@ def _session(context: ActionContext, given: Mapping[str, Json]) -> Iterator[smtp
         finally:
             session.close()
     except smtplib.SMTPNotSupportedError as error:
-        raise ApiError(f"{server} cannot do this: {_words(error)}", FailureClass.BAD_INPUT, sent=False) from None
+        raise ApiError(f"{server} {_unsupported(str(error))}", FailureClass.BAD_INPUT, sent=False) from None
     except smtplib.SMTPAuthenticationError:
         message = f"{server} refused user name and password: check them, and whether it wants an app password"
         raise ApiError(message, FailureClass.CREDENTIAL) from None
     except smtplib.SMTPResponseException as error:
         raise _failed(given, error.smtp_code, _words(error.smtp_error)) from None
     except ssl.SSLError as error:
-        message = f"{server} has a certificate that cannot be trusted, or no encryption on this port: {error.reason}"
+        untrusted = isinstance(error, ssl.SSLCertVerificationError)
+        what = "has a certificate that cannot be trusted: check its name and this machine's clock"
+        message = f"{server} {what if untrusted else 'speaks no encryption on this port: check port and security'}"
         raise ApiError(message, FailureClass.TRANSIENT, sent=sent) from None
     except (smtplib.SMTPException, OSError) as error:
-        message = f"{server} cannot be reached or broke off: {_words(error)}"
+        message = f"{server} {_unreached(error)}"
         raise ApiError(message, FailureClass.TRANSIENT, sent=sent) from None
+
+
+def _unsupported(said: str) -> str:
+    """What the server cannot do; ``said`` is smtplib's word for it."""
+    if "STARTTLS" in said:
+        return "does not offer STARTTLS: set security to ssl, or to none where that is safe"
+    if "AUTH" in said.upper():
+        return "takes no user name and password here: leave them out, or set security"
+    return "takes no addresses with letters outside of ASCII"
+
+
+def _unreached(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return "has a name that cannot be resolved: check its spelling and this machine's DNS"
+    if isinstance(error, ConnectionRefusedError):
+        return "cannot be reached, nothing listens on this port: check port and security"
+    if isinstance(error, TimeoutError):
+        return "did not answer in time: check the network, the firewall and the port"
+    return "broke the connection off: where that lasts, check port and security"
 
 
 def _connected(context: ActionContext, given: Mapping[str, Json]) -> smtplib.SMTP:

@@ -36,9 +36,34 @@ def sqlite(context: ActionContext, values: Mapping[str, Json]) -> Json:
             raise ApiError(f"{path.name} is in use by another program", FailureClass.TRANSIENT, sent=False) from None
         if "interrupted" in str(error):
             raise UsageError("the SELECT took longer than there was time for: ask for less, or add an index") from None
-        raise UsageError(f"{path.name}: {error}") from None
+        raise UsageError(f"{path.name}: {_words(str(error))}") from None
     except (sqlite3.Error, OverflowError) as error:
-        raise UsageError(f"{path.name}: {error}") from None
+        raise UsageError(f"{path.name}: {_words(str(error))}") from None
+
+
+_WORDS = (
+    (r'near "(.+)": syntax error', "the SQL cannot be read near '{0}'"),
+    (r"incomplete input", "the SQL ends too early"),
+    (r"no such (table|column|function): (.+)", "there is no {0} '{1}'"),
+    (r"You can only execute one statement at a time\.", "sql must be one statement"),
+    (r".*current statement uses (\d+), and there are (\d+) supplied\.", "the SQL asks for {0} values, params has {1}"),
+    (r".*value for binding (?:parameter )?:?(\w+)\.?", "params has no '{0}'"),
+    (r"Error binding parameter.*", "params can hold text, numbers, true and false: make text of lists with tojson"),
+    (r"not authorized|access to .* is prohibited", "a SELECT reads tables and does nothing else"),
+    (r"file is not a database", "this is no SQLite database"),
+    (r"unable to open database file", "it cannot be opened: check its folder and who may read it"),
+    (r"attempt to write a readonly database", "it cannot be written: let this user write the file and its folder"),
+    (r"database or disk is full", "the disk is full: make room"),
+    (r"NOT NULL constraint failed: (.+)", "{0} must not be empty"),
+    (r"UNIQUE constraint failed: (.+)", "{0} has this value in another row already"),
+    (r"Python int too large.*", "a number is too large: SQLite takes up to 9223372036854775807"),
+)
+
+
+def _words(said: str) -> str:
+    """What SQLite says, in words for the person who wrote the step."""
+    found = ((re.fullmatch(pattern, said), form) for pattern, form in _WORDS)
+    return next((form.format(*match.groups()) for match, form in found if match), said)
 
 
 def _database(home: Path, name: str) -> Path:

@@ -19,7 +19,7 @@ from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import sync
 from changewire.engine.watching import FileWatch
-from changewire.errors import ChangewireError, StateError
+from changewire.errors import ChangewireError, StateError, fault_of_ours
 from changewire.health.checkup import Checkup
 from changewire.health.serving import Serving
 from changewire.home.definition import Home
@@ -275,7 +275,7 @@ class Daemon:
         self._wake.set()
 
     def _worker_failed(self, error: BaseException) -> None:
-        self._log("worker_failed", f"{type(error).__name__}: {error}")
+        self._log("worker_failed", fault_of_ours(error))
 
     def _nap(self, now: datetime) -> float:
         if self._crowded:  # a worker wakes us when there is room again; it may have looked just before we said so

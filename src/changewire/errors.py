@@ -178,6 +178,11 @@ class DelayedError(ApiError):
         return made
 
 
+def fault_of_ours(error: BaseException) -> str:
+    """What is said of an error that nobody foresaw."""
+    return f"a fault in Changewire itself, please report it: {type(error).__name__}: {error}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when none is near enough to be meant."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

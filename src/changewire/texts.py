@@ -112,12 +112,36 @@ def _regex(pattern: str, text: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        raise ValueError(f"{pattern!r} is not a regular expression: {_regex_trouble(error)}") from None
+
+
+_REGEX_WORDS = {
+    "unterminated subpattern": "a ( is never closed",
+    "unbalanced parenthesis": "a ) closes nothing",
+    "to repeat": "there is nothing to repeat before *, +, ? or {",
+    "multiple repeat": "there is nothing to repeat before *, +, ? or {",
+    "unterminated character set": "a [ is never closed",
+    "bad escape": "a backslash cannot stand before this",
+    "character range": "a range must begin with the lower character",
+    "group": "there is no such group, or its name is wrong",
+    "extension": "this does not follow (?",
+    "look-behind": "what stands in (?<= ) must have a fixed length",
+    "min repeat": "the first number in { } must be the lower one",
+}
+
+
+def _regex_trouble(error: re.error) -> str:
+    words = next((words for part, words in _REGEX_WORDS.items() if part in error.msg), error.msg)
+    return words if error.pos is None else f"{words} (character {error.pos + 1})"
 
 
 def regex_replace(value: Any, pattern: str, replacement: str = "") -> str:
     r"""A text with every match of a regular expression replaced; `\1` stands for the first group."""
-    return _regex(pattern, text := plain_text(value)).sub(replacement, text)
+    found = _regex(pattern, text := plain_text(value))
+    try:
+        return found.sub(replacement, text)
+    except (re.error, IndexError):
+        raise ValueError(f"{replacement!r} names a group that the expression does not have, or ends with \\") from None
 
 
 def regex_search(value: Any, pattern: str) -> str | None:

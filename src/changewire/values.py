@@ -50,6 +50,26 @@ def _whole(digits: str) -> int | str:
     return number if -(2**63) <= number < 2**64 else digits
 
 
+def json_trouble(error: ValueError) -> str:
+    """Why `loads` refused a text, and at which of its characters."""
+    said, place = str(error), getattr(error, "pos", 0) + 1
+    return next((words for part, words in _JSON_WORDS.items() if part in said), "it goes wrong at character {}").format(
+        place
+    )
+
+
+_JSON_WORDS = {
+    "zero-length": "it is empty",
+    "end of data": "it ends too early, with a bracket or quotation open",
+    "string key": "a key in double quotes is missing at character {}",
+    "JSON value": "no value begins like character {}; text stands in double quotes",
+    "literal": "no value begins like character {}; text stands in double quotes",
+    "content after": "something follows from character {} on, where it is whole",
+    "escape": "the backslash at character {} stands before what needs none",
+    "control character": "a line break or control character stands in a text at character {}",
+}
+
+
 def dumps(data: Json) -> bytes:
     """JSON text with sorted keys: equal data give equal bytes."""
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)

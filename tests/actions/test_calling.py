@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,13 +115,15 @@ CONNECTIONS = {
         ("core.log", None, "a", ["a"], None),
         ("http.request", None, "web", ["web"], None),
         ("http.request", "a", None, ["a"], "a"),
+        ("http.hit", None, None, ["a", "web"], "web"),
     ],
 )
 def test_the_connection_is_the_named_one_or_the_only_one_that_fits(
     rig: Rig, name: str, named: Any, usual: Any, known: list[str], chosen: Any
 ) -> None:
     connections = {key: CONNECTIONS[key] for key in known}
-    assert choose_connection(rig.action(name), named, usual, connections) == chosen
+    action = replace(rig.action("zoom.get_meeting"), connector="http") if name == "http.hit" else rig.action(name)
+    assert choose_connection(action, named, usual, connections) == chosen
 
 
 @pytest.mark.parametrize(

@@ -120,13 +120,19 @@ def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, entry: str) -> None:
     assert told
 
 
-def test_broken_code_is_a_problem_of_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import nothing_like_this\n", "imports 'nothing_like_this', which is not installed here"),
+        ("x = 1\ndef a(\n", "is no Python in line 2: '(' was never closed"),
+        ("1 / 0\n", "fails when it is loaded (ZeroDivisionError: division by zero)"),
+    ],
+)
+def test_broken_code_is_a_problem_of_its_file(tmp_path: Path, code: str, words: str) -> None:
     (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions: {{a: {{{ACTION}, code: x}}}}")
-    (tmp_path / "zoom.py").write_text("import nothing_like_this\n")
+    (tmp_path / "zoom.py").write_text(code)
     _, told = load_actions([tmp_path])
-    assert [problem.message for problem in told] == [
-        "zoom.py beside this file cannot be loaded: ModuleNotFoundError: No module named 'nothing_like_this'"
-    ]
+    assert [problem.message for problem in told] == [f"zoom.py beside this file {words}"]
 
 
 def test_actions_that_are_read_when_they_are_asked_for_are_the_same() -> None:

@@ -111,9 +111,10 @@ def test_who_is_refused_is_told_and_the_others_get_it(rig: Rig, start: Start) ->
             False,
             "app",
         ),
-        ({"security": "none"}, {"security": "starttls"}, "bad_input", True, "STARTTLS"),
+        ({"security": "none"}, {"security": "starttls"}, "bad_input", True, "localhost does not offer STARTTLS: set"),
         ({"security": "starttls", "user": "me"}, {}, "bad_input", False, "530"),
-        ({}, {"port": 1}, "transient", True, "cannot be reached"),
+        ({}, {"port": 1}, "transient", True, "localhost cannot be reached, nothing listens on this port: check port"),
+        ({}, {"security": "ssl"}, "transient", True, "localhost speaks no encryption on this port: check port and"),
     ],
 )
 def test_what_goes_wrong_is_told_by_its_kind(

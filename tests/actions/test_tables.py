@@ -77,6 +77,35 @@ def test_a_question_changes_nothing(rig: Rig, sql: str) -> None:
     assert select(rig, "select id from m") == [{"id": 1}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "params", "words"),
+    [
+        ("selec 1", {}, "the SQL cannot be read near 'selec'"),
+        ("select id from m where", {}, "the SQL ends too early"),
+        ("select id from x", {}, "there is no table 'x'"),
+        ("select x from m", {}, "there is no column 'x'"),
+        ("select 1; select 2", {}, "sql must be one statement"),
+        ("select ?", [], "the SQL asks for 1 values, params has 0"),
+        ("select :a", {"b": 1}, "params has no 'a'"),
+        ("select :a", {"a": [1]}, "params can hold text, numbers, true and false: make text of lists with tojson"),
+        ("select :a", {"a": 1 << 70}, "a number is too large: SQLite takes up to 9223372036854775807"),
+        ("delete from m", {}, "a SELECT reads tables and does nothing else"),
+    ],
+)
+def test_what_is_wrong_with_a_question_is_told(rig: Rig, sql: str, params: Any, words: str) -> None:
+    do(rig, table="m", rows={"id": 1})
+    with pytest.raises(UsageError) as caught:
+        do(rig, mode="select", sql=sql, params=params)
+    assert str(caught.value).partition(": ")[2] == words
+
+
+def test_a_file_that_is_no_database_is_told(rig: Rig) -> None:
+    (rig.home / "x.db").write_text("something else " * 100)
+    with pytest.raises(UsageError) as caught:
+        do(rig, database="x.db", mode="select", sql="select 1 from m")
+    assert str(caught.value) == "x.db: this is no SQLite database"
+
+
 def test_a_question_that_takes_too_long_is_ended(rig: Rig) -> None:
     do(rig, table="m", rows={"id": 1})
     action = rig.action("core.sqlite")

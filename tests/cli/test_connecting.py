@@ -273,7 +273,7 @@ def test_a_code_that_came_too_late_is_told(sandbox: Sandbox, home: Path, connect
     code, _, said = connecting.end()
     assert code == 3
     assert said.splitlines()[-1] == (
-        "signing in to Zoom as 'me' failed (HTTP 400: The authorization code has expired.): "
+        "signing in to Zoom as 'me' failed (HTTP 400: The authorization code has expired): "
         "the code was not used in time; run: changewire connect me"
     )
 
@@ -316,7 +316,7 @@ def test_a_device_code_that_nobody_uses_expires(sandbox: Sandbox, home: Path, co
     sandbox.control("clock", advance_s=901)
     code, _, said = connecting.end()
     assert code == 3
-    assert "The device code has expired.): the code was not used in time; run: changewire connect me" in said
+    assert "The device code has expired): the code was not used in time; run: changewire connect me" in said
 
 
 def test_forgetting_ends_the_tokens_at_the_server_and_here(sandbox: Sandbox, home: Path, connect: Connect) -> None:

@@ -37,10 +37,17 @@ BAD = [
     ("", "'' has 0 fields: write minute, hour, day, month and weekday"),
     (
         "0 25 * * *",
-        "'0 25 * * *' is not a cron expression: error validating expression '25': "
-        "the last value (25) is higher than the maximum value (23)",
+        "'0 25 * * *' is not a cron expression: '25' is more than 23, the highest there",
     ),
-    ("x * * * *", '\'x * * * *\' is not a cron expression: unrecognized expression "x" for field "minute"'),
+    ("0 0 0 * *", "'0 0 0 * *' is not a cron expression: '0' is less than 1, the lowest there"),
+    ("*/70 * * * *", "'*/70 * * * *' is not a cron expression: '*/70' steps further than 59, all there is"),
+    ("*/0 * * * *", "'*/0 * * * *' is not a cron expression: the number behind / must be 1 or more"),
+    ("9-5 * * * *", "'9-5 * * * *' is not a cron expression: a range must begin with the lower number"),
+    ("0 0 1 foo *", "'0 0 1 foo *' is not a cron expression: 'foo' is no month: write jan to dec, or 1 to 12"),
+    (
+        "x * * * *",
+        "'x * * * *' is not a cron expression: 'x' is no minute: write *, a number, or as 1-5, */5 or 1,30",
+    ),
     ("0 9 1 * */2", "'0 9 1 * */2' says days of the month and '*/2': write the weekdays out, as in sun,tue,thu,sat"),
     ("0 9 * * 8", "'8' is not a weekday: write sun, mon, … sat, or 0 (Sunday) to 6, as in mon-fri"),
     ("0 9 * * monday", "'monday' is not a weekday: write sun, mon, … sat, or 0 (Sunday) to 6, as in mon-fri"),

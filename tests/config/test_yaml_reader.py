@@ -85,8 +85,8 @@ REFUSED = [
     ("a: !x 1", "1:4", "tag", "tags (!…) are not used here: write plain values, and text in quotes"),
     ("a: !!str 1", "1:4", "tag", "tags (!…) are not used here: write plain values, and text in quotes"),
     ("a: !x\n  b: 1", "1:4", "tag", "tags (!…) are not used here: write plain values, and text in quotes"),
-    ("a: *x", "1:4", "unknown_anchor", "there is no anchor &x above"),
-    ("a: &x [*x]", "1:8", "unknown_anchor", "there is no anchor &x above"),
+    ("a: *x", "1:4", "unknown_anchor", "there is no anchor &x above: put text that begins with * in quotes"),
+    ("a: &x [*x]", "1:8", "unknown_anchor", "there is no anchor &x above: put text that begins with * in quotes"),
     (
         "a: 1\n---\nb: 2",
         "2:1",
@@ -127,13 +127,13 @@ REFUSED = [
         "a:\n\tb: 1",
         "2:1",
         "yaml",
-        "a tab, @, ` or % cannot stand here: indent with spaces, put text in quotes",
+        "a tab stands here: indent with spaces",
     ),
     (
         "a: @x",
         "1:4",
         "yaml",
-        "a tab, @, ` or % cannot stand here: indent with spaces, put text in quotes",
+        "text that begins with @ must be in quotes",
     ),
     ("a: 'x\nb: 1", "1:4", "yaml", "the quotation that begins here is never closed"),
     ("a: [1, 2", "1:4", "yaml", "the list that begins here is not closed with ], or a comma is missing"),
@@ -155,13 +155,49 @@ REFUSED = [
         "- a\nb: c",
         "2:1",
         "yaml",
-        "this line does not fit the list around it: mend the indent or begin with '- '",
+        "this line does not fit the list around it: mend the indent, or begin with '- '",
     ),
     (
         "a: 1\n- b",
         "2:1",
         "yaml",
         "this line does not fit the mapping around it: mend the indent, or write `key: value`",
+    ),
+    ("a: 1\n\tb: 2", "2:1", "yaml", "a tab stands here: indent with spaces"),
+    ("a: %x", "1:4", "yaml", "text that begins with % must be in quotes"),
+    ("a: }", "1:4", "yaml", "a value is missing before this, or text that begins with } is not in quotes"),
+    ("a: [}", "1:5", "yaml", "a value is missing before this, or text that begins with } is not in quotes"),
+    ("a: >x\n b", "1:5", "yaml", "nothing can stand here behind | or >: begin the text on the next line, indented"),
+    (
+        "a: 'it's'",
+        "1:8",
+        "yaml",
+        "the quotation ends before this: put the whole text in quotes, and double each ' inside: ''",
+    ),
+    (
+        'a: "x" y',
+        "1:8",
+        "yaml",
+        'the quotation ends before this: put the whole text in quotes, and write \\" for each " inside',
+    ),
+    ("a: [Team] Weekly", "1:11", "yaml", "the list ends before this: put text that begins with [ in quotes"),
+    ("a: {{ b }} c", "1:12", "yaml", "what { } holds ends before this: put text that begins with { in quotes"),
+    ("a: - b", "1:4", "yaml", "a list begins on a line of its own: put '- ' on the next line, indented"),
+    (
+        "a: b\n...\nc",
+        "3:1",
+        "yaml",
+        "the data has ended before this: mend the brackets, or take out a line '...'",
+    ),
+    ("{a: b}}", "1:7", "yaml", "the data has ended before this: mend the brackets, or take out a line '...'"),
+    ("%YAML 9\n---\na", "1:8", "yaml", "a line that begins with % is no data: put text in quotes"),
+    ("!:% b", "1:3", "yaml", "tags (!…) are not used here: write plain values, and text in quotes"),
+    ("%", "1:2", "yaml", "a line that begins with % is no data: put text in quotes"),
+    (
+        'a: "\\x4"',
+        "1:7",
+        "yaml",
+        "unknown escape in double quotes: write \\\\ for a backslash, or use single quotes",
     ),
 ]
 
@@ -173,6 +209,19 @@ def test_what_cannot_be_read_is_told_at_its_place(text: str, place: str, code: s
     [problem] = caught.value.problems
     assert f"{problem.line}:{problem.column}" == place
     assert (problem.file, problem.code, problem.message) == ("f.yaml", code, message)
+
+
+LETTERS = [*"ab:-?|>[]{},'\"#&*!%@` \n\t\\", "{{ a }}", "a: b", "\n  ", "- ", "---", "..."]
+
+
+@given(st.lists(st.sampled_from(LETTERS), max_size=12).map("".join))
+def test_nothing_is_told_in_the_words_of_the_library(text: str) -> None:
+    told = ""
+    try:
+        load(text, "f.yaml")
+    except ConfigError as error:
+        told = str(error)
+    assert not [word for word in ("expected", "did not find", "found ", "token", "node", "None") if word in told], told
 
 
 def test_all_problems_of_a_file_are_told_at_once() -> None:

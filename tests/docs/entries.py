@@ -104,7 +104,7 @@ def _notices(kind: TriggerType) -> str:
     by = " else ".join(" with ".join(f"`{part}`" for part in parts) for parts in kind.key)
     if kind.shape.get("key"):
         by = "the parameter `key`"
-    text = f"{told}{names}; told apart by {by}."
+    text = f"{told}{names}; told apart by {by}{', and counted where they are alike' if kind.counts_alike else ''}."
     if kind.window is not None:
         text += f" Every poll looks back {format_duration(kind.window.lookback)}."
     if "deleted" in kind.kind:

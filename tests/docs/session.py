@@ -76,7 +76,7 @@ class Session:
     def play(self, page: Path) -> None:
         """Do what the page tells, from its top to its end."""
         for block in blocks(page):
-            if block.language == "yaml" and "/" in block.title:
+            if block.language in ("yaml", "python") and "/" in block.title:
                 path = self.cwd / block.title
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(self._here(block.text) + "\n")

@@ -74,7 +74,8 @@ def _problems(home: Path) -> list[str]:
 @pytest.mark.parametrize("block", FILES, ids=_ids)
 def test_a_whole_file_can_be_used_with_those_of_its_page(block: Block, tmp_path: Path) -> None:
     home = _home(tmp_path)
-    for other in [each for each in blocks(block.page) if each in FILES and _beside(each, block)]:
+    code = [each for each in blocks(block.page) if each.language == "python" and "/" in each.title]
+    for other in [*code, *(each for each in blocks(block.page) if each in FILES and _beside(each, block))]:
         path = home / other.title
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(other.text)

@@ -157,6 +157,24 @@ def test_what_the_request_budget_puts_off_again_and_again_is_late_as_well(
     assert (record.lag_ms or 0) > 300_000, "the lag is counted from the first due moment"
 
 
+def test_what_the_api_puts_off_for_hours_is_late_although_it_failed_only_once(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=NEW, watch=WATCH % "trigger_failing, trigger_stalled, trigger_on_time")
+    daemon.turn()
+    sandbox.control("faults", match="GET /v2/users", kind="rate_day", retry_after_s=7200, times=1)
+    on(daemon)
+    daemon.daemon._reap()
+    assert alerts(daemon) == []
+    daemon.clock.advance(200)
+    daemon.daemon._reap()
+    assert alerts(daemon) == [("trigger_stalled", "New/trigger")]
+    record = daemon.store.triggers(workflow="New")[0]
+    assert (record.state, record.failures) == ("failing", 1)
+    on(daemon, 7200)
+    daemon.daemon._reap()
+    assert alerts(daemon) == [("trigger_stalled", "New/trigger"), ("trigger_on_time", "New/trigger")]
+    assert daemon.store.triggers(workflow="New")[0].late_since is None
+
+
 def test_a_workflow_that_is_told_raises_no_alert_about_itself(sandbox: Sandbox, make: Make) -> None:
     watch = "name: Watch\ntrigger: {type: core.alert}\nsteps: [{use: zoom.get_meeting, with: {meeting_id: '1'}}]\n"
     daemon = make(new=FAILING, watch=watch, settings=NEW.replace("name: New", "name: More"))

@@ -80,6 +80,21 @@ def test_a_database_that_fails_at_a_reload_is_told_and_the_daemon_goes_on(
         assert logged[-1] == ("reloaded", "took over the changed files: 1 trigger")
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device"), "this machine watches as many files as it may: raise fs.inotify"),
+        (
+            RuntimeError("OS file watch limit reached."),
+            "this machine watches as many files as it may: raise fs.inotify",
+        ),
+        (PermissionError(13, "Permission denied"), "permission denied"),
+    ],
+)
+def test_why_files_cannot_be_watched_is_told(error: Exception, words: str) -> None:
+    assert watching.why_unwatched(error).startswith(words)
+
+
 def test_the_watcher_outlives_what_nobody_foresaw(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, logged: list[tuple[str, str]]
 ) -> None:
@@ -102,4 +117,8 @@ def test_the_watcher_outlives_what_nobody_foresaw(
             two.write_text(ONE.replace("One", "Two") + f"# {clock.now()}\n")
             clock.wait(0.5)
         assert "Two" in daemon.home.workflows
-    assert ("watch_failed", "changed files may go unnoticed: RuntimeError: out of the blue; looking again") in logged
+    assert (
+        "watch_failed",
+        "changed files may go unnoticed: a fault in Changewire itself, please report it: RuntimeError: out of the blue;"
+        " looking again",
+    ) in logged

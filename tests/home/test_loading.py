@@ -274,3 +274,26 @@ def test_what_may_happen_twice_is_a_warning_and_stops_nothing(tmp_path: Path) ->
     assert home.problems == []
     assert [warning.code for warning in home.warnings] == ["may_happen_twice"]
     assert list(home.workflows) == ["Good"]
+
+
+def test_an_own_action_for_another_api_wants_the_connection_that_it_is_sent_through(tmp_path: Path) -> None:
+    text = GOOD.replace("use: core.log", "use: http.add_note").replace('message: "{{ event.key }}"', "note: x")
+    home = write_home(tmp_path, connection(URL), good=text)
+    (home / "actions").mkdir(exist_ok=True)
+    (home / "actions" / "http.yaml").write_text(
+        "connector: http\nactions:\n  add_note: {title: T, description: D., parameters: {note: {}},"
+        " request: {method: POST, path: /notes}}\n"
+    )
+    (told,) = [problem.message for problem in load_home(home).problems]
+    assert told.startswith("there is no connection for ")
+    (home / "config" / "connections.yaml").write_text(
+        connection(URL) + "web: {connector: http, base_url: 'https://x.example'}\n"
+    )
+    assert load_home(home).problems == []
+
+
+def test_a_plain_request_may_be_sent_through_any_connection(tmp_path: Path) -> None:
+    request = "http.request, with: {connection: work, url: /users/me}"
+    text = GOOD.replace('core.log, with: {message: "{{ event.key }}"}', request)
+    assert request in text
+    assert load_home(write_home(tmp_path, connection(URL), good=text)).problems == []

@@ -6,11 +6,13 @@ import random
 from typing import Any, ClassVar
 
 import pytest
+from deepdiff import DeepDiff
 from hypothesis import given
 from hypothesis import strategies as st
 
+from changewire.paths import format_path, is_entry
 from changewire.triggers.comparing import additions, canonical, changes_between, remembered
-from changewire.values import loads
+from changewire.values import Json, dumps, loads
 from tests.triggers.kinds import SCOPE, differences, digest_of, rules_of
 
 NAMES = st.sampled_from(["a", "b", "id", "__v", 'q"uo.te', "[x]", "*", "ü", "list"])
@@ -25,6 +27,36 @@ DATA = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=12
 )
 ITEMS = st.dictionaries(NAMES, DATA, max_size=5)
+
+
+@given(ITEMS, st.data())
+def test_what_differs_is_what_deepdiff_finds(old: dict[str, Json], data: st.DataObject) -> None:
+    kept = {name: value for name, value in old.items() if data.draw(st.booleans(), name)}
+    new = kept | data.draw(ITEMS)
+    sides = [canonical(side, rules_of(), SCOPE) for side in (old, new)]
+    found = DeepDiff(
+        told_apart(*sides),
+        told_apart(*sides[::-1]),
+        threshold_to_diff_deeper=0,
+        ignore_private_variables=False,
+        view="tree",
+    )
+    expected = {format_path(tuple(level.path(output_format="list"))) for levels in found.values() for level in levels}
+    assert {change.path for change in changes_between(old, new, rules_of(), SCOPE)} == expected
+
+
+def told_apart(form: Json, other: Json) -> Json:
+    """A canonical form for DeepDiff: values as their JSON, so that 1, "1" and true are three, plain lists as one value
+    each, and a list of records that only the other side has as an empty one, so that each record is told by itself."""
+    if not isinstance(form, dict):
+        return dumps(form)
+    others = other if isinstance(other, dict) else {}
+    empty: dict[str, Json] = {name: {} for name, value in others.items() if name not in form and records(value)}
+    return {name: told_apart(value, others.get(name)) for name, value in form.items()} | empty
+
+
+def records(form: Json) -> bool:
+    return isinstance(form, dict) and bool(form) and all(map(is_entry, form))
 
 
 @pytest.mark.parametrize(

@@ -595,6 +595,15 @@ class TestLifeCycle:
             events = [event for _ in range(9) for event in account.poll()]
             assert [(event.event_type, event.key) for event in events] == [("recording_updated", uuid)]
 
+    def test_a_session_that_zoom_goes_back_to_is_not_added(self, account: Account) -> None:
+        number = account.meeting()
+        account.do("end_meeting", meeting_id=number, recording="completed")
+        second = account.after(DAY).do("end_meeting", meeting_id=number, recording="completed")["uuid"]
+        account.watch("meeting_recording_changed", meeting_id=str(number))
+        account.do("remove_recording", uuid=second)
+        events = [event for _ in range(6) for event in account.poll()]
+        assert [(event.event_type, event.key) for event in events] == [("recording_updated", second)]
+
     def test_where_it_cannot_be_found_out_nothing_is_gone(self, account: Account) -> None:
         number = account.meeting()
         session = account.do("end_meeting", meeting_id=number, recording="completed")

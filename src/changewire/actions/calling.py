@@ -52,7 +52,7 @@ def choose_connection(
             other = connections[named].connector
             raise UsageError(f"connection {named!r} is of {other}, and {action.name} needs one of {action.connector}")
         return named
-    if action.connector == "http":
+    if not action.on_connection:
         return None
     if usual in fitting:
         return usual

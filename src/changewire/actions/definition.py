@@ -130,6 +130,11 @@ class ActionType:
     operation: Operation | None = None  # what of the API it does; None: it says everything itself
     whole: bool = False  # it is an operation as it stands: one request, and all pages only where that is asked for
 
+    @property
+    def on_connection(self) -> bool:
+        """Whether it always works on a connection. Code for any API, as `http.request`, does where one is named."""
+        return self.connector != "core" and (self.connector != "http" or self.run is None)
+
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
         """What the action wants to be told, with what every action of its kind understands."""

@@ -237,7 +237,7 @@ def _load_code(document: Document, file: ActionFile) -> ModuleType | None:
     try:
         return _module(path, digest(path.read_bytes()))
     except Exception as error:
-        words = f"{path.name} beside this file cannot be loaded: {type(error).__name__}: {error}"
+        words = f"{path.name} beside this file {_why_unloaded(error)}"
         raise ConfigError([document.problem((), "broken_code", words)]) from error
 
 
@@ -250,3 +250,11 @@ def _module(path: Path, _: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _why_unloaded(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"is no Python in line {error.lineno}: {error.msg}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"imports {error.name!r}, which is not installed here"
+    return f"fails when it is loaded ({type(error).__name__}: {error})"

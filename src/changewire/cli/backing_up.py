@@ -70,6 +70,8 @@ def _make(file: Path) -> None:
 
 def copy(source: Path, target: Path) -> None:
     """Copy a database that may be in use. Raises StateError where the copy is not whole."""
+    from changewire.state.database import explain
+
     try:
         with (
             closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
@@ -79,6 +81,7 @@ def copy(source: Path, target: Path) -> None:
             new.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
             ((found,),) = new.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.Error as error:
-        raise StateError(f"The database {source} cannot be copied to {target}: {error}") from error
+        full = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+        raise explain(target if full else source, error) from error
     if found != "ok":
         raise StateError(f"The copy {target} is damaged, and so the database {source} may be: {found}")

@@ -142,8 +142,11 @@ def why_of(record: TriggerRecord, store: SqliteStore | None, now: datetime, *, a
 
 def _put_off(record: TriggerRecord, now: datetime) -> str:
     if record.late_since is None or record.next_due is None:
-        return ""
-    return f", and the request budget puts it off until {local(record.next_due, now)}: poll less often, or less else"
+        return f", and the last poll failed: {record.error}" if record.error else ""
+    until = local(record.next_due, now)
+    if record.error:
+        return f", and it is put off until {until}: {record.error}"
+    return f", and the request budget puts it off until {until}: poll less often, or less else"
 
 
 def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str:

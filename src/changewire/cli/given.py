@@ -10,7 +10,7 @@ from changewire.cli.spoken import is_spoken
 from changewire.errors import ConfigError, UsageError
 from changewire.parameters import Parameter, canonical
 from changewire.templates import has_expression
-from changewire.values import Json, loads
+from changewire.values import Json, json_trouble, loads
 
 _WORD = re.compile(r"([^=:]+)(:=|=)(.*)", re.DOTALL)
 _LEVELS = re.compile(r"__|\.")
@@ -118,7 +118,7 @@ def _json(name: str, text: str) -> Json:
     try:
         return loads(text)
     except ValueError as error:
-        raise UsageError(f"{name}: {text[:60]!r} is no JSON: {error}") from None
+        raise UsageError(f"{name}: {text[:60]!r} is no JSON: {json_trouble(error)}") from None
 
 
 def _file(name: str, path: str) -> str:

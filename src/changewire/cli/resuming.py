@@ -140,12 +140,12 @@ def _who() -> str:
 def read_output(text: str) -> Json:
     """An output as it was typed. Raises UsageError where it is no JSON, or more than is kept."""
     from changewire.actions.calling import LARGEST_OUTPUT
-    from changewire.values import dumps, loads
+    from changewire.values import dumps, json_trouble, loads
 
     try:
         output = loads(text)
     except ValueError as error:
-        raise UsageError(f"--output: {text[:60]!r} is no JSON: {error}") from None
+        raise UsageError(f"--output: {text[:60]!r} is no JSON: {json_trouble(error)}") from None
     if (size := len(dumps(output))) > LARGEST_OUTPUT:
         raise UsageError(f"--output is {size} bytes, more than the {LARGEST_OUTPUT} that are kept of a step")
     return output

@@ -31,7 +31,7 @@ def cron_with_day_names(text: str) -> str:
     try:
         CronTrigger.from_crontab(" ".join(fields), timezone="UTC")
     except ValueError as error:
-        raise ValueError(f"{text!r} is not a cron expression: {str(error)[:1].lower()}{str(error)[1:]}") from None
+        raise ValueError(f"{text!r} is not a cron expression: {_told(str(error))}") from None
     return " ".join(fields)
 
 
@@ -47,6 +47,23 @@ def triggers_of(text: str, zone: tzinfo) -> tuple[CronTrigger, ...]:
         CronTrigger.from_crontab(f"{minute} {hour} {of_month} {month} {of_week}", timezone=zone)
         for of_month, of_week in ways
     )
+
+
+_WRONG: tuple[tuple[str, str], ...] = (
+    (r".*expression '(.+)': the last value .* maximum value \((\d+)\)", "'{0}' is more than {1}, the highest there"),
+    (r".*expression '(.+)': the first value .* minimum value \((\d+)\)", "'{0}' is less than {1}, the lowest there"),
+    (r".*expression '(.+)': the step value .* range .*\((\d+)\)", "'{0}' steps further than {1}, all there is"),
+    (r'Unrecognized expression "(.+)" for field "(.+)"', "'{0}' is no {1}: write *, a number, or as 1-5, */5 or 1,30"),
+    (r'Invalid month name "(.+)"', "'{0}' is no month: write jan to dec, or 1 to 12"),
+    (r"Increment must be higher than 0", "the number behind / must be 1 or more"),
+    (r"The minimum value in a range .*", "a range must begin with the lower number"),
+)
+
+
+def _told(words: str) -> str:
+    """What APScheduler says of a field, in words for the person who wrote it."""
+    found = ((re.fullmatch(pattern, words), form) for pattern, form in _WRONG)
+    return next((form.format(*match.groups()) for match, form in found if match), words)
 
 
 def _days(part: str) -> list[str]:

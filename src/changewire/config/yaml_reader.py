@@ -43,7 +43,7 @@ def load(text: str, shown: str) -> Json:
     try:
         data = reader.document()
     except yaml.MarkedYAMLError as error:
-        raise _syntax(shown, error) from None
+        raise _syntax(shown, text, error) from None
     finally:
         reader.close()
     if reader.problems:
@@ -81,7 +81,7 @@ class _Reader:
         if kind is yaml.AliasEvent:
             return self.alias(event)
         if event.tag is not None:
-            self.note(event, "tag", "tags (!…) are not used here: write plain values, and text in quotes")
+            self.note(event, "tag", _TAG)
         self.count += 1
         if kind is yaml.ScalarEvent:
             value = self.plain(event) if event.implicit[0] else event.value
@@ -135,7 +135,11 @@ class _Reader:
 
     def alias(self, event: Any) -> Json:
         if event.anchor not in self.anchors:
-            raise self.failure(event, "unknown_anchor", f"there is no anchor &{event.anchor} above")
+            raise self.failure(
+                event,
+                "unknown_anchor",
+                f"there is no anchor &{event.anchor} above: put text that begins with * in quotes",
+            )
         value, size = self.anchors[event.anchor]
         self.count += size
         if self.count > MAX_VALUES:
@@ -169,28 +173,75 @@ class _Reader:
         return ConfigError(self.problems)
 
 
+_INDENT = "this line does not fit the {} around it: mend the indent, or {}"
+_ESCAPE = "unknown escape in double quotes: write \\\\ for a backslash, or use single quotes"
+_TAG = "tags (!…) are not used here: write plain values, and text in quotes"
+_DIRECTIVE = "a line that begins with % is no data: put text in quotes"
 _ADVICE = {
     "mapping values are not allowed": "a ':' cannot be here: quote text that has ': ' in it, or mend the indent",
-    "cannot start any token": "a tab, @, ` or % cannot stand here: indent with spaces, put text in quotes",
+    "mapping keys are not allowed": "a '?' cannot begin this: put text in quotes",
+    "block sequence entries are not allowed": "a list begins on a line of its own: put '- ' on the next line, indented",
+    "tab character": "a tab stands here: indent with spaces",
+    "cannot start any token": "text that begins with {} must be in quotes",
+    "expected node content": "a value is missing before this, or text that begins with {} is not in quotes",
+    "expected comment or line break": "nothing can stand here behind | or >: begin the text on the next line, indented",
     "unexpected end of stream": "the quotation that begins here is never closed",
+    "unexpected document indicator": "the quotation that begins here is never closed",
     "expected ',' or ']'": "the list that begins here is not closed with ], or a comma is missing",
-    "expected ',' or '}'": "a comma or } is missing: put text that holds { } [ ] , # in quotes",
-    "expected key": "this line does not fit the mapping around it: mend the indent, or write `key: value`",
-    "expected '-' indicator": "this line does not fit the list around it: mend the indent or begin with '- '",
+    "expected ',' or '}'": "a comma or }} is missing: put text that holds {{ }} [ ] , # in quotes",
+    "expected key": _INDENT.format("mapping", "write `key: value`"),
+    "expected '-' indicator": _INDENT.format("list", "begin with '- '"),
     "expected ':'": "this is not `key: value`: a ':' with a space behind it is missing",
     "expected alphabetic": "text that begins with * or & must be in quotes",
-    "unknown escape": "unknown escape in double quotes: write \\\\ for a backslash, or use single quotes",
+    "expected <document start>": "the data has ended before this: mend the brackets, or take out a line '...'",
+    "unknown escape": _ESCAPE,
+    "hexdecimal": _ESCAPE,
+    "Unicode character escape": _ESCAPE,
+    "directive": _DIRECTIVE,
+    "tag": _TAG,
 }
-_AT_START = ("unexpected end of stream", "expected ',' or ']'", "expected ':'", "expected alphabetic")
+_AT_START = (
+    "unexpected end of stream",
+    "document indicator",
+    "expected ',' or ']'",
+    "expected ':'",
+    "expected alphabetic",
+)
+_BEHIND = {
+    "'": "the quotation ends before this: put the whole text in quotes, and double each ' inside: ''",
+    '"': 'the quotation ends before this: put the whole text in quotes, and write \\" for each " inside',
+    "]": "the list ends before this: put text that begins with [ in quotes",
+    "}": "what { } holds ends before this: put text that begins with { in quotes",
+}
+"""What stands before the place where a line goes on although its value is whole."""
 
 
-def _syntax(shown: str, error: yaml.MarkedYAMLError) -> ConfigError:
-    found = error.problem or "cannot be read"
-    message = next((advice for part, advice in _ADVICE.items() if part in found), found)
+def _syntax(shown: str, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
+    found, context = error.problem or "", error.context or ""
     at_start = error.context_mark is not None and any(part in found for part in _AT_START)
     mark = error.context_mark if at_start else error.problem_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    return failed(shown, line, column, "yaml", message)
+    if mark is None:
+        return failed(shown, 0, 0, "yaml", f"this is no YAML: {found}")
+    line = text.split("\n")[mark.line] if mark.line < text.count("\n") + 1 else ""
+    message = _told(found, context, line[: mark.column], line[mark.column : mark.column + 1])
+    return failed(shown, mark.line + 1, mark.column + 1, "yaml", message)
+
+
+def _told(found: str, context: str, before: str, here: str) -> str:
+    """What is probably wrong; ``before`` is the line before the place, ``here`` the character at it."""
+    behind = _BEHIND.get(before.rstrip()[-1:])
+    if "expected key" in found and behind is not None:
+        return behind
+    if "directive" in context:
+        return _DIRECTIVE
+    if "tag" in context:
+        return _TAG
+    if here == "\t" and "cannot start any token" in found:
+        return _ADVICE["tab character"]
+    form = next((advice for part, advice in _ADVICE.items() if part in found), None)
+    if form is None:
+        return f"this cannot be read ({found}): put text in quotes, and check indent and brackets above"
+    return form.format(here or "a special character")
 
 
 def failed(shown: str, line: int, column: int, code: str, message: str) -> ConfigError:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from changewire.clock import Clock
-from changewire.errors import ChangewireError
+from changewire.errors import ChangewireError, fault_of_ours
 from changewire.log import Log
 
 Chore = Callable[[], None]
@@ -57,6 +57,6 @@ class Chores:
             except ChangewireError as error:
                 self._log("chore_failed", str(error))
             except Exception as error:
-                self._log("chore_failed", f"{type(error).__name__}: {error}")
+                self._log("chore_failed", fault_of_ours(error))
 
         return done

@@ -65,9 +65,9 @@ class Finder:
         if reading.unchanged:
             return Found(reading, Notice(), [], before, baseline_at)
         _, items = self._store.load_poll_state(trigger.id)
-        in_sight = first_keys(reading, trigger.watch) if turned else None
         if trigger.watch.kind.counts_alike:
             reading.answers = [numbered(reading.answers, trigger.watch, items)]
+        in_sight = first_keys(reading, trigger.watch) if turned else None
         backfill = self._backfill(trigger, record, reading)
         memory = Memory(
             items,

@@ -6,7 +6,7 @@ import shlex
 from datetime import datetime
 
 from changewire.clock import to_text
-from changewire.errors import ApiError, ChangewireError, FailureClass, PollError
+from changewire.errors import ApiError, ChangewireError, FailureClass, PollError, fault_of_ours
 from changewire.home.definition import Trigger
 from changewire.log import Log
 from changewire.secret import mask
@@ -25,9 +25,7 @@ def describe(error: Exception) -> tuple[FailureClass, str]:
         return FailureClass.BROKEN, mask(str(error))
     if isinstance(error, ChangewireError):
         return FailureClass.BAD_INPUT, mask(str(error))
-    return FailureClass.TRANSIENT, mask(
-        f"a fault in Changewire itself, please report it: {type(error).__name__}: {error}"
-    )
+    return FailureClass.TRANSIENT, mask(fault_of_ours(error))
 
 
 def trigger_alert(what: str, trigger: Trigger | TriggerRecord, now: datetime, words: str, **facts: Json) -> AlertRecord:

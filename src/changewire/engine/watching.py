@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from watchfiles import watch
 
+from changewire.errors import fault_of_ours
 from changewire.log import Log
 
 AGAIN_S = 1.0
@@ -35,8 +37,7 @@ class FileWatch:
             try:
                 self._look()
             except Exception as error:  # whatever it is: files that are no longer noticed would be a silent loss
-                words = f"changed files may go unnoticed: {type(error).__name__}: {error}; looking again"
-                self._log("watch_failed", words)
+                self._log("watch_failed", f"changed files may go unnoticed: {why_unwatched(error)}; looking again")
                 self._stopping.wait(AGAIN_S)
 
     def _look(self) -> None:
@@ -44,3 +45,12 @@ class FileWatch:
         for changes in watch(*folders, stop_event=self._stopping, debounce=300, raise_interrupt=False):
             if any(name.endswith(SUFFIXES) for _, name in changes):
                 self._changed()
+
+
+def why_unwatched(error: Exception) -> str:
+    """Why files cannot be watched, and what to do about it."""
+    if "limit" in str(error).lower() or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EMFILE}):
+        return "this machine watches as many files as it may: raise fs.inotify.max_user_watches and max_user_instances"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    return fault_of_ours(error)

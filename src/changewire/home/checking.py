@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from changewire.actions.checking.advice import step_warnings
 from changewire.actions.checking.steps import wrong_steps
+from changewire.actions.definition import ActionType
 from changewire.config.connections import FILE as CONNECTIONS
 from changewire.config.connections import Connection
 from changewire.config.steps import ActionStep
@@ -54,7 +55,7 @@ class Check:
             self._say(wrong.at, wrong.code, wrong.message, wrong.suggestion, wrong.at_key, wrong.before)
         for place, step, _ in self.workflow.placed_steps():
             if isinstance(step, ActionStep) and (action := self.home.catalog.actions.get(step.use)) is not None:
-                self._step_connection(step, action.connector, place)
+                self._step_connection(step, action, place)
                 for advice in step_warnings(step, action):
                     self._warn((*place, advice.at), advice.code, advice.message)
         if self.workflow.when is not None:
@@ -205,24 +206,27 @@ class Check:
                 return name
         return None
 
-    def _named_connection(self, name: str, connector: str, at: tuple[str | int, ...]) -> str | None:
+    def _named_connection(self, name: str, connector: str | None, at: tuple[str | int, ...]) -> str | None:
         known = self.home.connections
         if name in self.wrong_connections:
             self._say(at, "broken_connection", f"connection {name!r} cannot be used: {self.wrong_connections[name][0]}")
         elif name not in known:
             self._say(at, "unknown_connection", f"there is no connection {name!r}", nearest(name, known))
-        elif known[name].connector != connector:
+        elif connector is not None and known[name].connector != connector:
             message = f"connection {name!r} is for {known[name].connector}, but the type needs one for {connector}"
             self._say(at, "wrong_connection", message)
         else:
             return name
         return None
 
-    def _step_connection(self, step: ActionStep, connector: str, at: tuple[str | int, ...]) -> None:
-        given = step.parameters.get("connection")
+    def _step_connection(self, step: ActionStep, action: ActionType, at: tuple[str | int, ...]) -> None:
+        connector = action.connector
+        own = action.parameters.get("connection")
+        given = step.parameters.get("connection", own.default if own else None)
         if isinstance(given, str) and "{{" not in given and "${" not in given:
-            self._named_connection(given, connector, (*at, "with", "connection"))
-        elif given is None and load_connector(connector).auth_types != ("none",) and connector != "http":
+            any_will_do = connector == "http" and not action.on_connection  # as with http.request
+            self._named_connection(given, None if any_will_do else connector, (*at, "with", "connection"))
+        elif given is None and action.on_connection:
             self._connection(None, connector, at) if not self._from_trigger(connector) else None
 
     def _from_trigger(self, connector: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from changewire.paths import MISSING, Tokens, get, parse_path
+from changewire.paths import MISSING, get, parse_path
 from changewire.state.records import ItemRecord
 from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, first_key
 from changewire.values import Json, loads
@@ -24,7 +24,7 @@ def judge_unseen(seen: Collection[str], there: Collection[Json], watch: Watch, m
     unseen = _keep_unseen(unseen, watch, memory, result)
     if "deleted" in watch.kind.kind and memory.baseline_at is not None:
         if watch.kind.newest_by is not None:
-            unseen = _not_replaced(unseen, there, parse_path(watch.kind.newest_by), result)
+            unseen = _not_replaced(unseen, there, watch.kind.newest_by, result)
         _judge_absent(unseen, watch, memory, result)
 
 
@@ -49,17 +49,18 @@ def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, res
     return kept
 
 
-def _not_replaced(unseen: list[ItemRecord], there: Iterable[Json], path: Tokens, result: Notice) -> list[ItemRecord]:
+def _not_replaced(unseen: list[ItemRecord], there: Iterable[Json], path: str, result: Notice) -> list[ItemRecord]:
     """Those of the items that are not there which were not replaced by a newer one: one at most, mostly."""
-    ages = {r.key: _text_at(loads(r.body), path) for r in unseen if r.body is not None and r.absences > REPLACED}
-    newest = max([*ages.values(), *(_text_at(item, path) for item in there)], default="")
+    ages = {r.key: text_at(loads(r.body), path) for r in unseen if r.body is not None and r.absences > REPLACED}
+    newest = max([*ages.values(), *(text_at(item, path) for item in there)], default="")
     missed = [record for record in unseen if ages.get(record.key) == newest]
     result.quiet += [replace(r, absences=REPLACED) for r in unseen if r.key in ages and r not in missed]
     return missed
 
 
-def _text_at(item: Json, path: Tokens) -> str:
-    value = get(item, path)
+def text_at(item: Json, path: str) -> str:
+    """The value of a field as text, which moments are compared by; empty where there is none."""
+    value = get(item, parse_path(path))
     return "" if value is MISSING or value is None else str(value)
 
 

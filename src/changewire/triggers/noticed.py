@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from changewire.errors import PollError
@@ -85,6 +86,9 @@ class Notice:
             self.held.append((key, verdict))
 
 
+_SCOPES = ("lookup", "outer", "parameters")  # what a key may be taken from instead of the item
+
+
 def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
     """The identity of an item as text. Raises PollError naming the field when the item has none.
 
@@ -92,15 +96,30 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
     colons, which a value never does. So do numbers: the ``number`` of an item in its scope (none: 1) tells it from
     others that are alike, see `numbering`.
     """
+    first = kind.key[0]
+    if len(first) == 1 and _is_field(first[0]) and isinstance(item, dict):  # the usual key of very many items
+        value = item.get(first[0])
+        if type(value) is str and value:
+            return key_of_number(_escaped(value), scope.get("number", 1))
     for choice, parts in enumerate(kind.key):
         values = [_key_part(item, part, scope) for part in parts]
         if all(value not in (MISSING, None, "") for value in values):
             if any(isinstance(value, dict | list) for value in values):
                 raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
-            texts = (plain_text(value).replace("%", "%25").replace(":", "%3A") for value in values)
+            texts = (_escaped(plain_text(value)) for value in values)
             return key_of_number(":" * choice + ":".join(texts), scope.get("number", 1))
     wanted = " or ".join(" + ".join(parts) for parts in kind.key)
     raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace(":", "%3A")
+
+
+@cache
+def _is_field(part: str) -> bool:
+    """Whether a part of a key is nothing but the name of a field of the item."""
+    return parse_path(part) == (part,) and part not in _SCOPES
 
 
 def key_of_number(key: str, number: int) -> str:
@@ -115,6 +134,6 @@ def first_key(key: str) -> str:
 
 def _key_part(item: Json, part: str, scope: Scope) -> Any:
     tokens = parse_path(part)
-    if tokens[0] in ("lookup", "outer", "parameters") and tokens[0] in scope:
+    if tokens[0] in _SCOPES and tokens[0] in scope:
         return get(scope[tokens[0]], tokens[1:])
     return get(item, tokens)

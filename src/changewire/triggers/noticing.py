@@ -24,7 +24,7 @@ from changewire.triggers.comparing import (
 from changewire.triggers.dating import latest_of
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
-from changewire.triggers.missing import judge_unseen
+from changewire.triggers.missing import judge_unseen, text_at
 from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, first_key, item_key
 from changewire.values import Json, dumps, loads
 
@@ -67,7 +67,7 @@ def _what_counts(found: Found, watch: Watch) -> bytes:
     return dumps(canonical(item, watch.rules, scope))
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: there is one for every item of every answer, and that would take twice as long
 class _Case:
     key: str
     item: Json
@@ -218,7 +218,7 @@ def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
     record = case.remembered(digest, revision=max(known.revision, 1) if known else 1)
     only_key = known is not None and not case.pending() and not case.same_rules()
     silent = case.baseline() or only_key or case.uncounted() or "created" not in case.watch.kind.kind
-    if silent or _not_new(case):
+    if silent or _not_new(case) or _older_than_known(case):
         result.quiet.append(record)
         result.verdicts["baseline"] += 1
     elif _settled(case, digest, result):
@@ -251,6 +251,15 @@ def _not_new(case: _Case) -> bool:
         return True
     began, made = case.memory.baseline_at, latest_of(case.item, case.watch.kind.created_at)
     return began is not None and made is not None and made < began - LATE
+
+
+def _older_than_known(case: _Case) -> bool:
+    """Whether a newer one was there before: then it is not new, the answer went back to it."""
+    path = case.watch.kind.newest_by
+    if path is None:
+        return False
+    known = (text_at(loads(record.body), path) for record in case.memory.items.values() if record.body is not None)
+    return max(known, default="") > text_at(case.item, path)
 
 
 def _judge_of(kind: TriggerType) -> Callable[[_Case, Notice], None]:

@@ -305,7 +305,10 @@ def test_code_of_a_home_may_fail_in_any_way(make_rig: Callable[..., Rig], tmp_pa
     rig = make_rig()
     rig.start("steps: [{use: core.mine}]")
     assert rig.go() is RunState.PAUSED
-    assert rig.reason == "steps/0 (core.mine): broken: ZeroDivisionError: division by zero"
+    assert (
+        rig.reason
+        == "steps/0 (core.mine): broken: a fault in the code of the action (ZeroDivisionError: division by zero)"
+    )
 
 
 def test_a_host_that_stands_in_the_workflow_may_be_a_private_one(make_rig: Callable[..., Rig], server: Server) -> None:

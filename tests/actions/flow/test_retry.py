@@ -80,8 +80,9 @@ def test_the_next_attempt_is_never_in_the_past_nor_later_than_allowed(attempt: i
         (ApiError("m", FailureClass.SCOPE), Failure("m", "scope", permanent=True)),
         (DelayedError("m", NOW), Failure("m", DELAYED, undone=True, retry_at=NOW)),
         (UsageError("m"), Failure("m", "bad_input", permanent=True, undone=True)),
-        (OSError(28, "No space left on device", "/x"), Failure("No space left on device: /x", "transient")),
-        (KeyError("k"), Failure("KeyError: 'k'", "broken")),
+        (OSError(28, "No space left on device", "/x"), Failure("/x: no space left on device", "transient")),
+        (TimeoutError(110, "Timed out"), Failure("timed out", "transient")),
+        (KeyError("k"), Failure("a fault in the code of the action (KeyError: 'k')", "broken")),
     ],
 )
 def test_what_an_error_means(error: Exception, expected: Failure) -> None:

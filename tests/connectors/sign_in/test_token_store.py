@@ -101,6 +101,15 @@ def test_a_file_that_was_changed_is_told(store: TokenStore) -> None:
     )
 
 
+def test_one_that_is_no_sign_in_is_told(store: TokenStore) -> None:
+    write(store)
+    for inside in (b"no JSON", b"[]", b'{"v":1}', GRANT.to_bytes().replace(b'"expires_at":"', b'"expires_at":"x')):
+        store.path("me").write_bytes(store.vault.seal(inside))
+        with pytest.raises(StateError) as caught:
+            store.read("me")
+        assert str(caught.value) == f"{store.path('me')} is damaged"
+
+
 def test_one_of_a_later_version_is_told(store: TokenStore) -> None:
     write(store)
     sealed = store.vault.seal(GRANT.to_bytes().replace(b'"v":1', b'"v":2'))

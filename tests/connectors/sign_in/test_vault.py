@@ -112,7 +112,7 @@ def test_many_at_once_make_one_key(tmp_path: Path) -> None:
     ("key", "words"),
     [
         (b"no key at all", "{folder}/key holds no key: delete it, and sign in again"),
-        (b"\xff\xfe", "{folder}/key cannot be read: 'ascii' codec can't decode byte 0xff in position 0"),
+        (b"\xff\xfe", "{folder}/key holds no key: delete it, and sign in again"),
         (b"A" * 43 + b"=", "it was damaged, or sealed with another key than that of {folder}/key"),
     ],
 )

@@ -77,10 +77,18 @@ def test_an_answer_may_be_as_long_as_allowed_and_no_longer(server: Server, fetch
     assert len(send(fetcher, get(server.url), max_bytes=1001)) == 1001
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "\N{SNOWMAN}"])
-def test_a_header_that_cannot_be_sent_is_told(server: Server, fetcher: Fetcher, value: str) -> None:
-    with pytest.raises(ApiError, match="cannot be sent") as caught:
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("a\r\nX-Evil: 1", "a header has a line break or another character that headers cannot carry"),
+        ("\N{SNOWMAN}", "a header has characters that headers cannot carry, as letters outside of Latin-1"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_told(server: Server, fetcher: Fetcher, value: str, words: str) -> None:
+    with pytest.raises(ApiError) as caught:
         send(fetcher, Outgoing("GET", server.url, "/", {"X-One": value}))
+    host = server.url.removeprefix("http://")
+    assert str(caught.value) == f"this request to {host} cannot be sent: {words}"
     assert (caught.value.failure, caught.value.sent) == (FailureClass.BAD_INPUT, False)
     assert not server.seen
 
@@ -120,9 +128,31 @@ def test_an_unknown_name_is_told(fetcher: Fetcher) -> None:
     ids=["nothing", "nonsense", "cut body", "cut chunk", "broken chunk"],
 )
 def test_an_answer_that_breaks_off_is_no_answer(fetcher: Fetcher, pieces: list[bytes]) -> None:
-    with raw_server(pieces, pieces) as origin, pytest.raises(ApiError, match="broke") as caught:
+    with raw_server(pieces, pieces) as origin, pytest.raises(ApiError) as caught:
         send(fetcher, get(origin))
     assert (caught.value.failure, caught.value.sent) == (FailureClass.TRANSIENT, True)
+    host, ends = origin.removeprefix("http://"), "where that lasts, check the network"
+    assert str(caught.value) in {
+        f"{host} broke the connection off before it answered: {ends}",
+        f"{host} answered something that is not HTTP: check the address and the port",
+        f"{host} broke off in the middle of its answer (the connection was closed): {ends}",
+    }
+
+
+def test_an_answer_that_is_not_http_is_told(fetcher: Fetcher) -> None:
+    pieces = [b"SSH-2.0-OpenSSH_9.2\r\n"]
+    with raw_server(pieces, pieces) as origin, pytest.raises(ApiError) as caught:
+        send(fetcher, get(origin))
+    told = "answered something that is not HTTP: check the address and the port"
+    assert str(caught.value) == f"{origin.removeprefix('http://')} {told}"
+
+
+def test_what_cannot_be_unpacked_is_told(fetcher: Fetcher) -> None:
+    pieces = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain"]
+    with raw_server(pieces, pieces) as origin, pytest.raises(ApiError) as caught:
+        send(fetcher, get(origin))
+    told = "broke off in the middle of its answer (what it compressed cannot be unpacked)"
+    assert str(caught.value).startswith(f"{origin.removeprefix('http://')} {told}: ")
 
 
 def test_a_get_on_a_connection_that_just_closed_is_asked_again(fetcher: Fetcher) -> None:

@@ -36,11 +36,14 @@ def test_urls_are_split_in_the_form_in_which_they_are_sent(url: str, origin: str
     [
         ("ftp://example.com/", "it must begin with http:// or https:// and name a host"),
         ("file:///etc/passwd", "it must begin with http:// or https:// and name a host"),
-        ("example.com", "'example.com' does not begin with https://"),
-        ("", "'' does not begin with https://"),
+        ("example.com", "write it like https://example.com/a, not 'example.com'"),
+        ("", "write it like https://example.com/a, not ''"),
         ("https://user:word@example.com/", "it carries a user name: put credentials into a connection"),
-        ("https:///x", "Invalid URL 'https:///x': No host supplied"),
-        ("http://example.com:99999/", "Failed to parse: http://example.com:99999/"),
+        ("https:///x", "write it like https://example.com/a, not 'https:///x'"),
+        ("http://example.com:99999/", "write it like https://example.com/a, not 'http://example.com:99999/'"),
+        ("http://me:word@example.com:99999/", "write it like https://example.com/a"),
+        ("http://a b/", "write it like https://example.com/a, not 'http://a b/'"),
+        ("https://*.example", "write it like https://example.com/a, not 'https://*.example'"),
     ],
 )
 def test_addresses_that_cannot_be_asked(url: str, words: str) -> None:

@@ -58,8 +58,9 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, ChangewireError | ValueError):
         return Failure(str(error), FailureClass.BAD_INPUT, permanent=True, undone=True)
     if isinstance(error, OSError):
-        return Failure(f"{error.strerror or error}: {error.filename}", FailureClass.TRANSIENT)
-    return Failure(f"{type(error).__name__}: {error}", FailureClass.BROKEN)
+        what = (error.strerror or str(error)).lower()
+        return Failure(f"{error.filename}: {what}" if error.filename else what, FailureClass.TRANSIENT)
+    return Failure(f"a fault in the code of the action ({type(error).__name__}: {error})", FailureClass.BROKEN)
 
 
 def decide(

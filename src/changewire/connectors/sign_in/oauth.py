@@ -222,7 +222,7 @@ class OAuthApp:
         words = data.get("reason") or data.get("error_description") or data.get("message") or data.get("error")
         code = data.get("error") or data.get("code")
         code = str(code) if isinstance(code, str | int) else None
-        said = f": {mask(str(words))[:300]}" if words else ""
+        said = f": {mask(str(words))[:300].rstrip('. ')}" if words else ""
         start = f"signing in to {self.title} as {self.name!r} failed (HTTP {status}{said})"
         if status == 429:
             return ApiError(f"{start}; it is tried again", FailureClass.RATE, status=status, code=code)

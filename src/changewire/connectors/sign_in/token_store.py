@@ -49,10 +49,10 @@ class Grant:
 
     @classmethod
     def from_bytes(cls, text: bytes) -> Grant:
-        """The opposite. Raises ValueError, KeyError or TypeError for anything else."""
+        """The opposite. Raises ValueError, KeyError or TypeError for anything else, StateError for a later form."""
         data: dict[str, Any] = loads(text)
         if data.pop("v") != 1:
-            raise ValueError("it was stored by a later version")
+            raise StateError("it was stored by a later version of Changewire: install that one")
         expires, scopes = data["expires_at"], data["scopes"]
         data |= {
             "expires_at": from_text(expires) if expires else None,
@@ -147,7 +147,7 @@ class TokenStore:
         try:
             grant = Grant.from_bytes(self.vault.open(sealed))
         except (ValueError, KeyError, TypeError) as error:
-            raise StateError(f"{self.path(name)} cannot be read: {error}") from error
+            raise StateError(f"{self.path(name)} is damaged") from error
         except StateError as error:
             raise StateError(f"the sign-in of {name!r} cannot be read: {error}") from error
         learn_tokens(grant)

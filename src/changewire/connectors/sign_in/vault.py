@@ -79,8 +79,10 @@ class Vault:
             return self._path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StateError(f"{self._path} cannot be read: {error}") from error
+        except OSError as error:
+            raise StateError(f"{self._path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        except UnicodeDecodeError as error:
+            raise StateError(f"{self._path} holds no key: delete it, and sign in again") from error
 
     def _make(self) -> str:
         """A new key. Of two, threads or processes, that make one at once, both take the one that was there first."""

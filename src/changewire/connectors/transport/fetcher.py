@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,7 +17,6 @@ from urllib3 import exceptions as faults
 from changewire.clock import Clock
 from changewire.connectors.transport.routes import Route, Router, same_place, split_url
 from changewire.errors import ApiError, FailureClass
-from changewire.secret import mask
 
 MAX_REDIRECTS = 5
 MAX_ROUTES = 64  # ways kept open by one thread; addresses from data may name any number of hosts
@@ -160,7 +160,7 @@ class Fetcher:
         except (faults.HTTPError, OSError) as error:
             raise _no_answer(origin, error) from error
         except ValueError as error:  # from the standard library: a header that would smuggle in another one
-            message = f"this request to {urlsplit(origin).netloc} cannot be sent: {mask(str(error))}"
+            message = f"this request to {urlsplit(origin).netloc} cannot be sent: {_unsendable(error)}"
             raise ApiError(message, FailureClass.BAD_INPUT, sent=False) from error
 
     def _ask(
@@ -213,7 +213,7 @@ class Fetcher:
                     raise _broken_off(url, "it took longer than there was time for")
                 yield chunk
         except (faults.HTTPError, OSError) as error:
-            raise _broken_off(url, type(error).__name__) from error
+            raise _broken_off(url, _why_broken(error)) from error
 
 
 def _redirected(out: Outgoing, status: int) -> Outgoing:
@@ -227,11 +227,27 @@ def _no_answer(origin: str, error: Exception) -> ApiError:
     """A connection that failed, told to the person who must look at it."""
     host = urlsplit(origin).netloc
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
-    words = (
-        words
-        or f"broke the connection off before it answered ({type(error).__name__}): where that lasts, check the network"
-    )
+    if words is None and any(isinstance(one, HTTPException) and not isinstance(one, OSError) for one in error.args):
+        words = "answered something that is not HTTP: check the address and the port"
+    words = words or "broke the connection off before it answered: where that lasts, check the network"
     return ApiError(f"{host} {words}", FailureClass.TRANSIENT, sent=not isinstance(error, _UNSENT))
+
+
+def _unsendable(error: ValueError) -> str:
+    """What no request can carry; the value itself may be a secret."""
+    if isinstance(error, UnicodeError):
+        return "a header has characters that headers cannot carry, as letters outside of Latin-1"
+    if "header" in str(error).lower():
+        return "a header has a line break or another character that headers cannot carry"
+    return "its address or method has characters that cannot be sent, as blanks or line breaks"
+
+
+def _why_broken(error: Exception) -> str:
+    if isinstance(error, faults.ReadTimeoutError):
+        return "nothing more came in time"
+    if isinstance(error, faults.DecodeError):
+        return "what it compressed cannot be unpacked"
+    return "the connection was closed"
 
 
 def _broken_off(url: str, why: str) -> ApiError:

@@ -102,7 +102,9 @@ def split_url(url: str) -> tuple[str, str]:
             raise ValueError("it carries a user name: put credentials into a connection")
         port = parts.port
     except (ValueError, requests.RequestException) as error:
-        reason = str(error) if "://" in url else f"{url[:100]!r} does not begin with https://"
+        ours = type(error) is ValueError and str(error).startswith("it ")
+        shown = "" if "@" in url else f", not {url.strip()[:60]!r}"  # what stands before an @ may be a password
+        reason = str(error) if ours else f"write it like https://example.com/a{shown}"
         raise ApiError(f"this is no address that can be asked: {reason}", FailureClass.BAD_INPUT, sent=False) from error
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     origin = f"{parts.scheme}://{host}"
