@@ -107,6 +107,12 @@ class TestCreated:
         ]  # fmt: skip
         assert watcher.last.verdicts["old"] == 1
 
+    def test_an_item_made_now_is_new_though_the_clock_was_ahead_when_the_watch_began(self) -> None:
+        watcher = Watcher(kind_of("created", created_at="made", sample={"id": 1, "made": ""}))
+        watcher.read(now=NOW + timedelta(hours=7))
+        old, lately = "2026-11-21T09:30:00Z", "2026-11-21T09:59:00Z"
+        assert watcher.read({"id": 1, "made": old}, {"id": 2, "made": lately}) == ["2"]
+
     def test_an_item_of_the_day_of_the_first_reading_is_new_where_dates_are_all_there_is(self) -> None:
         watcher = Watcher(kind_of("created", created_at="made", sample={"id": 1, "made": ""}))
         watcher.read()

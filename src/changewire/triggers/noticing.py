@@ -250,7 +250,9 @@ def _not_new(case: _Case) -> bool:
     if case.memory.in_sight is not None and case.key not in case.memory.in_sight:
         return True
     began, made = case.memory.baseline_at, latest_of(case.item, case.watch.kind.created_at)
-    return began is not None and made is not None and made < began - LATE
+    if began is None or made is None:
+        return False
+    return made < min(began, case.now) - LATE  # our clock may have been ahead when the watch began
 
 
 def _older_than_known(case: _Case) -> bool:
