@@ -55,7 +55,10 @@ def _from_root(path: str) -> str:
 
 
 class RequestSpec(_Part):
-    """One request; ``{name}`` in its path is a parameter. Parameters are sent by themselves; ``query`` and ``body`` say what is sent besides or otherwise."""
+    """One request; ``{name}`` in its path is a parameter.
+
+    Parameters are sent by themselves; ``query`` and ``body`` say what is sent besides or otherwise.
+    """
 
     method: Method | None = None  # None: the operation's, else GET
     path: Annotated[str, AfterValidator(_from_root)] | None = None  # below the API prefix; None: the operation's
