@@ -290,6 +290,12 @@ WEBINARS = workflow("Webinars", "zoom.new_webinar_created", f"{{user_id: {OWNER_
 PEOPLE = workflow("People", "zoom.new_meeting_participant", f'{{meeting_id: "{MEETING}"}}')
 
 
+def test_who_sent_no_credentials_is_told_so(make_home: Make, sandbox: Sandbox) -> None:
+    result = changewire("call", "http.request", f"url={sandbox.url}/v2/users", "--home", make_home())
+    assert result.exit_code == 3
+    assert result.stderr.endswith("no credentials were sent: name a connection that has some\n")
+
+
 @pytest.mark.parametrize(
     ("command", "trouble"),
     [
