@@ -82,6 +82,7 @@ def test_variables_are_filled_in_and_masked(make_home: Make, monkeypatch: pytest
 
 
 WRONG = [
+    (("zoom.",), 2, "zoom. is an API: `changewire catalog zoom` lists what it can do"),
     (("zoom.get_meetin",), 2, "there is no action 'zoom.get_meetin'; did you mean 'zoom.get_meeting'?"),
     (
         ("zoom.new_meeting_created",),
