@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from changewire.actions.calling import check_inputs, perform
 from changewire.actions.downloading import Wanted, file_name, fill_template
 from changewire.actions.files import safe_name
-from changewire.clock import SystemClock
 from changewire.connectors.client import DownloadInfo
 from changewire.errors import ApiError, FailureClass, UsageError
-from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
+from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.actions.rig import Rig, connection
 from tests.connectors.server import Reply, Server
 
@@ -42,19 +41,6 @@ def files(rig: Rig) -> list[str]:
 def parts(rig: Rig) -> list[str]:
     found = (rig.home / "state" / "downloads" / ".parts").iterdir()
     return sorted(path.name for path in found if path.name != "names.lock")
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(enforce_limits=False) as one:
-        yield one
-
-
-@pytest.fixture
-def zoom(sandbox: Sandbox, make_rig: Callable[..., Rig]) -> Rig:
-    secrets = {"account_id": ACCOUNT_ID, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    auth = {"type": "server_to_server", **secrets}
-    return make_rig(connection("work", sandbox.url, plan="business", auth=auth), clock=SystemClock())
 
 
 def asked(sandbox: Sandbox, part: str) -> int:

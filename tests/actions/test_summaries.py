@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +10,9 @@ from markdown_it.token import Token
 
 from changewire.actions.calling import check_inputs, perform
 from changewire.actions.markdown import line, tamed
-from changewire.clock import SystemClock
 from changewire.errors import ApiError, FailureClass
-from changewire.sandbox import ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, OWNER_EMAIL, Sandbox
-from tests.actions.rig import Rig, connection
+from changewire.sandbox import OWNER_EMAIL, Sandbox
+from tests.actions.rig import Rig
 
 HELD = 85512340003
 PARTS: dict[str, Any] = {
@@ -52,19 +50,6 @@ Nothing else.
 - Dana: send the draft\\_plan
 - Robin: \\<b\\>call\\</b\\>
 """
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(enforce_limits=False) as one:
-        yield one
-
-
-@pytest.fixture
-def zoom(sandbox: Sandbox, make_rig: Callable[..., Rig]) -> Rig:
-    secrets = {"account_id": ACCOUNT_ID, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    auth = {"type": "server_to_server", **secrets}
-    return make_rig(connection("work", sandbox.url, plan="business", auth=auth), clock=SystemClock())
 
 
 def download(rig: Rig, **given: Any) -> Any:

@@ -82,6 +82,7 @@ def test_variables_are_filled_in_and_masked(make_home: Make, monkeypatch: pytest
 
 
 WRONG = [
+    (("zoom.",), 2, "zoom. is an API: `changewire catalog zoom` lists what it can do"),
     (("zoom.get_meetin",), 2, "there is no action 'zoom.get_meetin'; did you mean 'zoom.get_meeting'?"),
     (
         ("zoom.new_meeting_created",),
@@ -288,6 +289,12 @@ def test_a_body_is_shown_as_it_would_be_sent(make_home: Make) -> None:
 
 WEBINARS = workflow("Webinars", "zoom.new_webinar_created", f"{{user_id: {OWNER_EMAIL}}}")
 PEOPLE = workflow("People", "zoom.new_meeting_participant", f'{{meeting_id: "{MEETING}"}}')
+
+
+def test_who_sent_no_credentials_is_told_so(make_home: Make, sandbox: Sandbox) -> None:
+    result = changewire("call", "http.request", f"url={sandbox.url}/v2/users", "--home", make_home())
+    assert result.exit_code == 3
+    assert result.stderr.endswith("no credentials were sent: name a connection that has some\n")
 
 
 @pytest.mark.parametrize(

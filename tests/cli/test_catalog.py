@@ -195,6 +195,15 @@ def test_the_name_of_an_api_may_be_written_large_or_nearly_right() -> None:
     assert changewire("catalog", "zom").stderr == "there is no trigger type or action 'zom'; did you mean 'zoom'?\n"
 
 
+def test_an_operation_names_the_action_that_does_the_same() -> None:
+    easier = (
+        "zoom.create_meeting does the same with parameters that are explained: `changewire catalog zoom.create_meeting`"
+    )
+    assert changewire("catalog", "zoom.meetingCreate").stderr.strip() == easier
+    assert changewire("catalog", "zoom.create_meeting").stderr == ""
+    assert changewire("catalog", "zoom.groupCreate", "--json").stderr.startswith("\nzoom.create_group does")
+
+
 def test_an_operation_is_shown_with_request_label_and_scopes() -> None:
     shown = changewire("catalog", "zoom.recording_get").stdout
     assert shown.startswith("zoom.recordingGet  (action)\n")

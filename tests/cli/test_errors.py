@@ -120,3 +120,11 @@ def test_the_program_answers_to_both_names() -> None:
     beside = Path(PROGRAM[0]).with_name("changewire")
     done = subprocess.run([beside, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == program("--version").stdout
+
+
+def test_a_word_that_is_none_of_a_few_is_told_with_the_nearest() -> None:
+    assert changewire("sandbox", "--plan", "bussiness").stderr == (
+        "invalid value for '--plan': 'bussiness' is not one of 'free', 'pro', 'business'; did you mean 'business'? "
+        "(`changewire sandbox --help` tells how it is used)\n"
+    )
+    assert "did you mean" not in changewire("completion", "powershell").stderr

@@ -9,7 +9,7 @@ import pytest
 
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.cli.conftest import MEETINGS
-from tests.cli.rig import changewire, lines, watch
+from tests.cli.rig import changewire, finished, lines, watch, workflow
 from tests.engine.rig import connection
 
 Make = Callable[..., Path]
@@ -100,3 +100,29 @@ def test_a_refused_connection_is_told_once_with_the_next_step_and_calls_a_person
     assert (mended.exit_code, mended.stdout) == (0, "connection 'work' goes on: 2 triggers and 0 runs go on\n")
     watch(home, until=lambda daemon: all(record.last_ok for record in daemon.store.triggers()))
     assert changewire("status", "--home", home).exit_code == 0
+
+
+def test_a_run_that_waits_for_a_connection_is_not_said_to_go_on(make_home: Make, sandbox: Sandbox) -> None:
+    steps = "[{use: zoom.list_meetings, with: {userId: me}}]"
+    text = workflow("New", "zoom.new_meeting_created", f"{{user_id: {OWNER_EMAIL}}}", steps=steps)
+    home = make_home(a=text)
+    connections = home / "config" / "connections.yaml"
+    connections.write_text(connections.read_text() + connection(sandbox.url, name="other"))
+    (home / "config" / "workflows" / "a.yaml").write_text(
+        text.replace("type: zoom", "connection: work, type: zoom").replace(
+            "userId: me", "userId: me, connection: other"
+        )
+    )
+    assert changewire("pause", "--connection", "other", "--home", home).exit_code == 0
+    watch(
+        home,
+        lambda: sandbox.control("create_meeting", user_id=OWNER_EMAIL, topic="Seen"),
+        until=lambda daemon: finished(daemon, 1),
+    )
+    (run,) = lines(changewire("runs", "--home", home, "--json").stdout)
+    assert (run["state"], run["waits_for"]) == ("paused", "connection/other")
+    why = "the pause of connection/other to end: mend what is wrong, then `changewire resume --connection other`\n"
+    one = changewire("resume", run["id"], "--home", home)
+    assert (one.exit_code, one.stdout, one.stderr) == (1, "", f"{run['id']} waits for {why}")
+    every = changewire("resume", "--all", "--home", home)
+    assert (every.exit_code, every.stdout, every.stderr) == (0, "", f"1 run waits for {why}")

@@ -18,6 +18,7 @@ from changewire.daemon import Daemon
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.cli.conftest import DETAILS, MEETINGS, TYPO
 from tests.cli.rig import background, changewire, lines, program
+from tests.support.processes import wait_for
 
 Make = Callable[..., Path]
 
@@ -83,7 +84,7 @@ def test_a_poll_that_hangs_does_not_hold_up_the_end(make_home: Make) -> None:
         )
         with running(home) as daemon:
             daemon.wait_for("watching 1 trigger")
-            time.sleep(0.5)
+            assert wait_for(lambda: slow.control("stats")["faults"][0]["fired"] > 0)  # the poll has been asked
             assert daemon.end() == 0
 
 

@@ -112,6 +112,20 @@ def test_an_unknown_workflow_is_wrong_use_with_the_nearest(make_home: Make) -> N
     assert result.stderr == f"there is no workflow 'Meeting' in {home}/config/workflows; did you mean 'Meetings'?\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("MEETINGS", "; did you mean 'Meetings of all'?"),
+        ("meet", "; known are 'Meetings of all'"),
+        ("xyz", "; known are 'Details', 'Meetings of all'"),
+    ],
+)
+def test_the_beginning_of_a_name_is_enough_to_be_told_the_rest(name: str, hint: str, make_home: Make) -> None:
+    home = make_home(a=DETAILS, b=MEETINGS.replace("name: Meetings", "name: Meetings of all"))
+    told = changewire("test", name, "--home", home).stderr
+    assert told == f"there is no workflow {name!r} in {home}/config/workflows{hint}\n"
+
+
 def test_a_broken_workflow_tells_its_problems(make_home: Make) -> None:
     result = changewire("test", "Typo", "--home", make_home(typo=TYPO))
     assert (result.exit_code, result.stdout) == (1, "")

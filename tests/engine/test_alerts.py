@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from changewire.sandbox import Sandbox
 from changewire.state.records import RunState
-from tests.engine.rig import USER, connection, sandbox_clock, workflow, write_home
+from tests.engine.rig import USER, workflow
 from tests.support.turning import Turned
 
 NEW = workflow("New", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
@@ -26,37 +24,6 @@ WATCH = (
 Make = Callable[..., Turned]
 
 
-@pytest.fixture
-def logged() -> list[tuple[str, str]]:
-    return []
-
-
-@pytest.fixture
-def make(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Iterator[Make]:
-    made: list[Turned] = []
-
-    def log(event: str, message: str, /, **_: Any) -> None:
-        logged.append((event, message))
-
-    def start(on_write: Callable[[str], None] | None = None, **workflows: str) -> Turned:
-        write_home(tmp_path, connection(sandbox.url), **workflows)
-        clock = made[-1].clock if made else sandbox_clock(sandbox)
-        made.append(Turned(tmp_path, clock, log=log, on_write=on_write).start())
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.close()
-
-
-def on(daemon: Turned, seconds: float = 70) -> None:
-    daemon.clock.advance(seconds)
-    daemon.daemon.mend()
-    daemon.turn()
-    daemon.daemon.turn(daemon.clock.now())
-    daemon.turn()
-
-
 def alerts(daemon: Turned) -> list[tuple[str, str]]:
     return [(event.event_type, event.payload["name"]) for event in daemon.store.events() if event.type == "core.alert"]
 
@@ -66,11 +33,11 @@ def test_a_trigger_that_fails_and_recovers_is_told_once_each(sandbox: Sandbox, m
     daemon.turn()
     sandbox.control("faults", match="GET /v2/users", kind="status", status=500)
     for _ in range(6):
-        on(daemon, 3600)
+        daemon.on(3600)
     assert alerts(daemon) == [("trigger_failing", "New/trigger")]
     sandbox.control("clear_faults")
     for _ in range(3):
-        on(daemon, 3600)
+        daemon.on(3600)
     assert alerts(daemon) == [("trigger_failing", "New/trigger"), ("trigger_recovered", "New/trigger")]
     (event, _) = [event for event in daemon.store.events() if event.type == "core.alert"]
     assert event.payload["message"].startswith("New/trigger: 3 polls in a row failed; the last: ")
@@ -85,12 +52,12 @@ def test_a_workflow_whose_runs_fail_in_a_row_is_told_once_and_once_when_one_is_d
     daemon.turn()
     for number in range(5):
         sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
-    on(daemon)
+    daemon.on()
     assert alerts(daemon) == [("workflow_failing", "New")]
     good = sandbox.control("create_meeting", user_id=USER, topic="good")
     sandbox.control("update_meeting", meeting_id=good["meeting_id"], topic=str(good["meeting_id"]))
-    on(daemon)
-    on(daemon)
+    daemon.on()
+    daemon.on()
     assert alerts(daemon) == [("workflow_failing", "New"), ("workflow_recovered", "New")]
     (message,) = [message for event, message in logged if event == "workflow_failing"]
     assert message.startswith("New: 3 runs in a row were not done; the last is paused: steps/0 (zoom.get_meeting): ")
@@ -104,10 +71,10 @@ def test_a_connection_is_told_once(sandbox: Sandbox, make: Make) -> None:
     sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
     sandbox.control("expire_tokens")
     for _ in range(3):
-        on(daemon, 3600)
+        daemon.on(3600)
     assert alerts(daemon) == [("connection_paused", "work")]
     sandbox.control("clear_faults")
-    on(daemon, 3601)
+    daemon.on(3601)
     assert alerts(daemon) == [("connection_paused", "work"), ("connection_mended", "work")]
 
 
@@ -161,7 +128,7 @@ def test_what_the_api_puts_off_for_hours_is_late_although_it_failed_only_once(sa
     daemon = make(new=NEW, watch=WATCH % "trigger_failing, trigger_stalled, trigger_on_time")
     daemon.turn()
     sandbox.control("faults", match="GET /v2/users", kind="rate_day", retry_after_s=7200, times=1)
-    on(daemon)
+    daemon.on()
     daemon.daemon._reap()
     assert alerts(daemon) == []
     daemon.clock.advance(200)
@@ -169,7 +136,7 @@ def test_what_the_api_puts_off_for_hours_is_late_although_it_failed_only_once(sa
     assert alerts(daemon) == [("trigger_stalled", "New/trigger")]
     record = daemon.store.triggers(workflow="New")[0]
     assert (record.state, record.failures) == ("failing", 1)
-    on(daemon, 7200)
+    daemon.on(7200)
     daemon.daemon._reap()
     assert alerts(daemon) == [("trigger_stalled", "New/trigger"), ("trigger_on_time", "New/trigger")]
     assert daemon.store.triggers(workflow="New")[0].late_since is None
@@ -183,7 +150,7 @@ def test_a_workflow_that_is_told_raises_no_alert_about_itself(sandbox: Sandbox, 
     daemon.turn()
     for number in range(3):
         sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
-        on(daemon)
+        daemon.on()
     assert alerts(daemon) == [("workflow_failing", "New")]
     assert {each.run.state for each in daemon.store.runs(workflow="Watch")} == {RunState.PAUSED}
 
@@ -201,17 +168,17 @@ def test_killed_while_it_is_told_it_is_told_once(sandbox: Sandbox, make: Make, p
             killed.append(name)
             raise Killed
 
-    daemon = make(on_write, new=FAILING, watch=WATCH % "")
+    daemon = make(on_write=on_write, new=FAILING, watch=WATCH % "")
     daemon.turn()
     for number in range(3):
         sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
     with pytest.raises(Killed):
-        on(daemon)
+        daemon.on()
     assert killed == [point]
     daemon.close()
     with closing(make(new=FAILING, watch=WATCH % "")) as again:
-        on(again)
-        on(again)
+        again.on()
+        again.on()
         assert alerts(again) == [("workflow_failing", "New")]
         assert len(again.store.runs(workflow="Watch")) == 1
 

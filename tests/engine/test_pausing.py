@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from changewire.sandbox import Sandbox
 from changewire.state.records import PauseCause, PauseKind, PauseRecord, RunHistory, RunState, TriggerState
 from tests.connectors.server import Reply, Seen, Server
-from tests.engine.rig import USER, connection, sandbox_clock, workflow, write_home
+from tests.engine.rig import USER, connection, workflow
 from tests.support.turning import Turned
 
 NEW = workflow("New", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
@@ -46,38 +45,6 @@ class Broken:
         self.sandbox.control("clear_faults")
 
 
-@pytest.fixture
-def logged() -> list[tuple[str, str]]:
-    return []
-
-
-@pytest.fixture
-def make(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Iterator[Make]:
-    made: list[Turned] = []
-
-    def log(event: str, message: str, /, **_: Any) -> None:
-        logged.append((event, message))
-
-    def start(
-        connections: str | None = None, on_write: Callable[[str], None] | None = None, **workflows: str
-    ) -> Turned:
-        write_home(tmp_path, connections or connection(sandbox.url), **workflows)
-        clock = made[-1].clock if made else sandbox_clock(sandbox)
-        made.append(Turned(tmp_path, clock, log=log, on_write=on_write).start())
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.close()
-
-
-def on(daemon: Turned, seconds: float = 70) -> None:
-    """Let time pass, the chores look, and all that is due be done."""
-    daemon.clock.advance(seconds)
-    daemon.daemon.mend()
-    daemon.turn()
-
-
 def states(daemon: Turned) -> set[TriggerState]:
     return {record.state for record in daemon.store.triggers()}
 
@@ -92,7 +59,7 @@ def test_one_refusal_suspends_all_triggers_and_is_told_once(
     daemon = make(new=NEW, people=PEOPLE, other=NEW.replace("name: New", "name: Other"))
     daemon.turn()
     Broken(sandbox).refuse()
-    on(daemon, 3600)
+    daemon.on(3600)
     assert states(daemon) == {TriggerState.SUSPENDED}
     assert told(logged) == ["connection_paused"]
     (pause,) = daemon.store.pauses()
@@ -108,12 +75,12 @@ def test_nothing_is_lost_and_nothing_fires_for_nothing_when_it_is_mended(
     daemon.turn()
     broken = Broken(sandbox)
     broken.refuse()
-    on(daemon)
+    daemon.on()
     sandbox.control("create_meeting", user_id=USER, topic="Meanwhile")
-    on(daemon, 24 * 3600)
+    daemon.on(24 * 3600)
     assert daemon.store.events() == []
     broken.accept()
-    on(daemon, 3601)
+    daemon.on(3601)
     assert [event.payload["meeting"]["topic"] for event in daemon.store.events()] == ["Meanwhile"]
     assert daemon.store.pauses() == []
     assert states(daemon) == {TriggerState.OK}
@@ -124,13 +91,13 @@ def test_sign_in_is_tried_again_after_a_minute_and_then_ever_more_rarely(sandbox
     daemon = make(new=NEW)
     daemon.turn()
     Broken(sandbox).refuse()
-    on(daemon)
+    daemon.on()
     waits = []
     for _ in range(9):
         (pause,) = daemon.store.pauses()
         assert pause.try_at is not None
         waits.append(round((pause.try_at - daemon.clock.now()).total_seconds() / 60))
-        on(daemon, (pause.try_at - daemon.clock.now()).total_seconds())
+        daemon.on((pause.try_at - daemon.clock.now()).total_seconds())
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
@@ -141,7 +108,7 @@ def test_runs_that_need_it_are_held_at_their_step_and_go_on(sandbox: Sandbox, ma
         sandbox.control("create_meeting", user_id=USER, topic=f"Number {number}")
     broken = Broken(sandbox)
     broken.refuse_steps()
-    on(daemon)
+    daemon.on()
     by_workflow: dict[str, list[RunHistory]] = {}
     for each in daemon.store.runs():
         by_workflow.setdefault(each.run.workflow, []).append(each)
@@ -153,7 +120,7 @@ def test_runs_that_need_it_are_held_at_their_step_and_go_on(sandbox: Sandbox, ma
     )
     assert sorted(len(each.attempts) for each in held) == [1, 1, 2]  # one found it out, the others did not even try
     broken.accept()
-    on(daemon)
+    daemon.on()
     after = [each for each in daemon.store.runs() if each.run.workflow == "New"]
     assert {each.run.state for each in after} == {RunState.SUCCEEDED}
     assert {(a.address, a.attempt) for each in after for a in each.attempts} == {("steps/0", 1), ("steps/1", 1)}
@@ -174,8 +141,8 @@ def test_a_restart_tries_at_once(sandbox: Sandbox, make: Make) -> None:
     daemon.turn()
     broken = Broken(sandbox)
     broken.refuse()
-    on(daemon)
-    on(daemon, 24 * 3600)
+    daemon.on()
+    daemon.on(24 * 3600)
     daemon.close()
     broken.accept()
     again = make(new=NEW)
@@ -188,7 +155,7 @@ def test_a_connection_that_left_the_files_holds_nothing_any_more(sandbox: Sandbo
     daemon = make(new=NEW)
     daemon.turn()
     Broken(sandbox).refuse()
-    on(daemon)
+    daemon.on()
     (tmp_path / "config" / "connections.yaml").write_text(connection(sandbox.url, name="other"))
     daemon.daemon.reload()
     assert daemon.store.pauses() == []
@@ -200,9 +167,9 @@ def test_a_time_out_does_not_run_while_a_run_is_held(sandbox: Sandbox, make: Mak
     sandbox.control("create_meeting", user_id=USER, topic="One")
     broken = Broken(sandbox)
     broken.refuse_steps()
-    on(daemon)
+    daemon.on()
     broken.accept()
-    on(daemon, 24 * 3600)
+    daemon.on(24 * 3600)
     ((run,),) = [[each.run for each in daemon.store.runs()]]
     assert (run.state, run.reason) == (RunState.SUCCEEDED, None)
 
@@ -238,15 +205,15 @@ def test_without_a_sign_in_one_poll_is_let_through_as_the_trial(
     daemon = make(BEARER.format(url=server.url), a=LIST, b=other)
     daemon.turn()
     api.refuses = True
-    on(daemon)
+    daemon.on()
     assert states(daemon) == {TriggerState.SUSPENDED}
     asked = len(server.seen)
     for _ in range(3):
-        on(daemon, 3601)
+        daemon.on(3601)
     assert len(server.seen) == asked + 3
     api.refuses = False
     api.items = [{"id": 1}, {"id": 2}]
-    on(daemon, 3601)
+    daemon.on(3601)
     assert (states(daemon), daemon.store.pauses()) == ({TriggerState.OK}, [])
     assert sorted((event.workflow, event.key) for event in daemon.store.events()) == [("List", "2"), ("Other", "2")]
     assert told(logged) == ["connection_paused", "connection_mended"]
@@ -261,12 +228,12 @@ def test_where_only_runs_wait_one_of_them_is_the_trial(server: Server, make: Mak
     text = workflow("List", "http.new_item", "{path: /free}", "connection: free")
     daemon = make(connections, a=text.partition("steps:")[0] + step)
     daemon.turn()
-    on(daemon)
+    daemon.on()
     assert [each.run.held_by for each in daemon.store.runs()] == ["connection/api"] * 2
-    on(daemon, 3601)
+    daemon.on(3601)
     assert [each.run.held_by for each in daemon.store.runs()] == ["connection/api"] * 2
     api.refuses = False
-    on(daemon, 3601)
+    daemon.on(3601)
     assert [each.run.state for each in daemon.store.runs()] == [RunState.SUCCEEDED] * 2
     assert daemon.store.pauses() == []
 
@@ -279,10 +246,10 @@ def test_a_pause_by_hand_lasts_until_a_person_ends_it(sandbox: Sandbox, make: Ma
     daemon.turn()
     daemon.store.pause(PauseRecord(kind, name, PauseCause.PERSON, daemon.clock.now(), "by hand"), daemon.clock.now())
     sandbox.control("create_meeting", user_id=USER, topic="Meanwhile")
-    on(daemon, 24 * 3600)
+    daemon.on(24 * 3600)
     daemon.close()
     again = make(new=NEW)
-    on(again, 24 * 3600)
+    again.on(24 * 3600)
     assert (states(again), again.store.events()) == ({TriggerState.PAUSED}, [])
     assert again.store.triggers()[0].error == f"{kind} {name!r} is paused: by hand"
     lifted = again.store.lift(kind, name, again.clock.now())
@@ -297,10 +264,10 @@ def test_runs_of_a_paused_workflow_neither_begin_nor_go_on(sandbox: Sandbox, mak
     daemon = make(new=waits)
     daemon.turn()
     sandbox.control("create_meeting", user_id=USER, topic="One")
-    on(daemon)
+    daemon.on()
     now = daemon.clock.now()
     daemon.store.pause(PauseRecord(PauseKind.WORKFLOW, "New", PauseCause.PERSON, now, "by hand"), now)
-    on(daemon, 2 * 3600)
+    daemon.on(2 * 3600)
     ((run,),) = [[each.run for each in daemon.store.runs()]]
     assert (run.state, run.held_by, run.reason) == (RunState.PAUSED, "workflow/New", "the workflow is paused: by hand")
     lifted = daemon.store.lift(PauseKind.WORKFLOW, "New", daemon.clock.now())
@@ -356,10 +323,10 @@ def test_killed_while_it_is_paused_or_mended_it_is_whole_and_told_once(
 
     def break_and_mend() -> None:
         broken.refuse_steps()
-        on(daemon)
-        on(daemon)
+        daemon.on()
+        daemon.on()
         broken.accept()
-        on(daemon, 3601)
+        daemon.on(3601)
 
     with pytest.raises(Killed):
         break_and_mend()
@@ -367,10 +334,10 @@ def test_killed_while_it_is_paused_or_mended_it_is_whole_and_told_once(
     daemon.close()
     again = make(**both)
     for _ in range(3):
-        on(again)
+        again.on()
     broken.accept()
     for _ in range(3):
-        on(again, 3601)
+        again.on(3601)
     assert again.store.pauses() == []
     assert {each.run.state for each in again.store.runs()} == {RunState.SUCCEEDED}
     told = [event.event_type for event in again.store.events() if event.type == "core.alert"]

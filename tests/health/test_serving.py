@@ -57,14 +57,6 @@ def make(sandbox: Sandbox, tmp_path: Path, logged: list[tuple[str, str]]) -> Ite
         each.close()
 
 
-def on(daemon: Turned, seconds: float = 70) -> None:
-    """Let time pass, and do what is due."""
-    daemon.clock.advance(seconds)
-    daemon.turn()
-    daemon.daemon.turn(daemon.clock.now())
-    daemon.turn()
-
-
 def url(daemon: Turned) -> str:
     found = daemon.daemon._serving.url
     assert found is not None
@@ -116,7 +108,7 @@ def test_it_listens_nowhere_unless_it_is_told_to(make: Make) -> None:
 
 def test_a_daemon_that_is_well_says_so(make: Make, logged: list[tuple[str, str]]) -> None:
     daemon = make()
-    on(daemon)
+    daemon.on()
     assert health(daemon, "/live") == (200, [])
     assert health(daemon) == (200, [])
     assert ("serving", f"answering {url(daemon)}/live, {url(daemon)}/health and {url(daemon)}/metrics") in logged
@@ -124,7 +116,7 @@ def test_a_daemon_that_is_well_says_so(make: Make, logged: list[tuple[str, str]]
 
 def test_a_loop_that_does_not_turn_is_told_by_both(make: Make) -> None:
     daemon = make()
-    on(daemon)
+    daemon.on()
     daemon.clock.advance(61)
     daemon.daemon._reap()  # a chore that looks at the clock beside the loop
     assert health(daemon, "/live") == (503, [("daemon", "loop", "stalled")])
@@ -135,28 +127,28 @@ def test_a_loop_that_does_not_turn_is_told_by_both(make: Make) -> None:
 
 def test_a_refused_connection_is_no_reason_to_start_it_again(sandbox: Sandbox, make: Make) -> None:
     daemon = make(new=NEW, user=workflow("User", "zoom.user_information_changed", {"user_id": OWNER_EMAIL}))
-    on(daemon)
+    daemon.on()
     body = '{"reason": "Invalid client", "error": "invalid_client"}'
     sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
     sandbox.control("expire_tokens")
-    on(daemon)
+    daemon.on()
     assert health(daemon) == (503, [("connection", "zoom", "paused")])
     assert health(daemon, "/live") == (200, [])
     found = metrics(daemon)
     assert found["changewire_connection_paused"] == {("credential", "zoom"): 1, ("person", "zoom"): 0}
     assert found["changewire_attention"][("connection",)] == 1
     sandbox.control("clear_faults")
-    on(daemon, 3601)
+    daemon.on(3601)
     assert health(daemon) == (200, [])
 
 
 def test_a_broken_workflow_is_told_whether_it_worked_before_or_not(make: Make) -> None:
     daemon = make(new=NEW, bad="trigger: {typ: x}")
-    on(daemon)
+    daemon.on()
     assert health(daemon) == (503, [("workflow", "bad", "unavailable")])
     assert metrics(daemon)["changewire_workflow_triggers"] == {("ok", "New"): 1, ("unavailable", "bad"): 1}
     write(daemon, "workflows/new.yaml", "trigger: {typ: x}\nname: New\n")
-    on(daemon)
+    daemon.on()
     assert health(daemon)[1] == [("workflow", "bad", "unavailable"), ("workflow", "New", "unavailable")]
     assert b"the last good version is still polled" in get(daemon, "/health")[1]
     assert metrics(daemon)["changewire_triggers"][("unavailable",)] == 2
@@ -166,9 +158,9 @@ def test_a_broken_workflow_is_told_whether_it_worked_before_or_not(make: Make) -
 def test_runs_that_wait_for_a_person_are_told(sandbox: Sandbox, make: Make) -> None:
     text = workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, every="1m", steps=BAD_STEP)
     daemon = make(new=text)
-    on(daemon)
+    daemon.on()
     sandbox.control("create_meeting", user_id=OWNER_EMAIL)
-    on(daemon)
+    daemon.on()
     assert health(daemon) == (503, [("workflow", "New", "paused")])
     assert metrics(daemon)["changewire_workflow_unfinished_runs"] == {("paused", "New"): 1}
     assert metrics(daemon)["changewire_steps_total"] == {("zoom.get_meeting", "failed"): 1}
@@ -176,7 +168,7 @@ def test_runs_that_wait_for_a_person_are_told(sandbox: Sandbox, make: Make) -> N
 
 def test_files_that_cannot_be_taken_over_are_told_until_they_can(make: Make) -> None:
     daemon = make()
-    on(daemon)
+    daemon.on()
     write(daemon, "changewire.yaml", "evry: 5m\n")
     assert health(daemon) == (503, [("files", "config", "unavailable")])
     write(daemon, "changewire.yaml", HERE)
@@ -187,7 +179,7 @@ def test_a_database_that_fails_is_told_and_the_figures_of_the_process_stay(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daemon = make()
-    on(daemon)
+    daemon.on()
 
     def fail(*_: object) -> None:
         raise StateError("The database cannot be read.")
@@ -209,12 +201,12 @@ def test_long_lists_are_cut_and_counted(make: Make) -> None:
 
 def test_figures_count_what_happens(sandbox: Sandbox, make: Make) -> None:
     daemon = make()
-    on(daemon)
-    on(daemon)
+    daemon.on()
+    daemon.on()
     sandbox.control("create_meeting", user_id=OWNER_EMAIL)
-    on(daemon)
+    daemon.on()
     sandbox.control("faults", match="GET /v2/users", kind="status", times=4)
-    on(daemon)
+    daemon.on()
     found = metrics(daemon)
     assert found["changewire_polls_total"] == {("stored", "New"): 2, ("unchanged", "New"): 1, ("failed", "New"): 1}
     assert found["changewire_events_total"] == {("New",): 1}
@@ -240,9 +232,9 @@ def test_figures_count_what_happens(sandbox: Sandbox, make: Make) -> None:
 
 def test_runs_that_wait_are_counted_by_where_they_stand(sandbox: Sandbox, make: Make) -> None:
     daemon = make(new=workflow("New", "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, steps=[{"wait": "1h"}]))
-    on(daemon)
+    daemon.on()
     sandbox.control("create_meeting", user_id=OWNER_EMAIL)
-    on(daemon)
+    daemon.on()
     found = metrics(daemon)
     assert found["changewire_unfinished_runs"][("waiting",)] == 1
     assert found["changewire_runs_due"] == {(): 0}
@@ -257,8 +249,8 @@ def test_the_daily_budget_is_told_by_label(sandbox: Sandbox, tmp_path: Path) -> 
     report = workflow("Report", "zoom.daily_usage_report_changed", {}, every="1m")
     home = make_home(tmp_path / "pro", text, {"new": NEW, "report": report}, HERE)
     with closing(Turned(home, ManualClock(sandbox.clock.now())).start()) as daemon:
-        on(daemon)
-        on(daemon)
+        daemon.on()
+        daemon.on()
         found = metrics(daemon)
     limits, today = found["changewire_budget_limit_requests"], found["changewire_budget_today_requests"]
     assert {per: limit for (_, label, per), limit in limits.items() if label == "HEAVY"} == {"second": 5, "day": 15_000}
@@ -272,9 +264,9 @@ ALLOWED = {"workflow", "action", "connection", "label", "outcome", "state", "kin
 
 def test_labels_name_what_the_files_bound_and_no_secret(sandbox: Sandbox, make: Make) -> None:
     daemon = make()
-    on(daemon)
+    daemon.on()
     number = sandbox.control("create_meeting", user_id=OWNER_EMAIL, topic="Confidential")["meeting_id"]
-    on(daemon)
+    daemon.on()
     text = get(daemon, "/metrics")[1].decode()
     assert set(re.findall(r"(\w+)=\"", text)) <= ALLOWED
     for word in (CLIENT_SECRET, str(number), "Confidential", OWNER_EMAIL):

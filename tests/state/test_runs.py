@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from changewire.errors import StateError
-from changewire.state.records import AttemptState, RunState
+from changewire.state.records import AttemptState, PauseCause, PauseKind, PauseRecord, RunState
 from changewire.state.store import Store
 from tests.state.samples import DAY, MINUTE, NOW, attempt, event, run, trigger, with_events
 
@@ -104,6 +104,19 @@ def test_a_run_cannot_be_left_where_nobody_finds_it(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         store.finish_run("r1", 1, state, **given)
+
+
+def test_runs_that_wait_for_a_pause_are_resumed_by_its_end_only(store: Store) -> None:
+    pause = PauseRecord(PauseKind.CONNECTION, "work", PauseCause.PERSON, NOW, "by hand")
+    with_events(store, [event("e1"), event("e2")], [run("r1", "e1"), run("r2", "e2")])
+    store.pause(pause, NOW)
+    for claimed in store.claim_runs(NOW, 2, MINUTE):
+        held_by = pause.held_by if claimed.id == "r1" else None
+        assert store.finish_run(claimed.id, claimed.claim, RunState.PAUSED, reason="no", held_by=held_by)
+    assert (store.resume(NOW, run_id="r1"), store.resume(NOW)) == ([], ["r2"])
+    lifted = store.lift(PauseKind.CONNECTION, "work", NOW)
+    assert lifted is not None
+    assert lifted.runs == ["r1"]
 
 
 def test_a_paused_run_that_is_resumed_is_due_with_all_that_it_did(store: Store) -> None:

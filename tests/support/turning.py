@@ -83,6 +83,13 @@ class Turned:
                 return
             self.daemon.turn(now)
 
+    def on(self, seconds: float = 70) -> None:
+        """Let time pass, and do all that is due then and what follows from it, as alerts do."""
+        self.clock.advance(seconds)
+        self.turn()
+        self.daemon.turn(self.clock.now())
+        self.turn()
+
     def close(self) -> None:
         """End in good order."""
         self.daemon.close()

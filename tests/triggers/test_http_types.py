@@ -404,7 +404,8 @@ HOW = 'write a.b, list[*].c or a["b.c"]'
         (
             "new_item",
             {"paging": {"kind": "pages"}},
-            "'kind' cannot be 'pages': write none, token, page_number, token_or_page, link or start_index",
+            "'kind' cannot be 'pages': "
+            "write none, token, next_url, page_number, offset, token_or_page, link or start_index",
         ),
         ("new_item", {"paging": {"knd": "link"}}, "unknown key 'knd' (did you mean 'kind'?)"),
         ("status_changed", {"status": "a b"}, f"'status': 'a b' is not a path: it goes wrong at ' b'; {HOW}"),

@@ -107,6 +107,12 @@ class TestCreated:
         ]  # fmt: skip
         assert watcher.last.verdicts["old"] == 1
 
+    def test_an_item_made_now_is_new_though_the_clock_was_ahead_when_the_watch_began(self) -> None:
+        watcher = Watcher(kind_of("created", created_at="made", sample={"id": 1, "made": ""}))
+        watcher.read(now=NOW + timedelta(hours=7))
+        old, lately = "2026-11-21T09:30:00Z", "2026-11-21T09:59:00Z"
+        assert watcher.read({"id": 1, "made": old}, {"id": 2, "made": lately}) == ["2"]
+
     def test_an_item_of_the_day_of_the_first_reading_is_new_where_dates_are_all_there_is(self) -> None:
         watcher = Watcher(kind_of("created", created_at="made", sample={"id": 1, "made": ""}))
         watcher.read()
@@ -273,6 +279,27 @@ class TestEditedRules:
         watcher.items |= self.watcher().items
         watcher.baseline_at, watcher.rules = NOW, "other"
         assert watcher.read() == []
+
+    def test_of_the_type_fire_nothing_that_did_not_count_before(self) -> None:
+        watcher = Watcher(kind_of(compare={"volatile": ["x"]}, sample=self.SEEN[0]))
+        watcher.read(*self.SEEN)
+        assert watcher.read({"id": 1, "n": "a", "x": 50}, self.SEEN[1]) == []
+        watcher.become(kind_of(sample=self.SEEN[0]))
+        assert watcher.read({"id": 1, "n": "a", "x": 60}, self.SEEN[1]) == []
+        assert watcher.last.verdicts["only_noise"] == 2
+        assert watcher.read({"id": 1, "n": "a", "x": 61}, self.SEEN[1]) == ["1:x"]
+
+    def test_of_the_type_hide_no_change_that_counted_before(self) -> None:
+        watcher = Watcher(kind_of(compare={"volatile": ["x"]}, sample=self.SEEN[0]))
+        watcher.read(*self.SEEN)
+        watcher.become(kind_of(compare={"only": ["n"]}, sample=self.SEEN[0]))
+        assert watcher.read({"id": 1, "n": "b", "x": 60}, self.SEEN[1]) == ["1:n"]
+
+    def test_of_the_type_that_nobody_can_read_any_more_are_those_of_today(self) -> None:
+        watcher = Watcher(kind_of(sample=self.SEEN[0]))
+        watcher.read(*self.SEEN)
+        watcher.compare = {"of_a_later_version": True}
+        assert watcher.read({"id": 1, "n": "b", "x": 1}, self.SEEN[1]) == ["1:n"]
 
     def test_do_not_undo_settling_for_good(self) -> None:
         watcher = Watcher(kind_of(sample=A), settle=2)

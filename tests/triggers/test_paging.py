@@ -90,6 +90,24 @@ def links(total: int, size: int) -> Listing:
     return Listing(answer)
 
 
+def addresses(total: int, size: int) -> Listing:
+    def answer(query: dict[str, str], _: int) -> Reply:
+        page = int(query.get("page", "1"))
+        more = f"https://api.test/things?page={page + 1}" if page * size < total else None
+        return {"rows": cut(total, size, page), "next_page_token": more}, {}
+
+    return Listing(answer)
+
+
+def offsets(total: int, size: int, *, counted: bool) -> Listing:
+    def answer(query: dict[str, str], _: int) -> Reply:
+        start = int(query.get("page_number", "0"))
+        count = {"page_count": total} if counted else {}
+        return {"rows": rows(*range(1, total + 1))[start : start + size], **count}, {}
+
+    return Listing(answer)
+
+
 @pytest.mark.parametrize("total", [0, 1, 2, 3, 4, 5, 7])
 @pytest.mark.parametrize(
     ("kind", "make"),
@@ -100,13 +118,16 @@ def links(total: int, size: int) -> Listing:
         ("page_number", lambda total, size: numbers(total, size, counted=False)),
         ("token_or_page", lambda total, size: numbers(total, size, counted=True)),
         ("link", links),
+        ("next_url", addresses),
+        ("offset", lambda total, size: offsets(total, size, counted=True)),
+        ("offset", lambda total, size: offsets(total, size, counted=False)),
     ],
 )
 def test_every_kind_of_paging_reads_all_of_it_once(kind: str, make: Callable[[int, int], Listing], total: int) -> None:
     listing = make(total, 2)
     reading = read_all(listing, {"kind": kind})
     assert ids(reading) == list(range(1, total + 1))
-    extra = 1 if make(1, 1).answer({}, 1)[0].keys() == {"rows"} and kind == "page_number" and total else 0
+    extra = 1 if make(1, 1).answer({}, 1)[0].keys() == {"rows"} and kind in ("page_number", "offset") and total else 0
     assert len(listing.asked) == max(1, -(-total // 2)) + extra
     assert reading.pages == len(listing.asked)
 
@@ -183,10 +204,11 @@ def test_tokens_that_go_round_in_circles_are_an_error(length: int) -> None:
     assert len(listing.asked) == length + 1
 
 
-def test_a_source_that_does_not_know_page_numbers_is_found_out_at_once() -> None:
+@pytest.mark.parametrize("kind", ["page_number", "offset"])
+def test_a_source_that_does_not_know_page_numbers_is_found_out_at_once(kind: str) -> None:
     listing = Listing(lambda _query, _call: ({"rows": rows(1, 2)}, {}))
     with pytest.raises(PollError):
-        read_all(listing, {"kind": "page_number"})
+        read_all(listing, {"kind": kind})
     assert len(listing.asked) == 2
 
 
@@ -275,7 +297,8 @@ class TestLinks:
     def test_lead_nowhere_else(self) -> None:
         assert resolve_link("https://a/x?p=1", "?p=2") == "https://a/x?p=2"
         assert resolve_link("https://a/x", "https://a/y") == "https://a/y"
-        for elsewhere in ("https://b/y", "http://a/y", "//b/y", "https://a:444/y"):
+        assert resolve_link("https://a/x", "http://a/y?p=2") == "https://a/y?p=2"  # behind a proxy that speaks TLS
+        for elsewhere in ("https://b/y", "http://b/y", "http://a:80/y", "//b/y", "https://a:444/y"):
             with pytest.raises(PollError, match="refused"):
                 resolve_link("https://a/x", elsewhere)
 

@@ -90,7 +90,8 @@ def _parameters(operation: Operation) -> dict[str, ActionParameter]:
     if operation.has_body:
         needs = operation.required_body if operation.body != "form" else ()  # a form's may be files
         made["body"] = {"type": "object", "in": "body", "as": SPREAD, "required": bool(needs), "needs": needs}
-        made["body"]["description"] = "the body" + (f", with {', '.join(needs)}" if needs else "")
+        needed = f", with {', '.join(needs)}" if needs else ""
+        made["body"]["description"] = f"the body{needed}; the API's own reference has all its fields"
     if operation.body == "form":
         made["files"] = {"type": "object", "in": "none"}
         fields = f"; needed are {', '.join(operation.required_body)}" if operation.required_body else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -198,7 +199,10 @@ def _sentence(error: click.ClickException) -> str:
         near = nearest(error.option_name, error.possibilities or ())
         return f"there is no option {error.option_name!r}" + (f"; did you mean {near!r}?" if near else "")
     text = " ".join(error.format_message().split()).rstrip(".")
-    return text[:1].lower() + text[1:]
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    wrong = re.search(r"'([^']*)' is not one of ", text)
+    near = nearest(wrong[1], kind.choices) if wrong and isinstance(kind, click.Choice) else None
+    return text[:1].lower() + text[1:] + (f"; did you mean {near!r}?" if near else "")
 
 
 def _reader_is_gone() -> int:

@@ -58,6 +58,7 @@ def catalog(options: Options, name: str | None, words: Sequence[str]) -> int:
         assert kind is not None
         shown = view(name if name in known else _name_of(kind), kind)
         print_json(shown) if options.json else show(shown)
+        _say_what_is_easier(found, kind)
         return 0
     else:
         chosen = {key: kind for key, kind in sorted(known.items()) if name in (None, kind.connector)}
@@ -107,6 +108,14 @@ def _say_more(name: str | None, words: Sequence[str]) -> None:
     count = 0 if words or name is None else len(operations(name))
     if count:
         say(f"`changewire catalog {name} WORD` searches all {count:,} operations of the API")
+
+
+def _say_what_is_easier(found: Catalog, kind: TriggerType | ActionType) -> None:
+    if not _is_whole(kind):
+        return
+    for name, action in found.actions.items():
+        if action.operation == getattr(kind, "operation", None):
+            say(f"\n{name} does the same with parameters that are explained: `changewire catalog {name}`")
 
 
 def _catalog(options: Options) -> Catalog:

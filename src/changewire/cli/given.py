@@ -9,6 +9,7 @@ from pathlib import Path
 from changewire.cli.spoken import is_spoken
 from changewire.errors import ConfigError, UsageError
 from changewire.parameters import Parameter, canonical
+from changewire.templates import has_expression
 from changewire.values import Json, json_trouble, loads
 
 _WORD = re.compile(r"([^=:]+)(:=|=)(.*)", re.DOTALL)
@@ -30,6 +31,8 @@ def read_given(words: Sequence[str], parameters: Mapping[str, Parameter], dates:
         parameter = parameter_of(name, parameters)
         if text.startswith("@"):
             text = _file(name, text[1:])
+        elif has_expression(text) and sign == "=":
+            raise UsageError(f"{name}: {text!r} is an expression, and only a run fills it in: write its value")
         value = _json(name, text) if sign == ":=" else _value(name, text, parameter, dates)
         if name in found:
             if parameter is None or parameter.type != "list":
@@ -73,7 +76,7 @@ def _value(name: str, text: str, parameter: Parameter | None, dates: Dates) -> J
     kind = parameter.type if parameter is not None else "any"
     if kind == "object" and text.startswith("{") and not text.startswith("{{"):
         return open_value(name, text)
-    if "{{" in text or "${" in text:
+    if "${" in text:
         return text
     if kind in ("date", "date-time"):
         return dates(text, kind)

@@ -28,6 +28,7 @@ from changewire.clock import SystemClock
 from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
+from changewire.connectors.definition import connector_names
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, UsageError, nearest
 from changewire.home.definition import Home
@@ -97,6 +98,8 @@ def find_action(home: Home, name: str) -> ActionType:
         return known[name]
     if name in home.catalog.triggers:
         raise UsageError(f"{name} is a trigger type, not an action: `changewire test WORKFLOW` polls it once")
+    if name.rstrip(".") in connector_names():
+        raise UsageError(f"{name} is an API: `changewire catalog {name.rstrip('.')}` lists what it can do")
     near = known.near(name)
     hint = f"; did you mean {near!r}?" if near else "; `changewire catalog` lists them"
     raise UsageError(f"there is no action {name!r}{hint}")

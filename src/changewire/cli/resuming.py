@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -103,18 +104,39 @@ def _what(run: str | None, connection: str | None) -> str:
 def _resume_runs(options: Options, store: SqliteStore, run: str | None, workflow: str | None) -> int:
     if run is None:
         resumed = store.resume(now(), workflow=workflow)
-        if not resumed:
+        held = _held(store, workflow)
+        if not resumed and not held:
             tell_none(store, workflow, "paused run")
+        for pause, count in held.items():
+            say(f"{count} runs wait for {_ended_by(pause)}" if count > 1 else f"1 run waits for {_ended_by(pause)}")
         show_runs(options, store, resumed, "goes on")
         return 0
     if not run.startswith("run_"):
         raise UsageError(f"{run!r} is neither a run nor paused; `changewire status` tells what is")
     found = named_run(store, run).run
     if not store.resume(now(), run_id=found.id):
+        if found.state == "paused" and found.held_by is not None:
+            say(f"{found.id} waits for {_ended_by(found.held_by)}")
+            return FAILED
         say(f"{found.id} is {found.state}, and only a paused run can go on; `changewire replay` starts it anew")
         return FAILED
     show_runs(options, store, [found.id], "goes on")
     return 0
+
+
+def _held(store: SqliteStore, workflow: str | None) -> dict[str, int]:
+    """How many runs wait for each pause to end."""
+    from changewire.state.records import RunState
+
+    paused = (each.run.held_by for each in store.each_run(workflow=workflow, states=[RunState.PAUSED]))
+    return dict(Counter(name for name in paused if name is not None))
+
+
+def _ended_by(held_by: str) -> str:
+    from changewire.health.attention import resume_command
+
+    kind, _, name = held_by.partition("/")
+    return f"the pause of {held_by} to end: mend what is wrong, then `{resume_command(kind, name)}`"
 
 
 def _say_done(options: Options, store: SqliteStore, run: str, output: Json, step: str | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 from changewire.clock import Clock
 from changewire.config.connections import Connection
@@ -239,6 +240,8 @@ class Client:
     def _error(
         self, request: Request, failure: Failure, headers: Mapping[str, str], body: bytes | None = None
     ) -> ApiError:
+        if failure.failure is FailureClass.CREDENTIAL and self.connection.auth.type == "none":
+            failure = replace(failure, advice="no credentials were sent: name a connection that has some")
         now = self._clock.now()
         until = retry_at(failure, headers, now, self.budget.span(request.label))
         if failure.passing and until is not None:

@@ -58,11 +58,11 @@ class UserCap(_Model):
 class Paging(_Model):
     """How a long list is handed out in pages."""
 
-    kind: Literal["none", "token", "page_number", "token_or_page", "link", "start_index"] = "none"
-    token_field: str = "next_page_token"  # where the answer holds the token; "" or missing: the last page
+    kind: Literal["none", "token", "next_url", "page_number", "offset", "token_or_page", "link", "start_index"] = "none"
+    token_field: str = "next_page_token"  # where the answer holds the token or address; "" or missing: the last page
     token_query: str = "next_page_token"  # where the next request sends it
-    page_query: str = "page_number"  # where the next request sends the page's number, the first being 1
-    count_field: str = "page_count"  # where the answer says how many pages there are; missing: until one is empty
+    page_query: str = "page_number"  # where the next request sends the page's number (from 1) or the offset (from 0)
+    count_field: str = "page_count"  # where the answer says how many pages (offset: items) there are; else until none
 
 
 class ErrorBody(_Model):

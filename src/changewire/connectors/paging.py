@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from changewire.connectors.definition import Paging
 from changewire.errors import PollError
@@ -14,6 +14,7 @@ from changewire.paths import MISSING, get, parse_path
 from changewire.values import Json, digest, dumps
 
 Headers: TypeAlias = Mapping[str, str]
+N = TypeVar("N")
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
@@ -23,6 +24,7 @@ class Pages:
 
     paging: Paging
     page: int = 1  # the number of the page that is being read
+    count: int = 0  # how many items were read
     seen: set[str] = field(default_factory=set)  # all tokens so far: some servers go round in circles
     by_token: bool = False  # a token was there, so the page after which there is none is the last
 
@@ -48,6 +50,11 @@ class Pages:
                 return ((self.paging.token_query, self._once(token)),)
             if kind == "token" or self.by_token:
                 return None
+        if kind == "next_url":
+            target = self._token(data)
+            return self._once(target) if target else None
+        if kind == "offset":
+            return self._next_offset(data, count)
         if kind == "start_index":
             return self._next_start(data, count)
         return self._next_number(data, count) if kind in ("page_number", "token_or_page") else None
@@ -57,14 +64,18 @@ class Pages:
         return str(found) if found and found is not MISSING else ""  # null, false and 0 are how an end is told
 
     def _next_number(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
-        total = get(data, parse_path(self.paging.count_field))
-        if isinstance(total, str) and total.isdecimal():
-            total = int(total)
-        last = self.page >= total if isinstance(total, int) else count == 0
-        if last:
+        total = _number(get(data, parse_path(self.paging.count_field)), None)
+        if count == 0 if total is None else self.page >= total:
             return None
         self._once(digest(dumps(data)))  # a server that does not know the parameter gives its first page for ever
         return ((self.paging.page_query, str(self.page + 1)),)
+
+    def _next_offset(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
+        self.count += count
+        if count == 0 or self.count >= _number(get(data, parse_path(self.paging.count_field)), self.count + 1):
+            return None
+        self._once(digest(dumps(data)))
+        return ((self.paging.page_query, str(self.count)),)
 
     def _next_start(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
         """https://www.rfc-editor.org/rfc/rfc7644#section-3.4.2.4: the number of the first entry, from 1."""
@@ -81,6 +92,13 @@ class Pages:
             )
         self.seen.add(token)
         return token
+
+
+def _number(told: Json, otherwise: N) -> int | N:
+    """A count that an answer tells, as a number or as text; ``otherwise`` where it tells none."""
+    if isinstance(told, str) and told.isdecimal():
+        return int(told)
+    return told if isinstance(told, int) else otherwise
 
 
 def next_link(headers: Headers) -> str | None:
@@ -100,9 +118,14 @@ def merge_query(query: tuple[tuple[str, str], ...], more: tuple[tuple[str, str],
 
 
 def resolve_link(url: str, target: str) -> str:
-    """The absolute URL of a next page. Raises PollError where it leads to another server: credentials go along."""
+    """The absolute URL of a next page. Raises PollError where it leads to another server: credentials go along.
+
+    A server behind a proxy often takes itself for one without TLS; it is asked as before.
+    """
     absolute = urllib.parse.urljoin(url, target)
     ours, theirs = urllib.parse.urlsplit(url), urllib.parse.urlsplit(absolute)
+    if (ours.scheme, theirs.scheme, theirs.netloc) == ("https", "http", ours.netloc):
+        return urllib.parse.urlunsplit(theirs._replace(scheme="https"))
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
         raise PollError(f"the next page is at {theirs.scheme}://{theirs.netloc}, not at {ours.netloc}: refused")
     return absolute

@@ -45,26 +45,25 @@ class Checkup:
         words = f"its loop took no turn for {passed:.0f} seconds"
         return [Attention("daemon", "loop", "stalled", words, "look into its log, then start it again")]
 
-    def attention(self) -> list[Attention]:
-        """All that needs a person, as `status` counts it, and what only the daemon knows of itself."""
+    def attention(self, suspects: list[TriggerRecord] | None = None) -> list[Attention]:
+        """All that needs a person, as `status` counts it, and what only the daemon knows of itself.
+
+        ``suspects`` are those of the store; None: they are read.
+        """
         own = self.live()
         refused = self._refused()
         if refused is not None:
             own.append(refused_files(refused))
         try:
-            return [*own, *self._stored()]
+            return [*own, *self._stored(suspects)]
         except StateError as error:
             return [*own, Attention("daemon", "database", "failed", str(error), "do as the message says")]
 
-    def _stored(self) -> list[Attention]:
-        home = self.home()
+    def _stored(self, suspects: list[TriggerRecord] | None) -> list[Attention]:
+        home, now = self.home(), self.clock.now()
+        found = self.store.suspects(now) if suspects is None else suspects
         runs = self.store.waiting_for_a_person()
-        return attention(self.suspects(), home.broken, home.kept, self.store.pauses(), runs)
-
-    def suspects(self) -> list[TriggerRecord]:
-        """Triggers that may need a person, as they stand now; no other does. Raises StateError."""
-        now = self.clock.now()
-        return [judged(record, now) for record in self.store.suspects(now)]
+        return attention([judged(one, now) for one in found], home.broken, home.kept, self.store.pauses(), runs)
 
 
 def view(found: list[Attention]) -> dict[str, Json]:

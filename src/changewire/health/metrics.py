@@ -7,6 +7,7 @@ somebody asks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeAlias
 
@@ -20,7 +21,7 @@ from changewire.connectors.clients import Clients
 from changewire.errors import StateError
 from changewire.health.attention import judged
 from changewire.health.checkup import Checkup
-from changewire.state.records import Figures, PauseCause, PauseKind, RunState, TriggerState
+from changewire.state.records import Figures, PauseCause, PauseKind, RunState, TriggerRecord, TriggerState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 POLL_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -94,15 +95,15 @@ class _Present(Collector):
         """All of it; without what is stored where the store fails, which one of them says."""
         yield _gauge("build_info", "Which version this is", {(__version__,): 1}, "version")
         yield _gauge("loop_idle_seconds", "Seconds since the loop took its last turn", {(): self._checkup.passed()})
+        yield from self._budgets()
+        now, suspects, stored = self._checkup.clock.now(), None, list[Metric]()
+        with suppress(StateError):  # which is among what needs a person
+            suspects = self._checkup.store.suspects(now)
+            stored = list(self._stored(suspects, now))
         found: Counts = {(kind,): 0 for kind in KINDS}
-        for each in self._checkup.attention():
+        for each in self._checkup.attention(suspects):
             found[each.kind,] += 1
         yield _gauge("attention", "Things that need a person, as /health tells them", found, "kind")
-        yield from self._budgets()
-        try:
-            stored = list(self._stored())
-        except StateError:
-            stored = []
         yield _gauge("database_up", "1 while the database can be read", {(): int(bool(stored))})
         yield from stored
 
@@ -124,10 +125,11 @@ class _Present(Collector):
         words = "Requests of today that count for the daily limit, those of labels that share it included"
         yield _gauge("budget_today_requests", words, today, "connection", "label")
 
-    def _stored(self) -> Iterator[Metric]:
-        checkup, now = self._checkup, self._checkup.clock.now()
+    def _stored(self, suspects: list[TriggerRecord], now: datetime) -> Iterator[Metric]:
+        checkup = self._checkup
         figures = checkup.store.figures(now)
-        yield from _triggers(figures, checkup, now)
+        broken = set(checkup.home().kept.values())
+        yield from _triggers(figures, suspects, broken, now)
         yield from _workflows(figures, now)
         yield from _runs(figures, now)
         refused = {pause.name: pause for pause in checkup.store.pauses() if pause.kind is PauseKind.CONNECTION}
@@ -150,14 +152,13 @@ def _gauge(name: str, words: str, values: Counts, *labels: str) -> GaugeMetricFa
     return family
 
 
-def _triggers(figures: Figures, checkup: Checkup, now: datetime) -> Iterator[Metric]:
+def _triggers(figures: Figures, suspects: list[TriggerRecord], broken: set[str], now: datetime) -> Iterator[Metric]:
     """Triggers by the state that `status` shows: some are stalled, and those of a file that broke are unavailable."""
-    broken = set(checkup.home().kept.values())
     counts: Counts = {}
     for (workflow, state), count in figures.triggers.items():
         shown = str(TriggerState.UNAVAILABLE) if workflow in broken else state
         counts[workflow, shown] = counts.get((workflow, shown), 0) + count
-    for record in checkup.store.suspects(now):
+    for record in suspects:
         shown = judged(record, now).state
         if shown is not record.state and record.workflow not in broken:
             counts[record.workflow, str(record.state)] -= 1

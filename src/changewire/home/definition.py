@@ -18,6 +18,8 @@ from changewire.triggers.binding import Bindings, Reader
 from changewire.triggers.noticed import Watch
 from changewire.triggers.schedule import Schedule
 
+MOST_NAMED = 12  # workflows that a message lists
+
 
 @dataclass(frozen=True)
 class Trigger:
@@ -99,6 +101,13 @@ class Home:
         for broken in self.broken:
             if name in (broken.name, broken.file, Path(broken.file).name, Path(broken.file).stem):
                 raise ConfigError(broken.problems)
-        near = nearest(name, self.workflows)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise UsageError(f"there is no workflow {name!r} in {self.path / 'config' / 'workflows'}{hint}")
+        raise UsageError(f"there is no workflow {name!r} in {self.path / 'config' / 'workflows'}{self._hint(name)}")
+
+    def _hint(self, name: str) -> str:
+        """The nearest workflow, else the ones that begin so, else all of a few."""
+        plain = {known.casefold(): known for known in self.workflows}
+        near = nearest(name.casefold(), plain)
+        if near is not None:
+            return f"; did you mean {plain[near]!r}?"
+        begun = [known for word, known in plain.items() if word.startswith(name.casefold())] or list(self.workflows)
+        return f"; known are {', '.join(map(repr, begun))}" if 0 < len(begun) <= MOST_NAMED else ""

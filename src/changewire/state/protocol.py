@@ -203,7 +203,8 @@ class Store(Protocol):
 
     def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
         """Make paused runs due at ``now``: the one of this id, those of a workflow, or all. The ids of those that
-        were paused. A resumed run goes on from the step that failed, with a new series of attempts.
+        were paused. A resumed run goes on from the step that failed, with a new series of attempts. Runs that wait for
+        a pause to end are left out: there is nothing that they could do before.
         """
 
     def say_done(

@@ -146,6 +146,7 @@ UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
 UPDATE runs SET
     state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now)
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
+    AND (held_by IS NULL OR held_by NOT IN (SELECT kind || '/' || name FROM pauses))
 RETURNING id
 
 -- name: stay_paused

@@ -75,7 +75,7 @@ _NEXT = {
     "gone": "what the step asks for is not there: make it be there and `changewire resume {run}`, "
     "or correct the workflow and `changewire replay` the event",
     "bad_input": "correct the step in the workflow, then `changewire replay` the event: a run that is resumed keeps "
-    "the text that it began with",
+    "the text that it began with. Was it something beside the workflow, mend that and `changewire resume {run}`",
     "not_yet": "it was not there yet: `changewire resume {run}` later, or give the step a longer `retry`",
     "transient": "the other side had a problem: `changewire resume {run}` tries again",
     "rate": "too many requests: `changewire resume {run}` later, or ask less often",
@@ -90,6 +90,8 @@ def next_step(attempt: AttemptRecord) -> str | None:
     """What a person does about an attempt that went wrong; None where nothing is to be done."""
     if attempt.state not in {AttemptState.FAILED, AttemptState.UNKNOWN}:
         return None
+    if attempt.address.startswith("on_failure") and attempt.retry_at is None:
+        return None  # it is not done again: the run goes on from the step that it is about
     if attempt.retry_at is not None and attempt.error_class != "credential":
         return f"nothing: it is tried again by itself at {to_text(attempt.retry_at)}"
     kind = "unknown" if (attempt.evidence or {}).get("look") else attempt.error_class

@@ -105,7 +105,9 @@ class Reader:
     @cached_property
     def listing(self) -> str:
         """Follows from how a long list goes on: another word means that other parts of it may be seen."""
-        return digest(dumps(None if self.kind.paging is None else self.kind.paging.model_dump(mode="json")), 8)
+        return digest(
+            dumps(None if self.kind.paging is None else self.kind.paging.model_dump(exclude_defaults=True)), 8
+        )
 
     def scope(self, now: datetime) -> dict[str, Json]:
         """The names that every template of the type may use."""

@@ -10,6 +10,7 @@ import pytest
 
 from changewire.errors import StateError
 from changewire.state.records import RunState
+from changewire.state.views import next_step
 from tests.actions.rig import Rig, connection
 from tests.state.samples import MINUTE
 from tests.support.recorder import Recorder
@@ -55,7 +56,9 @@ def test_a_step_that_may_fail_and_one_that_handles_a_failure_ask_nobody(rig: Rig
     after = STEP % ""
     rig.start(f"steps: [{STEP % ', continue_on_error: true'}, {STEP % ''}]\non_failure: [{after}]\n")
     assert rig.go() is RunState.PAUSED
-    assert [one.address for one in rig.store.load_run("r1")[2] if (one.evidence or {}).get("look")] == ["steps/1"]
+    attempts = rig.store.load_run("r1")[2]
+    assert [one.address for one in attempts if (one.evidence or {}).get("look")] == ["steps/1"]
+    assert next_step(attempts[-1]) is None
     rig.store.say_done("r1", rig.clock.now(), by="ann")
     assert rig.go() is RunState.SUCCEEDED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from changewire.clock import Clock
@@ -24,7 +25,7 @@ class Fetched:
     scopes: tuple[str, ...] | None = None  # None: the server did not say
 
 
-class RenewingAuth:
+class RenewingAuth(ABC):
     """Bearer tokens that are fetched when needed; thread-safe. Subclasses say how in `fetch`."""
 
     def __init__(self, clock: Clock) -> None:
@@ -39,9 +40,9 @@ class RenewingAuth:
         self._failed_with: str | None = None
         self._forced_at: float | None = None
 
+    @abstractmethod
     def fetch(self, refused: str | None, deadline: float | None) -> Fetched:
         """A token other than ``refused``. One caller at a time. Raises ApiError."""
-        raise NotImplementedError
 
     def mark(self) -> str | None:
         """No person signs in here."""

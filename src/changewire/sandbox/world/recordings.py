@@ -8,7 +8,7 @@ from changewire.sandbox.clock import iso
 from changewire.sandbox.errors import JSON, ControlError
 from changewire.sandbox.world.base import action
 from changewire.sandbox.world.model import Instance, Recording, RecordingFile
-from changewire.sandbox.world.sessions import SessionActions
+from changewire.sandbox.world.summaries import SummaryActions
 
 # file type: (extension, recording type, bytes when completed)
 FILE_KINDS: dict[str, tuple[str, str, int]] = {
@@ -25,7 +25,7 @@ WITHOUT_ID = ("TIMELINE", "CC")
 TRANSCRIPT = "WEBVTT\n\n1\n00:00:01.000 --> 00:00:04.000\nDana Host: Good afternoon, let us start.\n"
 
 
-class RecordingActions(SessionActions):
+class RecordingActions(SummaryActions):
     """Actions on cloud recordings and on the ends of meetings that make them."""
 
     @action
@@ -56,10 +56,6 @@ class RecordingActions(SessionActions):
         if summary is not None:
             self.write_summary(session, summary, {})
         return self._ids(session)
-
-    def write_summary(self, session: Instance, content: str, fields: JSON) -> None:
-        """Attach a summary to a session."""
-        raise NotImplementedError
 
     @action
     def start_recording(self, meeting_id: int | str) -> JSON:
