@@ -22,12 +22,17 @@ def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
     """Send a message through Apprise."""
     import apprise  # takes a while, and most homes never need it
 
+    body, title = text_of(values["body"]), text_of(values["title"])
+    if not body.strip():  # an empty one is refused by most services, and a list that it was made of may well be empty
+        body, title = title, ""
+    if not body.strip():
+        raise UsageError("there is nothing to tell: title and body are empty")
     service = apprise.Apprise()
     to = text_of(values["to"])
     kind = to.partition(":")[0]
     if not service.add(to):
         raise UsageError(f"to: {kind}:… is not an address that Apprise understands; see its list of services")
-    if not service.notify(text_of(values["body"]), text_of(values["title"]), values["type"]):
+    if not service.notify(body, title, values["type"]):
         message = f"the notification to {kind}:… was not accepted; check the address and that the service is up"
         raise ApiError(message, FailureClass.TRANSIENT)
     return {"sent": True}

@@ -32,6 +32,16 @@ def test_a_notification_is_sent(rig: Rig, server: Server) -> None:
 
 
 @imports_apprise
+def test_a_notification_without_a_text_is_its_heading(rig: Rig, server: Server) -> None:
+    server.on("/hook", Reply(body={}))
+    to = f"json://127.0.0.1:{server.port}/hook"
+    assert do(rig, "core.notify", to=to, title="0 meetings", body="\n") == {"sent": True}
+    assert b'"message": "0 meetings"' in server.seen[0].body
+    with pytest.raises(UsageError, match=r"^there is nothing to tell: title and body are empty$"):
+        do(rig, "core.notify", to=to, body=" ")
+
+
+@imports_apprise
 def test_a_notification_that_is_not_accepted_fails_without_the_address(rig: Rig, server: Server) -> None:
     server.on("/hook", Reply(500))
     with pytest.raises(ApiError, match=r"^the notification to json:… was not accepted"):

@@ -92,6 +92,10 @@ def test_each_request_can_be_built_from_what_is_required(name: str) -> None:
             ["actions/zoom.yaml:3:93: {{ a b }}: an operator is missing between 'a' and 'b', such as ~ to join them"],
         ),
         (
+            f"connector: zoom\nactions:\n  a: {{{ACTION}, request: {{path: x}}}}",
+            ["actions/zoom.yaml:3:72: 'path': a path begins with /"],
+        ),
+        (
             f"connector: zoom\nactions:\n  a: {{{ACTION}, code: downlod}}",
             [
                 "actions/zoom.yaml:3:62: there is no function 'downlod' in zoom.py beside this file"

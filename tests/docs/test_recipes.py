@@ -7,14 +7,17 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from changewire.testing import ManualClock
 from tests.actions.mail_server import Behaviour, MailServer
+from tests.cli.rig import changewire
 from tests.docs.pages import DOCS, blocks
 from tests.sandbox.api import Api
 from tests.support.homes import connection, make_home
@@ -25,6 +28,7 @@ from tests.support.turning import Turned
 PAGE = DOCS / "how-to" / "recipes.md"
 RECIPES = {block.title: block for block in blocks(PAGE) if block.title.startswith("config/workflows/")}
 MEETING = 85512340002  # of the stand-in; recipes name it
+BERLIN = ZoneInfo("Europe/Berlin")
 DAY = 24 * 3600.0
 COMPONENTS, RELEASES = "/components.json", "/repos/python/cpython/releases"
 
@@ -91,6 +95,8 @@ def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kitchen
     monkeypatch.setenv("SSL_CERT_FILE", str(mail.certificate))
     with Sandbox() as sandbox, Recorder() as web:
         made = Kitchen(tmp_path, sandbox, web, mail)
+        for place in ("changewire.cli.performing", "changewire.clock"):
+            monkeypatch.setattr(f"{place}.SystemClock", lambda: made.clock)
         yield made
         made.close()
     mail.close()
@@ -161,6 +167,19 @@ def digest(kitchen: Kitchen) -> None:
     assert "Second" in text
 
 
+def every_morning(kitchen: Kitchen) -> None:
+    morning = (kitchen.clock.now() + timedelta(days=1)).replace(hour=6, minute=0, second=0)
+    kitchen.wait((morning - kitchen.clock.now()).total_seconds())
+    begins = f"{kitchen.clock.now().astimezone(BERLIN):%Y-%m-%d}T23:00:00"
+    kitchen.do("create_meeting", user_id=OWNER_EMAIL, topic="Late", start_time=begins, timezone="Europe/Berlin")
+    assert kitchen.told() == []
+    assert changewire("call", "core.emit", "name=every_morning", "--home", kitchen.home).exit_code == 0
+    kitchen.wait()
+    [(title, text)] = kitchen.told()
+    assert title.endswith(" meetings today")
+    assert "23:00  Late" in text
+
+
 def device_offline(kitchen: Kitchen) -> None:
     device = kitchen.do("add_device", device_name="Desk by the window")["device_id"]
     kitchen.wait(times=3)
@@ -189,7 +208,7 @@ def new_release(kitchen: Kitchen) -> None:
 
 TRIED: tuple[Callable[[Kitchen], None], ...] = (
     recording_ready, keep_recordings, send_summary, attendance, registrants, approve, welcome, digest,
-    device_offline, service_trouble, new_release,
+    every_morning, device_offline, service_trouble, new_release,
 )  # fmt: skip
 
 

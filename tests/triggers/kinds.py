@@ -12,7 +12,7 @@ from changewire.triggers.definition import TriggerType
 from changewire.triggers.noticed import Memory, Notice, Watch
 from changewire.triggers.noticing import notice
 from changewire.triggers.numbering import numbered
-from changewire.triggers.rules import Rules, make_rules
+from changewire.triggers.rules import Rules, make_rules, rules_before, written
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 SCOPE: dict[str, Any] = {"parameters": {}, "now": "2026-11-21T10:00:00Z", "lookup": {}}
@@ -62,6 +62,8 @@ class Watcher:
         self.items: dict[str, ItemRecord] = {}
         self.baseline_at: datetime | None = None
         self.rules: str | None = None
+        self.ignored: tuple[str, ...] = ignore
+        self.compare: Any = None
         self.backfill = frozenset(backfill)
         self.last = Notice()
 
@@ -71,6 +73,7 @@ class Watcher:
 
     def ignore(self, *paths: str) -> None:
         """Edit the workflow's ``ignore``."""
+        self.ignored = paths
         self.watch = Watch(self.kind, make_rules(self.kind, paths), self.settle)
 
     def read(self, *items: Any, now: datetime = NOW) -> list[str]:
@@ -79,11 +82,14 @@ class Watcher:
 
     def read_answers(self, *answers: Sequence[tuple[Any, Scope]], now: datetime = NOW) -> list[str]:
         """As `read`, of several answers, each with its items and their scopes."""
-        memory = Memory(self.items, self.baseline_at, self.rules, self.backfill if self.baseline_at is None else None)
+        backfill = self.backfill if self.baseline_at is None else None
+        before = rules_before(self.kind, self.compare, self.ignored)
+        memory = Memory(self.items, self.baseline_at, self.rules, backfill, rules_before=before)
         counts = self.kind.counts_alike
         found = numbered(answers, self.watch, self.items) if counts else [one for answer in answers for one in answer]
         self.last = notice(found, self.watch, memory, now)
         records = [*self.last.quiet, *(n.record for n in self.last.noticed if n.record)]
         self.items |= {record.key: record for record in records}
         self.baseline_at, self.rules = self.baseline_at or now, self.watch.rules.fingerprint
+        self.compare = written(self.kind.compare)
         return [":".join(filter(None, [n.key, ",".join(c.path for c in n.changes)])) for n in self.last.noticed]

@@ -80,6 +80,14 @@ def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
             "{nmae}",
             "7:9: the path asks for {nmae}, which is no parameter of this type (did you mean 'name'?)",
         ),
+        ("key: id", "key: '{{ parameters.nmae }}'", "the file: key: {{ parameters.nmae }}: there is no field 'nmae'"),
+        ("key: id", "key: '{{ a }}'", "9:6: tried on the sample: '{{ a }}' is not a path: it goes wrong at ' a }}'"),
+        ("[seen]", "[seen]\n  text_sets: {seen: ''}", "13:21: 'seen' must not be empty"),
+        (
+            "lines: [{sku: a, n: 1}]",
+            "lines: true",
+            "tried on the sample: the sample has another form than this asks for",
+        ),
         ("entry.n > 0", "entry.n >", "{{ entry.n > }}: a value is missing behind '>'"),
         ("entry.n > 0", "entry.m > 0", "12:3: tried on the sample: {{ entry.m > 0 }}: there is no field 'm'"),
         (

@@ -280,6 +280,27 @@ class TestEditedRules:
         watcher.baseline_at, watcher.rules = NOW, "other"
         assert watcher.read() == []
 
+    def test_of_the_type_fire_nothing_that_did_not_count_before(self) -> None:
+        watcher = Watcher(kind_of(compare={"volatile": ["x"]}, sample=self.SEEN[0]))
+        watcher.read(*self.SEEN)
+        assert watcher.read({"id": 1, "n": "a", "x": 50}, self.SEEN[1]) == []
+        watcher.become(kind_of(sample=self.SEEN[0]))
+        assert watcher.read({"id": 1, "n": "a", "x": 60}, self.SEEN[1]) == []
+        assert watcher.last.verdicts["only_noise"] == 2
+        assert watcher.read({"id": 1, "n": "a", "x": 61}, self.SEEN[1]) == ["1:x"]
+
+    def test_of_the_type_hide_no_change_that_counted_before(self) -> None:
+        watcher = Watcher(kind_of(compare={"volatile": ["x"]}, sample=self.SEEN[0]))
+        watcher.read(*self.SEEN)
+        watcher.become(kind_of(compare={"only": ["n"]}, sample=self.SEEN[0]))
+        assert watcher.read({"id": 1, "n": "b", "x": 60}, self.SEEN[1]) == ["1:n"]
+
+    def test_of_the_type_that_nobody_can_read_any_more_are_those_of_today(self) -> None:
+        watcher = Watcher(kind_of(sample=self.SEEN[0]))
+        watcher.read(*self.SEEN)
+        watcher.compare = {"of_a_later_version": True}
+        assert watcher.read({"id": 1, "n": "b", "x": 1}, self.SEEN[1]) == ["1:n"]
+
     def test_do_not_undo_settling_for_good(self) -> None:
         watcher = Watcher(kind_of(sample=A), settle=2)
         watcher.read(A)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from changewire.connectors.operations import Method, Operation, Paging
 from changewire.durations import parse_duration
@@ -48,13 +48,20 @@ class ActionParameter(Parameter):
     )  # the API's name; dots lead into objects of a body; None: its own
 
 
+def _from_root(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("a path begins with /")
+    return path
+
+
 class RequestSpec(_Part):
-    """One request. Parameters are sent by themselves; ``query`` and ``body`` say what is sent besides or otherwise."""
+    """One request; ``{name}`` in its path is a parameter.
+
+    Parameters are sent by themselves; ``query`` and ``body`` say what is sent besides or otherwise.
+    """
 
     method: Method | None = None  # None: the operation's, else GET
-    path: str | None = Field(
-        default=None, pattern="^/"
-    )  # below the API prefix, {name} is a parameter; None: the operation's
+    path: Annotated[str, AfterValidator(_from_root)] | None = None  # below the API prefix; None: the operation's
     query: dict[str, Any] = Field(default_factory=dict)  # with expressions; what comes out empty is left out
     body: Any = None  # with expressions, sent as JSON; fields that come out as None are left out
 

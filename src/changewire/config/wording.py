@@ -52,6 +52,7 @@ _TOLD = {
     "less_than": ("out_of_range", "{name} must be less than {lt}, not {input}"),
     "string_too_short": ("wrong_value", "{name} must not be empty"),
     "too_short": ("wrong_value", "{name} must not be empty"),
+    "string_pattern_mismatch": ("wrong_value", "{name} cannot be {input}: it must fit the pattern {pattern}"),
     "value_error": ("wrong_value", "{name}: {error}"),
 }
 

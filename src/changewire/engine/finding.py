@@ -23,6 +23,7 @@ from changewire.triggers.numbering import numbered
 from changewire.triggers.payloads import make_events
 from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, fetch_detail, read
 from changewire.triggers.proving import proven
+from changewire.triggers.rules import rules_before, written
 from changewire.values import Json
 
 T = TypeVar("T")
@@ -76,6 +77,7 @@ class Finder:
             frozenset(backfill) if backfill else None,
             in_sight,
             before.get("resets", 0),
+            rules_before(trigger.watch.kind, before.get("compare"), trigger.config.ignore),
         )
         result = notice(reading.items, trigger.watch, memory, now)
         result = proven(result, trigger.watch, self._asker(trigger, now))
@@ -85,7 +87,7 @@ class Finder:
         ignored = ignored_paths(reading.items, trigger.watch, items, told)
         chosen, left = _bounded(result.noticed, trigger)
         events = self._told(trigger, chosen, result, now)
-        cursor = _cursor(before.get("resets", 0), listing, left, result)
+        cursor = _cursor(before.get("resets", 0), trigger, left, result)
         return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted, ignored)
 
     def _told(self, trigger: Trigger, chosen: list[Noticed], result: Notice, now: datetime) -> list[EventRecord]:
@@ -177,12 +179,14 @@ class Finder:
         )
 
 
-def _cursor(resets: int, listing: str, left: list[Noticed], result: Notice) -> dict[str, Json]:
+def _cursor(resets: int, trigger: Trigger, left: list[Noticed], result: Notice) -> dict[str, Json]:
     """What the next poll has to know besides the items."""
     waiting = [noticed.key for noticed in left if noticed.backfill]
-    cursor = {"listing": listing, "resets": resets, "backfill": waiting}
+    cursor = {"listing": trigger.reader.listing, "resets": resets, "backfill": waiting}
+    if "updated" in trigger.watch.kind.kind:
+        cursor["compare"] = written(trigger.watch.kind.compare)
     cursor["pending"] = bool(left or UNSETTLED & result.verdicts.keys())
-    return {name: value for name, value in cursor.items() if value}
+    return {name: value for name, value in cursor.items() if value or name == "compare"}
 
 
 def first_keys(reading: Reading, watch: Watch) -> frozenset[str]:

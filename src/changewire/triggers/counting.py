@@ -61,6 +61,9 @@ KeyPaths = Annotated[tuple[tuple[FieldPath, ...], ...], BeforeValidator(_alterna
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
+Separator = Annotated[str, Field(min_length=1)]
+
+
 class Records(Part):
     """A list inside an item whose entries are records with an identity."""
 
@@ -90,7 +93,9 @@ class Compare(Part):
     only: tuple[FieldPath, ...] = ()  # nothing else counts; empty: everything does
     lists: Annotated[dict[str, Records], BeforeValidator(_path_keys)] = Field(default_factory=dict)
     ordered: tuple[PathText, ...] = ()  # lists whose order is a value; the order of all others never counts
-    text_sets: Annotated[dict[str, str], BeforeValidator(_path_keys)] = Field(default_factory=dict)  # path: separator
+    text_sets: Annotated[dict[str, Separator], BeforeValidator(_path_keys)] = Field(
+        default_factory=dict
+    )  # path: separator
     without_query: tuple[PathText, ...] = ()  # URLs compared up to the "?"
     may_vanish: tuple[PathText, ...] = ()  # going away is no change
     also_possible: tuple[PathText, ...] = ()  # fields that an item may have although the sample has not

@@ -17,6 +17,7 @@ from changewire.connectors.definition import Paging
 from changewire.durations import format_duration
 from changewire.parameters import Parameter
 from changewire.paths import EACH
+from changewire.templates import TemplateError
 from changewire.triggers.counting import Compare, Duration, Expression, FieldPath, KeyPaths, Part, PathText
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.shorthand import OTHERWISE, long_form, with_defaults
@@ -206,7 +207,11 @@ class TriggerType(Part):
         inner = data.get("compare")
         if isinstance(inner, dict) and (templates := {k: v for k, v in inner.items() if _is_template(v)}):
             shape["compare"] = templates
-        return {**long_form(shaped(data, shape, _defaults(data))), "shape": shape}
+        try:
+            made = shaped(data, shape, _defaults(data))
+        except TemplateError as error:  # which stands in no file of its own, so it must be one of the file's problems
+            raise ValueError(str(error)) from None
+        return {**long_form(made), "shape": shape}
 
     @field_validator("kind")
     @classmethod

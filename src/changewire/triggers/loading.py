@@ -195,6 +195,13 @@ def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]
             at = "event_type" if key == "payload" and _in_event_type(kind, str(error)) else key
             yield document.problem((at,), "fails_on_sample", f"tried on the sample: {error}")
             return
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            own = isinstance(error, ValueError) and type(error) is ValueError
+            words = (
+                str(error) if own else "the sample has another form than this asks for, as a list in place of a text"
+            )
+            yield document.problem((key,), "fails_on_sample", f"tried on the sample: {words}")
+            return
 
 
 def _in_event_type(kind: TriggerType, message: str) -> bool:

@@ -41,6 +41,7 @@ class Memory:
     backfill: frozenset[str] | None = None  # keys that are to fire as backfill although they are not new
     in_sight: frozenset[str] | None = None  # keys of the first page, where further ones may be read for the first time
     resets: int = 0  # how often a person had it all forgotten
+    rules_before: Rules | None = None  # where the type was edited since: the rules by which items were kept up to date
 
     @property
     def counted(self) -> bool:

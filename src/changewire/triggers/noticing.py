@@ -121,6 +121,12 @@ class _Case:
         """Whether there is nothing to compare with: it was never there, was deleted, or only its key is known."""
         return self.known is None or self.pending() or self.known.body is None or self.uncounted()
 
+    def began_to_count(self, old: Json) -> bool:
+        """Whether nothing differs by the rules that the type had before: what did not count then is remembered as it
+        was long ago."""
+        before = self.memory.rules_before
+        return before is not None and not changes_between(old, self.item, before, self.scope)
+
     def remembered(self, digest: str, *, revision: int = 1) -> ItemRecord:
         body = None if self.watch.kind.only_new else dumps(remembered(self.item, self.watch.rules))
         return ItemRecord(self.key, digest, body, revision, None, 0, 0)
@@ -167,7 +173,7 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         return
     old = loads(known.body or b"null")
     changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope, form))
-    if not changes:
+    if not changes or case.began_to_count(old):
         result.quiet.append(case.remembered(digest, revision=known.revision))
         result.hold("only_noise", case.key)
     elif _settled(case, digest, result):

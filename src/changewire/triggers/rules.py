@@ -9,7 +9,7 @@ from typing import Literal
 from changewire.paths import ANY_KEY, EACH, Tokens, all_paths, exists, parse_path
 from changewire.triggers.counting import Compare
 from changewire.triggers.definition import TriggerType
-from changewire.values import digest, dumps
+from changewire.values import Json, digest, dumps
 
 COUNTED = "+"
 """What fingerprints end with where rows that are alike are counted."""
@@ -82,6 +82,24 @@ def make_rules(kind: TriggerType, ignore: Iterable[str] = ()) -> Rules:
         )
         + (COUNTED if kind.counts_alike else ""),
     )
+
+
+def written(compare: Compare) -> Json:
+    """The rules of a type as they are remembered, see `rules_before`."""
+    return compare.model_dump(mode="json", exclude_defaults=True)
+
+
+def rules_before(kind: TriggerType, before: Json, ignore: Iterable[str]) -> Rules | None:
+    """The rules that ``kind`` had when its items were remembered; None: those of today, or nobody knows.
+
+    ``before`` is what `written` gave then. What a user ignores is kept up to date, so it is always that of today.
+    """
+    if before is None or before == written(kind.compare):
+        return None
+    try:
+        return make_rules(kind.model_copy(update={"compare": Compare.model_validate(before)}), ignore)
+    except ValueError:  # written by another version
+        return None
 
 
 def unknown_paths(kind: TriggerType, paths: Iterable[str]) -> list[str]:
