@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.homes import make_home, point
+from bench.homes import make_home, point, serve
 from bench.loops import LOOPS, make_loop_home
 from bench.steps import make_steps_home
 from changewire.config.settings import Settings
@@ -29,7 +29,7 @@ THREADS = Settings().workers.polls  # of the plain loop: as many as the engine h
 SIZE = 20_000  # bytes of a document
 SATURATED = (100, 20)  # workflows and triggers in each: more polls are due than can be done
 CROWD = (2_000, 5)
-PARTS = ("starting", "load", "saturated", "latency", "steps", "loops", "crowd", "runs", "memory")
+PARTS = ("starting", "load", "saturated", "watched", "latency", "steps", "loops", "crowd", "runs", "memory")
 WORKERS_END_WITHIN_S = 150.0
 Figures = dict[str, Any]
 
@@ -86,6 +86,20 @@ class Bench:
         for _ in range(rounds - 1 or 1):
             single.append(self._plain(1, seconds / 2))
         return _compared(plain, single, engine, changing, all_changed)
+
+    def watched(self) -> Figures:
+        """What polls cost while somebody reads all figures once a second, beside a daemon that nobody asks."""
+        home = self._home("watched", *SATURATED, "1s", f"{SIZE}/0")
+        _work("saturated", home=str(home), seconds=0.5, warm_up=0.0)
+        alone: list[Figures] = []
+        asked: list[Figures] = []
+        for _ in range(1 if self._quick else 3):
+            for at_all, found in ((False, alone), (True, asked)):
+                serve(home, at_all=at_all)
+                found.append(_work("saturated", home=str(home), seconds=4.0, warm_up=1.0))
+        one, other = _median(alone), _median(asked)
+        ratio = other["cpu_ms"] / one["cpu_ms"]
+        return {"cpu_ratio": ratio, "scrape_ms": other["scrape_ms"], "rate_ratio": other["per_s"] / one["per_s"]}
 
     def latency(self) -> Figures:
         """How long a stored event waits for the first step of its run."""
@@ -214,6 +228,9 @@ _ROWS = (
     ("  processor time of one", "saturated.changed_all_cpu_ms", "{:.2f} ms", ""),
     (f"  ÷ plain loop, {THREADS} threads", "saturated.changed_all_ratio", "{:.2f}", ""),
     ("  ÷ plain loop, by processor time", "saturated.changed_all_cpu_ratio", "{:.2f}", ""),
+    ("polls while all figures are read once a second", "watched.rate_ratio", "{:.2f}", ""),
+    ("  processor time of one ÷ while nobody asks", "watched.cpu_ratio", "{:.2f}", ""),
+    ("  an answer of /metrics for 2,000 late triggers", "watched.scrape_ms", "{:.0f} ms", ""),
     ("event stored → first action called, median", "latency.p50_ms", "{:.1f} ms", ""),
     ("  99th percentile", "latency.p99_ms", "{:.1f} ms", ""),
     ("an action called by itself, median", "steps.direct_p50_us", "{:.1f} µs", ""),

@@ -29,6 +29,12 @@ def make_home(home: Path, workflows: int, triggers: int, every: str) -> None:
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
+def serve(home: Path, *, at_all: bool) -> None:
+    """Have the home's daemon answer by HTTP about itself, or not."""
+    text = 'serve: {listen: "127.0.0.1:0"}\n' if at_all else ""
+    (home / "config" / "changewire.yaml").write_text(text, encoding="utf-8")
+
+
 def point(home: Path, base_url: str) -> None:
     """Have the home's connection lead to ``base_url``."""
     path = home / "config" / "connections.yaml"

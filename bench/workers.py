@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from urllib.request import urlopen
 
 from changewire.clock import SystemClock
 from changewire.config.settings import Settings
@@ -60,8 +61,8 @@ def plain(base_url: str, names: int, threads: int, seconds: float) -> Figures:
 
 
 def saturated(home: str, seconds: float, warm_up: float) -> Figures:
-    """A daemon that always has more to do than it can: committed polls per second."""
-    with running(Path(home)) as (_, database):
+    """A daemon that always has more to do than it can: committed polls per second. Where it serves, it is asked."""
+    with running(Path(home)) as (daemon, database), _asking(daemon) as answered:
         _make_due(database)
         while warm_up > 0 or one(database, "SELECT count(*) FROM triggers WHERE baseline_at IS NULL"):
             time.sleep(0.5)
@@ -78,7 +79,32 @@ def saturated(home: str, seconds: float, warm_up: float) -> Figures:
             "events": one(database, "SELECT count(*) FROM events") - events,
             "failing": one(database, "SELECT count(*) FROM triggers WHERE failures > 0"),
             "behind_s": late,  # above zero: it was saturated indeed
+            "scrape_ms": percentile(answered, 0.5) * 1000 if answered else 0.0,
         }
+
+
+@contextmanager
+def _asking(daemon: Daemon) -> Iterator[list[float]]:
+    """Ask a daemon that serves for its figures once a second; how many seconds each answer took."""
+    took: list[float] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(1.0):
+            url = (daemon.store.daemon_info() or {}).get("listens")
+            if url:
+                began = time.monotonic()
+                with urlopen(f"{url}/metrics", timeout=10) as answer:
+                    answer.read()
+                took.append(time.monotonic() - began)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield took
+    finally:
+        over.set()
+        asking.join()
 
 
 def crowd(home: str, seconds: float, steady: float) -> Figures:

@@ -58,7 +58,7 @@ def complete_name(context: click.Context, parameter: click.Parameter, begun: str
     catalog = _catalog(context)
     if catalog is None:
         return []
-    triggers = [(name, kind.title) for name, kind in catalog.triggers.items()]
+    triggers = [(name, catalog.triggers[name].title) for name in catalog.triggers if name.startswith(begun)]
     return _items([*triggers, *_names(catalog, begun)], begun)
 
 
@@ -69,7 +69,7 @@ def _items(found: Iterable[tuple[str, str]], begun: str) -> list[CompletionItem]
 def _names(catalog: Catalog, begun: str) -> list[tuple[str, str]]:
     from changewire.connectors.operations import operations
 
-    written = [(name, catalog.actions[name].spec.title) for name in catalog.actions]
+    written = [(name, catalog.actions[name].spec.title) for name in catalog.actions if name.startswith(begun)]
     connector, dot, word = begun.partition(".")
     if not dot or not word:
         return written

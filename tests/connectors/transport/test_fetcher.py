@@ -178,6 +178,16 @@ def test_the_deadline_holds_against_a_server_that_drips(fetcher: Fetcher) -> Non
     assert clock.monotonic() - start < 1.0
 
 
+def test_the_deadline_holds_against_a_server_whose_headers_never_end(fetcher: Fetcher) -> None:
+    pieces = [b"HTTP/1.1 200 OK\r\n", *[b"X"] * 200]
+    clock = SystemClock()
+    start = clock.monotonic()
+    with raw_server(pieces, pause_s=0.02) as origin, pytest.raises(ApiError, match="did not answer in time") as caught:
+        send(fetcher, get(origin), deadline=start + 0.2)
+    assert clock.monotonic() - start < 2.0
+    assert caught.value.sent
+
+
 def test_a_silent_server_is_left_at_the_deadline(fetcher: Fetcher) -> None:
     with raw_server([b"HTTP/1.1 200"], pause_s=0.5) as origin, pytest.raises(ApiError) as caught:
         send(fetcher, get(origin), deadline=SystemClock().monotonic() + 0.1)

@@ -15,6 +15,7 @@ import urllib3
 from urllib3 import exceptions as faults
 
 from changewire.clock import Clock
+from changewire.connectors.transport.patience import be_patient
 from changewire.connectors.transport.routes import Route, Router, same_place, split_url
 from changewire.errors import ApiError, FailureClass
 
@@ -166,6 +167,8 @@ class Fetcher:
     def _ask(
         self, route: Route, out: Outgoing, target: str, headers: Mapping[str, str], deadline: float | None
     ) -> urllib3.BaseHTTPResponse:
+        end = self._clock.monotonic() + self._total_s if deadline is None else deadline
+        be_patient(lambda: end - self._clock.monotonic())
         response: urllib3.BaseHTTPResponse = route.pool.urlopen(
             out.method,
             route.prefix + target,

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy, should_bypass_proxies
 
 from changewire.connectors.transport.guard import public_addresses
+from changewire.connectors.transport.patience import patient
 from changewire.errors import ApiError, FailureClass
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -74,8 +75,9 @@ class Router:
         """A new way, pinned to ``address``; None: the name is resolved when it connects."""
         prepared = requests.Request("GET", origin + "/").prepare()
         adapter = PinnedAdapter(address) if address else HTTPAdapter(pool_connections=1, pool_maxsize=1)
-        pool = adapter.get_connection_with_tls_context(prepared, self._verify, proxies=proxies)
+        pool: Any = adapter.get_connection_with_tls_context(prepared, self._verify, proxies=proxies)
         adapter.cert_verify(pool, origin, self._verify, None)  # type: ignore[no-untyped-call]
+        pool.ConnectionCls = patient(pool.ConnectionCls)
         prefix = adapter.request_url(prepared, proxies).removesuffix("/")
         headers = {"Host": urlsplit(origin).netloc} if address else {}
         return Route(adapter, pool, prefix, headers, address)
