@@ -170,7 +170,8 @@ def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
         **{key: list(getattr(compare, key)) for key in _PATHS},
     }
     single = ("status", "created_at", "happened_at", "newest_by")
-    written = {("compare", key): paths for key, paths in (*named.items(), ("also_possible", [*compare.also_possible]))}
+    written: dict[tuple[str, ...], list[str]] = {("compare", key): paths for key, paths in named.items()}
+    written["compare", "also_possible"] = list(compare.also_possible)
     written |= {(key,): [getattr(kind, key)] for key in single if getattr(kind, key)}
     if wrong := list(_no_paths(document, written)):
         yield from wrong
