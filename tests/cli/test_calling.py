@@ -291,6 +291,26 @@ WEBINARS = workflow("Webinars", "zoom.new_webinar_created", f"{{user_id: {OWNER_
 PEOPLE = workflow("People", "zoom.new_meeting_participant", f'{{meeting_id: "{MEETING}"}}')
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("zoom.users",), "give the same command again"),
+        (
+            ("zoom.create_meeting", "userId=me", "topic=Once"),
+            "whether zoom.create_meeting was done is not known, so look before you do it again",
+        ),
+    ],
+)
+def test_after_a_failure_that_passes_it_is_told_what_to_do(words: tuple[str, ...], told: str, make_home: Make) -> None:
+    home = make_home()
+    with Sandbox(enforce_limits=False) as zoom:
+        (home / "config" / "connections.yaml").write_text(connection(zoom.url))
+        zoom.control("faults", match="/v2/", kind="status", status=503)
+        result = changewire("call", *words, "--home", home)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[1:] == [told]
+
+
 def test_who_sent_no_credentials_is_told_so(make_home: Make, sandbox: Sandbox) -> None:
     result = changewire("call", "http.request", f"url={sandbox.url}/v2/users", "--home", make_home())
     assert result.exit_code == 3
@@ -345,7 +365,7 @@ def test_what_is_gone_is_refused_and_what_is_deprecated_warned_of(make_home: Mak
             ("zoom.create_meeting", "userId=me", "topic=Slow"),
             "interrupted: whether zoom.create_meeting was done is not known, so look before you do it again",
         ),
-        (("zoom.list_meetings", "userId=me"), "interrupted; the same command again goes on"),
+        (("zoom.list_meetings", "userId=me"), "interrupted: give the same command again"),
     ],
     ids=["writing", "reading"],
 )

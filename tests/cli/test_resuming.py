@@ -61,6 +61,7 @@ def test_what_was_done_is_not_done_again_and_later_steps_see_the_output(
     home, run = lost
     assert (run["state"], run["steps"][0]["effect"]) == ("paused", "unknown")
     assert f"If it was, `changewire resume {run['id']} --done` goes on after it" in run["steps"][0]["next"]
+    assert "look there first, and see what it says under next" in changewire("runs", run["id"], "--home", home).stdout
     result = changewire("resume", run["id"], "--done", "--output", '{"body": {"id": 7}}', "--home", home)
     assert (result.exit_code, result.stdout) == (0, f"{run['id']}  Order  goes on after steps/0\n")
     done = go_on(home)
@@ -77,12 +78,15 @@ def test_what_was_done_is_not_done_again_and_later_steps_see_the_output(
 
 def test_an_output_that_was_forgotten_can_be_given_after_all(lost: tuple[Path, dict[str, Any]]) -> None:
     home, run = lost
-    (told,) = lines(changewire("resume", run["id"], "--done", "--home", home, "--json").stdout)
+    result = changewire("resume", run["id"], "--done", "--home", home, "--json")
+    words = f"`changewire resume {run['id']} --done --step 'steps/0' --output JSON` gives one"
+    assert f"its output is null: where a later step needs a field of it, {words}\n" in result.stderr
+    (told,) = lines(result.stdout)
     assert (told["state"], told["steps"][0]["output"]) == ("pending", None)
     again = go_on(home)
     assert (again["state"], again["reason"].split(":")[0]) == ("paused", "steps/1 (core.log)")
-    words = ("resume", run["id"], "--done", "--step", "steps/0", "--output", '{"body": {"id": "ü"}}', "--home", home)
-    assert changewire(*words).exit_code == 0
+    more = ("resume", run["id"], "--done", "--step", "steps/0", "--output", '{"body": {"id": "ü"}}', "--home", home)
+    assert changewire(*more).exit_code == 0
     assert (go_on(home)["state"], runs(home)[0]["steps"][1]["output"]["message"]) == ("succeeded", "ü")
 
 

@@ -81,6 +81,11 @@ def health(daemon: Turned, path: str = "/health") -> tuple[int, list[tuple[str, 
     return status, [(each["kind"], each["name"], each["state"]) for each in view["attention"]]
 
 
+def test_figures_say_what_format_they_have(make: Make) -> None:
+    with urlopen(f"{url(make())}/metrics", timeout=10) as answer:
+        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
 def metrics(daemon: Turned) -> dict[str, Figures]:
     """Samples by name, then by the values of their labels in the order of the labels' names."""
     status, body = get(daemon, "/metrics")

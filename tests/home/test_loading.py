@@ -276,6 +276,19 @@ def test_what_may_happen_twice_is_a_warning_and_stops_nothing(tmp_path: Path) ->
     assert list(home.workflows) == ["Good"]
 
 
+def test_a_backfill_since_a_moment_that_no_item_tells_is_a_warning(tmp_path: Path) -> None:
+    web = "web: {connector: http, base_url: 'https://api.example.com'}\n"
+    first = "first_poll: {backfill: {since: 2026-11-01}}"
+    undated = workflow("Undated", "http.new_item", "{path: /x}", first)
+    dated = workflow("Dated", "http.new_item", "{path: /x, created_at: made}", first)
+    home = load_home(write_home(tmp_path, web, undated=undated, dated=dated), {})
+    assert home.problems == []
+    assert [str(warning) for warning in home.warnings] == [
+        "config/workflows/undated.yaml:6:15: nothing tells when an item was made, so `since` leaves none out: "
+        "name the field in created_at"
+    ]
+
+
 def test_an_own_action_for_another_api_wants_the_connection_that_it_is_sent_through(tmp_path: Path) -> None:
     text = GOOD.replace("use: core.log", "use: http.add_note").replace('message: "{{ event.key }}"', "note: x")
     home = write_home(tmp_path, connection(URL), good=text)

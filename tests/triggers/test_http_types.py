@@ -11,7 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from changewire.engine.polling import Outcome
+from changewire.engine.syncing import sync
 from changewire.home.loading import load_home
+from changewire.log import silent
 from changewire.state.records import EventRecord
 from changewire.testing import ManualClock
 from changewire.values import dumps, dumps_text
@@ -285,6 +288,24 @@ class TestNewItem:
             assert shop.keys() == ["3"]
             shop.serves(orders(1, 2))
             assert shop.keys() == []
+
+    def test_a_workflow_that_is_renamed_while_it_is_polled_goes_on_under_its_new_name(self, shop: Shop) -> None:
+        shop.serves(orders(1))
+        shop.watch("new_item")
+        rig = shop.rig
+        assert rig is not None
+
+        def answer(_: dict[str, list[str]]) -> tuple[Any, dict[str, str]]:
+            shop.serves(orders(1, 2))
+            write_home(shop.path, shop.connections(), shop=workflow("Store", "http.new_item", "{path: /orders}"))
+            rig.home = rig.engine.home = load_home(shop.path, {})
+            sync(rig.home, rig.store, rig.clock.now(), silent)
+            return orders(1, 2), {}
+
+        shop.answer = answer
+        rig.clock.advance(60)
+        assert rig.poll() == [Outcome.FENCED]
+        assert [event.trigger for event in shop.poll()] == ["Store/trigger"]
 
     def test_settling(self, shop: Shop) -> None:
         shop.watch("new_item", "settle: 2")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -221,7 +220,7 @@ def _tell_event(event: EventRecord) -> None:
 
 
 def _tell_run(history: RunHistory) -> None:
-    from changewire.state.views import effect, next_step
+    from changewire.state.views import effect, next_step, way_on
 
     run = history.run
     print_text(
@@ -243,7 +242,7 @@ def _tell_run(history: RunHistory) -> None:
     ended = run.finished_at
     print_text(f"{_at(ended) if ended else '…'}  {run.state}" + (f": {run.reason}" if run.reason else ""))
     if run.state == "paused" and run.held_by is None:
-        say(f"mend what is wrong, then `changewire resume {shlex.quote(run.id)}` goes on from there")
+        say(way_on(history))
 
 
 def _at(moment: datetime | None) -> str:

@@ -262,6 +262,8 @@ def _show_runs(found: Iterable[RunHistory]) -> None:
 
 
 def _show_run(store: SqliteStore, history: RunHistory) -> None:
+    from changewire.state.views import way_on
+
     run = history.run
     print_text(f"{run.id}  {run.workflow}  {run.state}")
     if run.replay:
@@ -271,7 +273,7 @@ def _show_run(store: SqliteStore, history: RunHistory) -> None:
     if run.state == "paused" and run.held_by is not None:
         print_text(f"  it goes on by itself after the pause of {run.held_by}; `changewire status` tells the next step")
     elif run.state == "paused":
-        print_text(f"  mend what is wrong, then `changewire resume {run.id}` goes on from there")
+        print_text(f"  {way_on(history)}")
     _show_events(store, history.event_ids or [run.event_id])
     for attempts in _steps(history):
         last = attempts[-1]

@@ -30,7 +30,7 @@ from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
 from changewire.connectors.definition import connector_names
 from changewire.connectors.sign_in.token_store import TokenStore
-from changewire.errors import ApiError, ConfigError, UsageError, nearest
+from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import ConsoleLog
@@ -84,9 +84,11 @@ def carry_out(options: Options, order: Order) -> int:
                 output = perform(kind, given, context, largest=LARGEST)
         except ApiError as error:
             say(str(error))
+            if error.failure is FailureClass.TRANSIENT:
+                say(_what_now(kind, sent=error.sent))
             return error.exit_code
         except KeyboardInterrupt:
-            say("\n" * sys.stderr.isatty() + _interrupted(kind))  # the terminal shows ^C there
+            say("\n" * sys.stderr.isatty() + f"interrupted: {_what_now(kind)}")  # the terminal shows ^C there
             raise
     return _show(options, kind, order, output, head)
 
@@ -214,11 +216,11 @@ def _context(
     )
 
 
-def _interrupted(kind: ActionType) -> str:
-    """What a person should know who pressed Ctrl-C."""
-    if kind.spec.idempotency in ("pure", "natural"):
-        return "interrupted; the same command again goes on"
-    return f"interrupted: whether {kind.name} was done is not known, so look before you do it again"
+def _what_now(kind: ActionType, *, sent: bool = True) -> str:
+    """What a person should do whose call came to no answer; ``sent``: it may have been done."""
+    if not sent or kind.spec.idempotency in ("pure", "natural"):
+        return "give the same command again"
+    return f"whether {kind.name} was done is not known, so look before you do it again"
 
 
 def _show(options: Options, kind: ActionType, order: Order, output: Json, head: dict[str, Json]) -> int:

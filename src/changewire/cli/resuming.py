@@ -142,6 +142,9 @@ def _ended_by(held_by: str) -> str:
 def _say_done(options: Options, store: SqliteStore, run: str, output: Json, step: str | None) -> int:
     found = named_run(store, run).run
     done = store.say_done(found.id, now(), by=_who(), output=output, address=step)
+    if output is None:
+        again = f"`changewire resume {found.id} --done --step '{done.address}' --output JSON`"
+        say(f"its output is null: where a later step needs a field of it, {again} gives one")
     left = named_run(store, found.id).run
     if left.state == "paused":
         show_runs(options, store, [found.id], f"has {done.address} done, and waits for the next", later=False)

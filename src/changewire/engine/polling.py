@@ -74,6 +74,8 @@ class Engine:
             self._log("poll_delayed", f"{trigger.shown}: {error}", trigger=trigger.shown)
             return Outcome.DELAYED
         except StateError:
+            if trigger.id not in self.home.triggers:  # renamed or taken out meanwhile
+                return Outcome.FENCED
             raise
         except CredentialError as error:
             return self._refused(claimed, now, error)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from changewire import __version__
@@ -23,7 +23,7 @@ from changewire.health.attention import judged
 from changewire.health.checkup import Checkup
 from changewire.state.records import Figures, PauseCause, PauseKind, RunState, TriggerRecord, TriggerState
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # which every reader understands
 POLL_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LAG_S = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 KINDS = ("daemon", "files", "connection", "workflow", "trigger")

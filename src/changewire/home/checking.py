@@ -150,6 +150,10 @@ class Check:
             message = f"{kind.type} notices changes of what is there, so there is nothing to backfill: leave it out"
             self._say((*at, "first_poll"), "no_backfill", message)
             return None
+        if config.first_poll.since is not None and not (bound.created_at or bound.happened_at or bound.window):
+            message = "nothing tells when an item was made, so `since` leaves none out: "
+            field = "name the field in created_at" if "created_at" in kind.parameters else "`max` does"
+            self._warn((*at, "first_poll"), "no_moment", message + field)
         mark = fingerprint(kind, parameters)
         return Trigger(
             id=make_id("trg", self.workflow.name, config.name, connection, mark),

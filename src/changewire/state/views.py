@@ -100,6 +100,15 @@ def next_step(attempt: AttemptRecord) -> str | None:
     return None if words is None else words.format(run=attempt.run_id, step=step)
 
 
+def way_on(history: RunHistory) -> str:
+    """What lets a run that waits for a person go on."""
+    run = history.run
+    latest = {attempt.address: attempt for attempt in history.attempts}
+    if any((one.evidence or {}).get("look") and one.retry_at is None for one in latest.values()):
+        return "nobody knows whether a step was done: look there first, and see what it says under next"
+    return f"mend what is wrong, then `changewire resume {run.id}` goes on from there"
+
+
 def run_view(history: RunHistory) -> dict[str, Json]:
     """One line of ``runs --json``. ``finished_at`` is None while the run is not finished."""
     run = history.run
