@@ -68,6 +68,17 @@ def test_commands_that_only_look_work_where_nothing_can_be_written(home: Path, w
             assert (words, out, err) == (words, *told)
 
 
+def test_a_state_folder_of_another_user_is_told(home: Path) -> None:
+    (home / "state").chmod(0o700)
+    for command in (("status",), ("events",), ("explain", "Meetings")):
+        ((code, out, err),) = as_another((*command, "--home", str(home)))
+        assert (code, out) == (1, "")
+        assert err == (
+            f"The database {home}/state/changewire.db cannot be read by this user: do it as the user who runs the "
+            "daemon.\n"
+        )
+
+
 def test_commands_that_write_say_what_they_need(home: Path) -> None:
     words = "cannot be written: let this user write the file and its folder"
     for command in (("prune",), ("pause", "Meetings"), ("reset", "Meetings", "--yes")):

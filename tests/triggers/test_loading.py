@@ -82,6 +82,9 @@ def test_a_good_one_is_found_by_name_with_an_interval(tmp_path: Path) -> None:
         ),
         ("key: id", "key: '{{ parameters.nmae }}'", "the file: key: {{ parameters.nmae }}: there is no field 'nmae'"),
         ("key: id", "key: '{{ a }}'", "9:6: tried on the sample: '{{ a }}' is not a path: it goes wrong at ' a }}'"),
+        ("kind: updated", "kind: created\ncreated_at: '{{ a }}'", "11:13: '{{ a }}' is not a path: it goes wrong"),
+        ("[seen]", "['{{ a }}']", "12:13: '{{ a }}' is not a path: it goes wrong at ' a }}'"),
+        ("[seen]", "[seen]\n  also_possible: ['{{ a }}']", "13:18: '{{ a }}' is not a path: it goes wrong at ' a }}'"),
         ("[seen]", "[seen]\n  text_sets: {seen: ''}", "13:21: 'seen' must not be empty"),
         (
             "lines: [{sku: a, n: 1}]",

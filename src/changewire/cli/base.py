@@ -62,8 +62,9 @@ def open_store(home: Path, *, to_write: bool = False) -> SqliteStore | None:
 
     path = database_of(home)
     try:
-        if not path.exists():
-            return None
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except PermissionError:  # of the folder, which belongs to another user
         raise StateError(not_readable(path)) from None
     store = SqliteStore(path, clock=SystemClock())

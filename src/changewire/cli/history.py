@@ -225,22 +225,20 @@ def _any(found: Iterable[T]) -> Iterable[T] | None:
 
 def named_event(store: SqliteStore, name: str) -> EventRecord:
     """The event whose id begins so. Raises UsageError where there is none, or more than one."""
-    fitting = store.beginning_with("events", name)
-    if len(fitting) == 1 and (found := store.event(fitting[0])) is not None:
-        return found
-    if fitting:
-        raise UsageError(f"{len(fitting)} events begin with {name!r}: write more of the id")
-    raise UsageError(f"there is no event {name!r}; `changewire events --json` lists them")
+    return _the_one(store.event, store.beginning_with("events", name), "event", name, "changewire events --json")
 
 
 def named_run(store: SqliteStore, name: str) -> RunHistory:
     """The run of that id, or with that beginning. Raises UsageError."""
-    fitting = store.beginning_with("runs", name)
-    if len(fitting) == 1 and (found := store.run(fitting[0])) is not None:
+    return _the_one(store.run, store.beginning_with("runs", name), "run", name, "changewire runs")
+
+
+def _the_one(read: Callable[[str], T | None], fitting: Sequence[str], what: str, name: str, command: str) -> T:
+    if len(fitting) == 1 and (found := read(fitting[0])) is not None:
         return found
     if fitting:
-        raise UsageError(f"{len(fitting)} runs begin with {name!r}: write more of the id")
-    raise UsageError(f"there is no run {name!r}; `changewire runs` lists them")
+        raise UsageError(f"{len(fitting)} {what}s begin with {name!r}: write more of the id")
+    raise UsageError(f"there is no {what} {name!r}; `{command}` lists them")
 
 
 def _steps(history: RunHistory) -> list[list[AttemptRecord]]:

@@ -12,6 +12,7 @@ from changewire.config.from_files import FromFiles
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ChangewireError, ConfigError, Problem, nearest
+from changewire.paths import parse_path
 from changewire.state.records import EventRecord
 from changewire.triggers.asking import names_in_path
 from changewire.triggers.binding import Reader
@@ -168,13 +169,30 @@ def _wrong_paths(document: Document, kind: TriggerType) -> Iterator[Problem]:
         "volatile": [entry.path for entry in compare.volatile],
         **{key: list(getattr(compare, key)) for key in _PATHS},
     }
+    single = ("status", "created_at", "happened_at", "newest_by")
+    written: dict[tuple[str, ...], list[str]] = {("compare", key): paths for key, paths in named.items()}
+    written["compare", "also_possible"] = list(compare.also_possible)
+    written |= {(key,): [getattr(kind, key)] for key in single if getattr(kind, key)}
+    if wrong := list(_no_paths(document, written)):
+        yield from wrong
+        return
     for key, paths in named.items():
         for path in unknown_paths(kind, paths):
             message = f"{path} is neither in the sample nor among `also_possible`, so it would never fit anything"
             yield document.problem(("compare", key), "unknown_path", message)
-    for key in ("status", "created_at", "happened_at", "newest_by"):
+    for key in single:
         for path in unknown_paths(kind, filter(None, [getattr(kind, key)])):
             yield document.problem((key,), "unknown_path", f"{path} leads nowhere in the sample")
+
+
+def _no_paths(document: Document, written: Mapping[tuple[str, ...], list[str]]) -> Iterator[Problem]:
+    """Expressions where a path must be written: only what follows from parameters as a whole may be one."""
+    for at, paths in written.items():
+        for path in paths:
+            try:
+                parse_path(path)
+            except ValueError as error:
+                yield document.problem(at, "bad_path", str(error))
 
 
 def _wrong_on_sample(document: Document, kind: TriggerType) -> Iterator[Problem]:
