@@ -25,6 +25,7 @@ HEAVY = (
     "sqlite_utils",
     "yaml",
 )
+TALKING = {"apprise", "authlib", "cryptography", "limits", "requests", "rich", "sqlite_utils", "urllib3"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -61,6 +62,19 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, changewire.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_home_is_looked_at_without_what_only_talks_to_apis(tmp_path: Path) -> None:
+    assert changewire("init", str(tmp_path / "home")).exit_code == 0
+    code = f"""
+import sys
+from pathlib import Path
+from changewire.home.loading import load_home
+load_home(Path({str(tmp_path / "home")!r}))
+print(sorted({TALKING!r} & sys.modules.keys()))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
