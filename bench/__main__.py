@@ -326,7 +326,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout instead of the table")
     parser.add_argument("--quick", action="store_true", help="shorter: for trying out, not for comparing")
     parser.add_argument("only", nargs="*", help=f"{', '.join(PARTS)}; without any: all")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for name in arguments.only:
+        if name not in PARTS:
+            parser.error(f"there is no part {name!r}: {', '.join(PARTS)}")
+    return arguments
 
 
 if __name__ == "__main__":

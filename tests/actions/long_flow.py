@@ -69,7 +69,7 @@ steps:
     RETRY
     with: {path: "end-{{ steps.called.output.path }}-{{ steps.side.results | map(attribute='path') | join('.') }}"}
 """
-RETRY = "retry: {attempts: 50, delay: 0.01, backoff: constant}"  # a kill in flight counts as an attempt
+RETRY = "retry: {attempts: 100, delay: 0.01, backoff: constant}"  # a kill in flight counts as an attempt
 SUB, WORKFLOW = (
     text.replace("{use: http.hit,", "{use: http.hit, RETRY,").replace("RETRY", RETRY) for text in (SUB, WORKFLOW)
 )

@@ -10,6 +10,7 @@ from tests.support.flow_kills import check, run
 
 pytestmark = pytest.mark.torture
 KILLS = 300
+OF_ONE = 60  # of one run at most: a busy machine is slow enough for all of them to hit the first
 
 
 def test_killed_three_hundred_times_every_step_is_done_once(tmp_path: Path) -> None:
@@ -17,7 +18,7 @@ def test_killed_three_hundred_times_every_step_is_done_once(tmp_path: Path) -> N
     killed: list[str] = []
     for number in range(KILLS):
         how = ("random", "writes")[number % 2]
-        outcome = run(tmp_path / str(number), how, seed=number * 7, kills=KILLS - len(killed))
+        outcome = run(tmp_path / str(number), how, seed=number * 7, kills=min(OF_ONE, KILLS - len(killed)))
         check(outcome, alone)
         killed += outcome.killed
         if len(killed) >= KILLS:
