@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -47,7 +48,10 @@ def test_a_date_may_be_any_moment_of_its_day(written: str) -> None:
     assert latest_of({"made": written}, "made") == NOON + 24 * HOURS
 
 
-@pytest.mark.parametrize("written", [None, "", "soon", "11/21/2026", True, 0, -5, [], {}, "1", "12:00"])
+NONE: list[Any] = [None, "", "soon", "11/21/2026", True, 0, -5, [], {}, "1", "12:00", inf, -inf, nan, 10**400, 10**20]
+
+
+@pytest.mark.parametrize("written", NONE, ids=[str(written)[:12] for written in NONE])
 def test_what_is_no_moment_is_none(written: Any) -> None:
     assert moment_of({"made": written}, "made") is None
     assert latest_of({"made": written}, "made") is None

@@ -46,9 +46,11 @@ def _read(item: Json, path: str | None) -> datetime | None:
 
 
 def _counted(value: float) -> datetime | None:
+    if not 0 < value < _FINEST * 10**9:  # infinity would be divided for ever
+        return None
     while value > _FINEST:
         value /= 1000
-    return datetime.fromtimestamp(value, UTC) if value > 0 else None
+    return datetime.fromtimestamp(value, UTC)
 
 
 def _written(text: str) -> datetime | None:
