@@ -13,6 +13,7 @@ import pytest
 from changewire.sandbox import Sandbox
 from changewire.state.records import RunState
 from tests.engine.rig import USER, connection, sandbox_clock, workflow, write_home
+from tests.support.processes import ask
 from tests.support.turning import Turned
 
 NEW = workflow("New", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
@@ -133,7 +134,8 @@ def test_a_lease_does_not_last_for_hours(turned: Turned) -> None:
     turned.daemon.turn(turned.clock.now())
     turned.clock.set_back(HOURS)
     on(turned, 180)
-    assert turned.store.free_stale(turned.clock.now()) == (1, 0)
+    turned.store.free_stale(turned.clock.now())  # unless a chore was quicker
+    assert ask(turned.daemon.path, "SELECT claim FROM triggers WHERE claim <> 0") == []
 
 
 def test_what_is_under_way_when_the_clock_goes_on_at_once_is_not_begun_again(turned: Turned, logged: list[str]) -> None:
