@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -24,19 +25,24 @@ BAD: dict[str, tuple[int, bytes]] = {
 
 
 class JsonApi:
-    """Serves ``records`` at ``/records``, three a page, ``rows`` at ``/rows``, and ``document`` at ``/document``."""
+    """Serves ``records`` at ``/records``, three a page, ``rows`` at ``/rows``, and ``document`` at ``/document``.
+
+    ``before_answer`` is called with the path of each request, for example to advance a manual clock.
+    """
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []
         self.document: dict[str, Any] = {}
         self.bad: deque[str] = deque()  # for the next answers: a word of `BAD`, "cut", "reset" or "good"
+        self.before_answer: Callable[[str], None] = lambda path: None
         api = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                api.before_answer(self.path)
                 status, body, ending = api.answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -21,13 +22,15 @@ class Recorder:
     """Remembers what was sent to it: path, idempotency key and JSON body. Gives the JSON in ``pages`` to who asks.
 
     From the ``hold_from``-th call on (None: never) nobody is answered before ``go`` is set.
+    ``before_answer`` is called with the path of each request, for example to advance a manual clock.
     """
 
     def __init__(self, hold_from: int | None = None) -> None:
         self.calls: list[tuple[str, str, Any]] = []
         self.pages: dict[str, Any] = {}  # by path
         self.go = threading.Event()
-        calls, go, pages = self.calls, self.go, self.pages
+        self.before_answer: Callable[[str], None] = lambda path: None
+        calls, go, pages, recorder = self.calls, self.go, self.pages, self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -37,9 +40,11 @@ class Recorder:
                 calls.append((self.path, self.headers.get("Idempotency-Key") or "", json.loads(body or b"null")))
                 if hold_from is not None and len(calls) >= hold_from:
                     go.wait(30)
+                recorder.before_answer(self.path)
                 self._answer(200, {})
 
             def do_GET(self) -> None:
+                recorder.before_answer(self.path)
                 self._answer(200, pages[self.path]) if self.path in pages else self._answer(404, {})
 
             def _answer(self, status: int, data: Any) -> None:
