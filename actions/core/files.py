@@ -6,7 +6,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 from changewire.actions.context import ActionContext
@@ -62,7 +62,8 @@ def _append(context: ActionContext, values: Mapping[str, Json]) -> Json:
         known = _header(file, values)
         columns[:] = known or _new_columns(rows, values)
         written = [columns] if values["header"] and not known else []
-        text = "".join(_line(row, values) for row in (*written, *(_cells(row, columns) for row in rows)))
+        cells = [_cells(row, _unique(columns)) for row in rows]
+        text = "".join(_line(row, values) for row in (*written, *cells))
         return (text if _ends_well(file) else f"\n{text}").encode()
 
     if rows and not append_once(path, lines, context.idempotency_key, _notes(context, path)):
@@ -129,10 +130,19 @@ def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
             ) from None
 
 
+def _unique(columns: list[str]) -> list[str]:
+    """The names of the columns, each repeated one with a number that makes it a name of its own: ``a_2``."""
+    names: list[str] = []
+    for column in columns:
+        numbered = (name for number in count(2) if (name := f"{column}_{number}") not in columns)
+        names.append(next(name for name in chain([column], numbered) if name not in names))
+    return names
+
+
 def _read(context: ActionContext, values: Mapping[str, Json]) -> Json:
     path = stored_file(context.home, text_of(values["path"]))
     lines = _lines(path, values["delimiter"])
-    columns = next(lines, []) if values["header"] else []
+    columns = _unique(next(lines, [])) if values["header"] else []
     found = deque(lines, values["limit"]) if values["last"] else list(islice(lines, values["limit"]))
     rows = [dict(zip(columns, row, strict=False)) if columns else row for row in found if row]
     return {"path": _shown(context, path), "columns": columns, "count": len(rows), "rows": rows}

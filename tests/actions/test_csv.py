@@ -40,6 +40,26 @@ def test_what_was_written_can_be_read(rig: Rig) -> None:
         do(rig, mode="read", path="nix.csv")
 
 
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("a,a,b", ["a", "a_2", "b"]),
+        ("a,a,a_2", ["a", "a_3", "a_2"]),
+        ("a_2,a,a,a", ["a_2", "a", "a_3", "a_4"]),
+        (",,", ["", "_2", "_3"]),
+    ],
+)
+def test_columns_of_one_name_are_all_read_and_written(rig: Rig, header: str, names: list[str]) -> None:
+    (rig.home / "state/files").mkdir(parents=True)
+    cells = [str(number) for number in range(len(names))]
+    (rig.home / "state/files/m.csv").write_text(f"{header}\n{','.join(cells)}\n")
+    row = dict(zip(names, cells, strict=True))
+    assert (found := do(rig, mode="read"))["rows"] == [row]
+    assert found["columns"] == names
+    do(rig, rows=row)
+    assert do(rig, mode="read")["rows"] == [row, row]
+
+
 def test_a_formula_is_made_harmless_unless_told_otherwise(rig: Rig) -> None:
     do(rig, "1", rows=[{"a": "=1+1", "b": "-5", "c": -5, "d": "@x", "e": "+49 30"}])
     assert text(rig).splitlines()[1] == "'=1+1,-5,-5,'@x,'+49 30"

@@ -63,6 +63,13 @@ def records(form: Json) -> bool:
         pytest.param({"a": [[1, 2], [3]]}, {"a": [[3], [2, 1]]}, id="order at every depth"),
         pytest.param({"a": [{"id": 1}, {"id": 2}]}, {"a": [{"id": 2.0}, {"id": 1}]}, id="order of identified records"),
         pytest.param({"a": 1, "b": 2}, {"b": 2, "a": 1}, id="order of fields"),
+        pytest.param({}, [], id="an empty object and an empty list at the root"),
+        pytest.param([], None, id="an empty list and nothing at the root"),
+        pytest.param("", {"a": {"b": []}}, id="empty text at the root, and nothing but empty fields"),
+        pytest.param([None], [{}], id="nothing and an empty object as an entry of the root"),
+        pytest.param({"a": [None, 1]}, {"a": [1, ""]}, id="nothing and empty text among plain entries"),
+        pytest.param({"a": [[], {"n": 1}]}, {"a": [{"n": 1}, {"b": None}]}, id="empty entries among records"),
+        pytest.param({"a": [[None]]}, {"a": [[{"b": ""}]]}, id="empty entries of lists in lists"),
     ],
 )
 def test_noise_is_no_difference(old: Any, new: Any) -> None:
@@ -92,6 +99,13 @@ def test_noise_is_no_difference(old: Any, new: Any) -> None:
         ({"a": []}, {"a": [{"id": 1}]}, {"a[1]": (None, {"id": 1})}),
         ({"a": [{"id": 1}]}, {"a": [{"id": 1}, {}]}, {"a": ([{"id": 1}], [{"id": 1}, {}])}),
         ([1], [2], {"": ([1], [2])}),
+        ([], 0, {"": ([], 0)}),
+        (False, None, {"": (False, None)}),
+        (None, {"a": 1}, {"a": (None, 1)}),
+        ({"a": 1}, [], {"a": (1, None)}),
+        ([], [{"id": 1}], {"[1]": (None, {"id": 1})}),
+        ([{"id": 1}], None, {"[1]": ({"id": 1}, None)}),
+        ({"a": [None]}, {"a": [None, None]}, {"a": ([None], [None, None])}),
     ],
 )
 def test_each_difference_is_told_where_it_is(old: Any, new: Any, changes: dict[str, Any]) -> None:
@@ -175,6 +189,46 @@ class TestRecords:
         assert changed == {"files[CC/10#2].size": (2, 3)}
         gone = differences({"files": twins}, {"files": twins[:1]}, self.rules())
         assert gone == {"files[CC/10#2]": (twins[1], None)}
+
+    @pytest.mark.parametrize(
+        "identities",
+        [
+            ["a", "a", "a#2"],
+            ["a#2", "a#2", "a", "a", "a%232"],
+            ["a#2", "a%232", "a%25232", "a%2525232", "a#", "a#"],
+            ["?", None, None, "?#2", "%3F"],
+        ],
+    )
+    def test_have_names_of_their_own_whatever_their_identities_are(self, identities: list[str | None]) -> None:
+        files = [{"id": identity, "size": size} for size, identity in enumerate(identities)]
+        assert len(canonical({"files": files}, self.rules(), SCOPE)["files"]) == len(files)
+        for place, file in enumerate(files):
+            changed = [*files[:place], {**file, "size": 100}, *files[place + 1 :]]
+            told = differences({"files": files}, {"files": changed}, self.rules())
+            assert 100 in [new for _, new in told.values()]
+            gone = differences({"files": files}, {"files": files[:place] + files[place + 1 :]}, self.rules())
+            assert [new for _, new in gone.values()].count(None) == 1
+
+    def test_of_another_identity_take_no_name_from_a_repeated_one(self) -> None:
+        twins = [{"id": "a", "size": 1}, {"id": "a", "size": 2}]
+        other = {"id": "a#2", "size": 2}
+        assert differences({"files": twins}, {"files": [*twins, other]}, self.rules()) == {
+            "files[a%232]": (None, other)
+        }
+
+    def test_whose_identity_has_several_parts_are_not_taken_for_others_with_the_same_text(self) -> None:
+        files = [{"type": "a/b", "start": "c", "size": 1}, {"type": "a", "start": "b/c", "size": 2}]
+        old, new = {"files": files[:1]}, {"files": files[1:]}
+        assert differences(old, new, self.rules()).keys() == {"files[a%2Fb/c]", "files[a/b%2Fc]"}
+
+    def test_are_found_again_by_an_object_whose_fields_come_in_another_order(self) -> None:
+        old, new = {"id": {"n": 1, "s": "x"}, "size": 1}, {"id": {"s": "x", "n": 1.0}, "size": 1}
+        assert differences({"files": [old]}, {"files": [new]}, self.rules()) == {}
+
+    def test_are_found_again_by_their_next_fields_whatever_stands_for_nothing(self) -> None:
+        named = {"type": "CC", "start": "10", "size": 1}
+        for nothing in (None, "", [], {}):
+            assert differences({"files": [named]}, {"files": [{**named, "id": nothing}]}, self.rules()) == {}
 
     def test_without_any_identity_do_not_depend_on_their_order(self) -> None:
         old = {"files": [{"size": 1}, {"size": 2}]}

@@ -56,6 +56,7 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("item", "message"),
         [
+            ({"id": []}, "an item has no id, so it cannot be told from others; it begins b'{\"id\":[]}'"),
             ({"name": "x"}, 'an item has no id, so it cannot be told from others; it begins b\'{"name":"x"}\''),
             ({"id": {"a": 1}}, "an item's key id is not a plain value: choose fields that are"),
             ([1], "an item has no id, so it cannot be told from others; it begins b'[1]'"),

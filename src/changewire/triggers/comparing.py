@@ -7,6 +7,7 @@ of goes a shorter way.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
@@ -20,11 +21,12 @@ from changewire.values import Json, digest, dumps
 
 Scope = Mapping[str, Any]
 _Pair = tuple[dict[str, Json], dict[str, Json]]
-_EMPTY: tuple[Json, ...] = (None, "", [], {})
 _NUMBERS, _TELLING = (bool, int, float), (str, int, float)
 _WORDS = frozenset({str, int, bool, type(None)})  # what is its own canonical form
 _PLAIN = _WORDS | {float}
 _EXACT = 2.0**53  # beyond it a float has no digits of a whole number left, and JSON no room for one
+_RESERVED = re.compile(r"^(?P<nameless>\?|%(?:25)*3F)$|(?P<number>#|%(?:25)*23)(?=\d+$)")
+"""The part of an identity that would read like the name of another entry: a lone ``?``, or ``#`` before digits."""
 
 
 def canonical(item: Json, rules: Rules, scope: Scope) -> Json:
@@ -33,13 +35,17 @@ def canonical(item: Json, rules: Rules, scope: Scope) -> Json:
     ``scope`` holds ``parameters`` and ``now`` for expressions in the rules. Absent, null, "", [] and {} are one and
     the same.
     """
-    return _walk(_only(item, rules.only), rules.root, {**scope, "item": item})
+    return _filled(_walk(_only(item, rules.only), rules.root, {**scope, "item": item}), {})
 
 
 def plain_form(value: Json) -> Json:
-    """One value as it is compared where no rules speak of it; empty is None."""
-    form = _walk(value, None, {})
-    return form if isinstance(form, bool | int) or form not in _EMPTY else None
+    """The canonical form of one value without rules. Null, "", [] and {} give None."""
+    return _filled(_free(value), None)
+
+
+def _filled(form: Json, empty: Json) -> Json:
+    """The form, or ``empty`` for null, "", [] and {}. False and 0 are values."""
+    return form if form or isinstance(form, _NUMBERS) else empty
 
 
 def remembered(item: Json, rules: Rules) -> Json:
@@ -122,7 +128,7 @@ def _entry_tokens(entries: list[Json], rule: Rule | None, scope: Scope) -> list[
     tokens = [_entry_token(entry, rule) for entry in entries]
     if len(set(tokens)) == len(tokens):
         return tokens
-    forms = [dumps(_walk(entry, entry_rule(rule), scope)) for entry in entries]
+    forms = [dumps(_filled(_walk(entry, entry_rule(rule), scope), {})) for entry in entries]
     times = Counter[str]()
     for place in sorted(range(len(entries)), key=forms.__getitem__):
         token = tokens[place]
@@ -135,18 +141,33 @@ def _entry_tokens(entries: list[Json], rule: Rule | None, scope: Scope) -> list[
 def _entry_token(entry: Json, rule: Rule | None) -> str:
     """The identity of a list entry by the rule, else by ``id``; ``[?]`` where it has none."""
     for parts in rule.key if rule and rule.key else ((("id",),),):
-        values = ["" if value in (MISSING, None) else plain_text(value) for value in (get(entry, p) for p in parts)]
+        values = [_identity(get(entry, path)) for path in parts]
         if any(values):
-            return f"[{'/'.join(values)}]"
+            return f"[{_RESERVED.sub(_encoded, _joined(values))}]"
     return "[?]"
 
 
+def _identity(value: Json) -> str:
+    return "" if value is MISSING else plain_text(_filled(_free(value), ""))
+
+
+def _joined(values: list[str]) -> str:
+    """One text for the parts of an identity: different parts give different texts."""
+    if len(values) == 1:
+        return values[0]
+    return "/".join(value.replace("%", "%25").replace("/", "%2F") for value in values)
+
+
+def _encoded(found: re.Match[str]) -> str:
+    return {"?": "%3F", "#": "%23"}.get(found[0]) or f"%25{found[0][1:]}"
+
+
 def plain_text(value: Json) -> str:
-    """A key's value as text; 17 and 17.0 are the same."""
+    """A key's value as text; 17 and 17.0 are the same. Objects and lists give their JSON."""
     if type(value) is str:
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if isinstance(value, bool | dict | list):
+        return dumps(value).decode()
     return str(_number(value) if isinstance(value, float) else value)
 
 
@@ -227,12 +248,12 @@ def _free(value: Json) -> Json:
 
 
 def _free_list(value: list[Json]) -> Json:
-    if _WORDS.issuperset(map(type, value)):
+    if _WORDS.issuperset(map(type, value)) and None not in value and "" not in value:
         return sorted(value, key=orjson.dumps)  # as `dumps`, for there are no keys to sort
     names = _ids(value)
     if names is not None:
         return {name: _free(entry) for name, entry in zip(names, value, strict=True)}
-    return sorted(map(_free, value), key=dumps)
+    return sorted([_filled(_free(entry), {}) for entry in value], key=dumps)
 
 
 def _free_like(value: Json, other: Json, form: Json) -> Json:
@@ -260,8 +281,8 @@ def _walk_list(value: list[Json], rule: Rule, scope: Scope) -> Json:
         value = [entry for entry in value if EXPRESSIONS.condition(rule.only_if, {**scope, "entry": entry})]
     names = None if rule.ordered else _names(value, rule, scope)
     if names is not None:
-        return {name: _walk(entry, each, scope) for name, entry in zip(names, value, strict=True)}
-    walked = [_walk(entry, each, scope) for entry in value]
+        return {name: _filled(_walk(entry, each, scope), {}) for name, entry in zip(names, value, strict=True)}
+    walked = [_filled(_walk(entry, each, scope), {}) for entry in value]
     return walked if rule.ordered or len(walked) < 2 else sorted(walked, key=dumps)
 
 
@@ -336,7 +357,7 @@ class _Both:
         if not rules.only and all(isinstance(one, dict) for one in (old, new, after)):
             self.before = _walk_object(old, rules.root, scope, (new, after))
         else:
-            self.before = _walk(_only(old, rules.only), rules.root, scope)
+            self.before = _filled(_walk(_only(old, rules.only), rules.root, scope), {})
         self.after = after
 
     def counts(self, tokens: Tokens) -> bool:

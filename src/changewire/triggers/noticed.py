@@ -87,6 +87,7 @@ class Notice:
             self.held.append((key, verdict))
 
 
+_ABSENT = (MISSING, None, "", [], {})
 _SCOPES = ("lookup", "outer", "parameters")  # what a key may be taken from instead of the item
 
 
@@ -104,7 +105,7 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
             return key_of_number(_escaped(value), scope.get("number", 1))
     for choice, parts in enumerate(kind.key):
         values = [_key_part(item, part, scope) for part in parts]
-        if all(value not in (MISSING, None, "") for value in values):
+        if all(value not in _ABSENT for value in values):
             if any(isinstance(value, dict | list) for value in values):
                 raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
             texts = (_escaped(plain_text(value)) for value in values)
