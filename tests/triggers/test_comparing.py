@@ -227,7 +227,8 @@ class TestRecords:
 
     def test_are_found_again_by_their_next_fields_whatever_stands_for_nothing(self) -> None:
         named = {"type": "CC", "start": "10", "size": 1}
-        for nothing in (None, "", [], {}):
+        nothings: tuple[Any, ...] = (None, "", [], {})
+        for nothing in nothings:
             assert differences({"files": [named]}, {"files": [{**named, "id": nothing}]}, self.rules()) == {}
 
     def test_without_any_identity_do_not_depend_on_their_order(self) -> None:

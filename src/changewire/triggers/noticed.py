@@ -87,7 +87,7 @@ class Notice:
             self.held.append((key, verdict))
 
 
-_ABSENT = (MISSING, None, "", [], {})
+_ABSENT: tuple[Any, ...] = (MISSING, None, "", [], {})
 _SCOPES = ("lookup", "outer", "parameters")  # what a key may be taken from instead of the item
 
 
