@@ -22,7 +22,7 @@ def test_a_good_answer(server: Server, make_client: MakeClient) -> None:
     server.on("/v2/users/me/meetings", Reply(body={"meetings": []}))
 
     answer = make_client().send(MEETINGS)
-    assert (answer.status, answer.data, answer.received_at) == (200, {"meetings": []}, START)
+    assert (answer.status, answer.data, answer.asked_at) == (200, {"meetings": []}, START)
     assert answer.url == f"{server.url}/v2/users/me/meetings?page_size=300"
     assert isinstance(answer.date, datetime)
     seen = server.seen[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from changewire.clock import to_text
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from changewire.testing import ManualClock
 from changewire.values import dumps_text, loads
@@ -244,6 +245,60 @@ def test_what_a_workflow_wrote_last_is_what_counts(server: Notes, start: Start) 
     server.put("1", text="first")
     later(turned)
     assert [values for *_, values in told(turned)] == [{"n": 1}, {"more": 1, "text": "first"}]
+
+
+def poll(turned: Turned, workflow: str) -> None:
+    """Poll one workflow now."""
+    with sqlite3.connect(turned.store.path) as database:
+        database.execute("UPDATE triggers SET next_due = ? WHERE workflow = ?", (to_text(turned.clock.now()), workflow))
+    turned.turn()
+
+
+def shared(*steps: dict[str, Any], parameters: dict[str, Any] = LIST, **more: Any) -> dict[str, Any]:
+    """Two workflows with the same request, polled when the test says so."""
+    return {
+        "mark": {**changed(*steps, parameters=parameters, every="1h"), **more},
+        "other": changed(parameters=parameters, every="1h"),
+    }
+
+
+@pytest.mark.parametrize("parameters", [LIST, {"path": "/notes/1"}], ids=["a list", "one document"])
+def test_what_a_workflow_overwrote_after_a_shared_answer_was_asked_for_is_its_own(
+    server: Notes, start: Start, parameters: dict[str, Any]
+) -> None:
+    server.put("1", text="a")
+    first, second = (write("PATCH", "/notes/1", text=text) for text in ("first", "second"))
+    turned = start(**shared(first, {"wait": "10s"}, second, parameters=parameters))
+    later(turned)
+    server.put("1", text="b")
+    poll(turned, "mark")
+    later(turned, 8)
+    poll(turned, "other")
+    later(turned, 3)
+    assert server.notes["1"]["text"] == "second"
+    asked = len(server.seen)
+    poll(turned, "mark")
+    assert len(server.seen) == asked, "the answer that the other workflow asked for served this poll"
+    later(turned)
+    poll(turned, "mark")
+    assert [values for *_, values in told(turned, "mark")] == [{"text": "b"}]
+
+
+def test_a_write_after_a_shared_answer_was_asked_for_still_counts(server: Notes, start: Start) -> None:
+    server.put("1", text="a")
+    flow = shared({"wait": "10s"}, write("PATCH", "/notes/1", text="mine"), when="{{ payload.document.text == 'b' }}")
+    turned = start(**flow)
+    later(turned)
+    server.put("1", text="b")
+    poll(turned, "mark")
+    later(turned, 8)
+    server.put("1", text="x")
+    poll(turned, "other")
+    later(turned, 3)
+    poll(turned, "mark")
+    later(turned)
+    poll(turned, "mark")
+    assert [values for *_, values in told(turned, "mark")] == [{"text": "b"}, {"text": "x"}]
 
 
 def test_what_a_workflow_makes_is_not_new_to_it(server: Notes, start: Start) -> None:

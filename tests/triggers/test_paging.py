@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class Listing:
     answer: Callable[[dict[str, str], int], Reply]
     asked: list[dict[str, str]] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)
+    asked_at: dict[int, datetime] = field(default_factory=dict)  # when the so-manieth answer was asked for; else NOW
 
     def send_shared(
         self, request: Request, *, fresh_s: float, deadline: float | None = None, max_bytes: int | None = None
@@ -40,7 +42,7 @@ class Listing:
         self.ages.append(fresh_s)
         data, headers = self.answer(given, len(self.asked))
         url = f"https://api.test{path.removeprefix('https://api.test')}"
-        return Answer(200, headers, dumps(data), url, NOW, request)
+        return Answer(200, headers, dumps(data), url, self.asked_at.get(len(self.asked), NOW), request)
 
 
 def kind_with(paging: dict[str, Any], **parts: Any) -> Any:
@@ -160,6 +162,12 @@ def test_a_list_that_shifts_while_it_is_read_gives_all_that_stood_still(
 
     found = ids(read_all(Listing(answer), {"kind": "token"}))
     assert set(range(100, 100 + total)) - removed - slipped <= set(found)
+
+
+def test_a_reading_is_as_old_as_the_oldest_of_its_answers() -> None:
+    listing = tokens(5, 2)
+    listing.asked_at = {2: NOW - timedelta(seconds=4), 3: NOW - timedelta(seconds=2)}
+    assert read_all(listing, {"kind": "token"}).asked_at == NOW - timedelta(seconds=4)
 
 
 def test_the_page_after_the_last_token_is_the_last_though_nobody_counts_pages() -> None:

@@ -98,7 +98,7 @@ class Client:
         reply, failure = self._judged(request, deadline, max_bytes)
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
-        answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, reply.asked_at, request)
         if self.connection.error_when and (request.path.startswith("/") or self._destinations.shown_to(request.path)):
             failure = error_by_rules(self.connection.error_when, answer)
             if failure is not None:
@@ -110,7 +110,7 @@ class Client:
     def attempt(self, request: Request, *, deadline: float | None = None) -> tuple[Answer, ApiError | None]:
         """The answer to ``request`` whatever it says, and what `send` would raise for it. Raises ApiError for none."""
         reply, failure = self._judged(request, deadline, None)
-        answer = Answer(reply.status, reply.headers, reply.body, reply.url, self._clock.now(), request)
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, reply.asked_at, request)
         return answer, None if failure is None else self._error(request, failure, reply.headers, reply.body)
 
     def send_shared(

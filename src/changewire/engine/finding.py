@@ -62,7 +62,8 @@ class Finder:
         turned = before.get("listing", listing) != listing  # the workflow says otherwise how the list goes on
         current = record.rules == trigger.watch.rules.fingerprint and not before.get("pending") and not turned
         reading = self._read(trigger, record, now, record.body_hash if current else None, fresh=fresh)
-        baseline_at = record.baseline_at or min(now, reading.answered_at or now)
+        began = min(now, reading.asked_at or now)  # an answer that another poll asked for is older than this poll
+        baseline_at = record.baseline_at or min(began, reading.answered_at or now)
         if reading.unchanged:
             return Found(reading, Notice(), [], before, baseline_at)
         _, items = self._store.load_poll_state(trigger.id)
@@ -81,7 +82,7 @@ class Finder:
         )
         result = notice(reading.items, trigger.watch, memory, now)
         result = proven(result, trigger.watch, self._asker(trigger, now))
-        sifted = self._echoes.sift(trigger, record, result, now)
+        sifted = self._echoes.sift(trigger, record, result, began)
         result = sifted.notice
         told = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
         ignored = ignored_paths(reading.items, trigger.watch, items, told)

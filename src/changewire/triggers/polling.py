@@ -76,11 +76,17 @@ class Reading:
     body_hash: str | None = None  # of the only answer; None when there were several
     unchanged: bool = False  # the only answer is, byte for byte, the one known before
     answered_at: datetime | None = None  # the source's own clock at the first answer; None: unchanged, or not told
+    asked_at: datetime | None = None  # when the oldest answer was asked for, be it by another poll; None: no request
 
     @property
     def items(self) -> list[tuple[Json, Scope]]:
         """All items with their scopes; some may be there twice."""
         return [found for answer in self.answers for found in answer]
+
+    def count(self, answer: Answer) -> None:
+        """Count the request of an answer."""
+        self.requests += 1
+        self.asked_at = answer.asked_at if self.asked_at is None else min(self.asked_at, answer.asked_at)
 
 
 def read(
@@ -150,9 +156,9 @@ def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime
         for record in EXPRESSIONS.render(list(lookup.records), scope):
             yield {**scope, "lookup": record}
     else:
-        reading.requests += 1
-        data = _send(source, build_request(lookup, reader, scope), allowance).data
-        records = _list_of(data, lookup.items)
+        answer = _send(source, build_request(lookup, reader, scope), allowance)
+        reading.count(answer)
+        records = _list_of(answer.data, lookup.items)
         if lookup.newest_by is not None:
             path = parse_path(lookup.newest_by)
             records = sorted(records, key=lambda record: str(get(record, path)), reverse=True)
@@ -203,7 +209,7 @@ def _read_pages(
     following: Request | None = request
     while following is not None:
         answer = _send(source, following, allowance)
-        reading.requests += 1
+        reading.count(answer)
         reading.pages = max(reading.pages, pages.page)
         if not answer.body:
             raise PollError(f"the answer is empty (status {answer.status}), which says nothing; nothing was changed")

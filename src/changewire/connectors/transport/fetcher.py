@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -62,6 +63,7 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
     url: str
+    asked_at: datetime  # just before the request was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,14 @@ class Fetcher:
     def send(self, outgoing: Outgoing, *, deadline: float | None, max_bytes: int) -> Reply:
         """The whole answer. Raises ApiError: transient without one, broken when longer than ``max_bytes``."""
         end = self._clock.monotonic() + self._total_s if deadline is None else deadline
+        asked_at = self._clock.now()
         response, url = self._follow(outgoing, deadline)
         try:
             body = b"".join(self._chunks(response, url, end, max_bytes))
         except BaseException:
             response.close()
             raise
-        return Reply(response.status, response.headers, body, url)
+        return Reply(response.status, response.headers, body, url, asked_at)
 
     @contextmanager
     def open(

@@ -54,7 +54,7 @@ class Answer:
     headers: Mapping[str, str]  # names in any case
     body: bytes
     url: str  # where it came from in the end, after redirects
-    received_at: datetime
+    asked_at: datetime  # just before the request was sent
     request: Request = field(repr=False)
 
     @cached_property
