@@ -79,7 +79,9 @@ def _judge_changes(noticed: Noticed, watch: Watch, writes: Sequence[WriteRecord]
         return Verdict(settled=[write for write in touched.values() if _before(write, began)])
     if any(write.acknowledged_at is None for write in behind):
         return Verdict(unclear=True)
-    return Verdict(echo=True, settled=list(touched.values()))
+    last = max(map(writes.index, behind))  # what was written later shows in a later answer
+    settled = [write for place, write in enumerate(writes) if place <= last or _before(write, began)]
+    return Verdict(echo=True, settled=[write for write in settled if id(write) in touched])
 
 
 def _match(change: Change, written: Sequence[tuple[WriteRecord, Json]], began: datetime) -> WriteRecord | None:
