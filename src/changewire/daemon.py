@@ -13,13 +13,14 @@ from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.engine.alerts import Alerts
 from changewire.engine.chores import Chores
-from changewire.engine.dispatcher import RUN_LEASE, Dispatcher, Handlers, LocalDispatcher, ShortWay
+from changewire.engine.dispatcher import Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine.feeding import Feeder
+from changewire.engine.leases import LEASE, LeaseKeeper
 from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
 from changewire.engine.syncing import sync
 from changewire.engine.watching import FileWatch
-from changewire.errors import ChangewireError, StateError, fault_of_ours
+from changewire.errors import ChangewireError, PollError, StateError, described
 from changewire.health.checkup import Checkup
 from changewire.health.serving import Serving
 from changewire.home.definition import Home
@@ -34,7 +35,6 @@ DATABASE = Path("state") / "changewire.db"
 LOCK = Path("state") / "changewire.lock"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
-POLL_LEASE_MARGIN = timedelta(seconds=60)  # a claim outlives the poll's own allowance by so much
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 CLOCK_MAY_DIFFER = timedelta(minutes=1)  # between two turns; more means that somebody set the clock
@@ -66,7 +66,8 @@ class Daemon:
         checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
         self._serving = Serving(checkup, self._clients, clock, log)
         self._mender = Mender(self.store, self._clients, clock, log)
-        self._short_way = ShortWay(self._dispatcher)
+        self._leases = LeaseKeeper(self.store, clock, log)
+        self._short_way = ShortWay(self._dispatcher, self._leases)
         self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
         self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, clock, log)
@@ -105,6 +106,7 @@ class Daemon:
             self._lock.release()
             raise
         self._dispatcher.start(Handlers(self._poll, self._run, self._worker_failed))
+        self._leases.start()
         self._start_housekeeping()
         if watch_files:
             self._watcher = FileWatch(self.path, lambda: self.reload(), self._stopping, self._log)
@@ -130,7 +132,9 @@ class Daemon:
         self._turned = self._clock.monotonic()
         self._heed_clock(now)
         free_polls, free_runs = self._dispatcher.free()
-        runs = self.store.claim_runs(now, free_runs, RUN_LEASE) if free_runs else []
+        runs = self.store.claim_runs(now, free_runs, LEASE) if free_runs else []
+        for run in runs:
+            self._leases.hold(run.claimed_as)
         for run in runs:
             self._dispatcher.submit_run(run)
         self._short_way.open = len(runs) < free_runs
@@ -177,9 +181,10 @@ class Daemon:
         """Where more is due than there is room for, it goes on in batches: a claim is a write to disk."""
         if self._crowded and free < self._batch:
             return
-        lease = self.home.settings.poll.time + POLL_LEASE_MARGIN
-        polls = self.store.claim_due(now, free, lease) if free else []
+        polls = self.store.claim_due(now, free, LEASE) if free else []
         self._crowded = len(polls) == free
+        for claimed in polls:
+            self._leases.hold(claimed.claimed_as)
         for claimed in polls:
             self._dispatcher.submit_poll(claimed)
 
@@ -261,6 +266,16 @@ class Daemon:
     # the work
 
     def _poll(self, claimed: Claimed) -> None:
+        try:
+            self._do_poll(claimed)
+        except Exception as error:
+            reason = error  # the name above ends with this block
+            self._leases.give_up(claimed.claimed_as, lambda: self._engine.give_up(claimed, reason))
+            raise
+        finally:
+            self._leases.drop(claimed.claimed_as)
+
+    def _do_poll(self, claimed: Claimed) -> None:
         began = self._clock.monotonic()
         outcome = self._engine.poll(claimed)
         self.polls += 1
@@ -270,12 +285,31 @@ class Daemon:
 
     def _run(self, run: RunRecord) -> None:
         began = self._clock.monotonic()
-        state = self._runner.advance(run.id, run.claim, self._stopping.is_set)
+        try:
+            state = self._runner.advance(run.id, run.claim, lambda: self._must_stop(run))
+        except Exception as error:
+            self._give_up_run(run, described(error))
+            raise
+        finally:
+            self._leases.drop(run.claimed_as)
+            self._wake.set()
         self._serving.ran(run, state, self._clock.monotonic() - began)
-        self._wake.set()
+
+    def _must_stop(self, run: RunRecord) -> bool:
+        return self._stopping.is_set() or not self._leases.stands(run.claimed_as)
+
+    def _give_up_run(self, run: RunRecord, reason: str) -> None:
+        """A fault stopped a run: it begins again, or waits for a person if that happens again and again."""
+
+        def end() -> None:
+            state = self.store.abandon_run(run.id, run.claim, self._clock.now(), reason)
+            if state is not None:
+                self._log("run_abandoned", f"run {run.id} is {state}: {reason}", run=run.id, workflow=run.workflow)
+
+        self._leases.give_up(run.claimed_as, end)
 
     def _worker_failed(self, error: BaseException) -> None:
-        self._log("worker_failed", fault_of_ours(error))
+        self._log("worker_failed", described(error))
 
     def _nap(self, now: datetime) -> float:
         if self._crowded:  # a worker wakes us when there is room again; it may have looked just before we said so
@@ -311,9 +345,14 @@ class Daemon:
     def _reap(self) -> None:
         now = self._clock.now()
         self._heed_clock(now)  # before the next turn does: leases that only seem to have passed are still held
-        triggers, runs = self.store.free_stale(now)
-        if triggers or runs:
-            self._log("claims_freed", f"{triggers} polls and {runs} runs did not come to an end and are begun again")
+        polls, runs = self.store.stale_claims(now, self._leases.held())
+        for claimed in polls:
+            self._engine.give_up(claimed, PollError("the poll came to no end, and no worker has it any more"))
+        for run in runs:
+            self._give_up_run(run, "no worker has it any more")
+        if polls or runs:
+            words = f"{len(polls)} polls and {len(runs)} runs came to no end and begin again"
+            self._log("claims_freed", words)
             self._wake.set()
         self._alerts.look_for_stalled(now)
 

@@ -183,6 +183,11 @@ def fault_of_ours(error: BaseException) -> str:
     return f"a fault in Changewire itself, please report it: {type(error).__name__}: {error}"
 
 
+def described(error: BaseException) -> str:
+    """What is said of any error: its own words if it is one of ours, else that it is a fault."""
+    return str(error) if isinstance(error, ChangewireError) else fault_of_ours(error)
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when none is near enough to be meant."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

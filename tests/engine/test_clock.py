@@ -13,6 +13,7 @@ import pytest
 from changewire.sandbox import Sandbox
 from changewire.state.records import RunState
 from tests.engine.rig import USER, connection, sandbox_clock, workflow, write_home
+from tests.state.samples import end_stale
 from tests.support.processes import ask
 from tests.support.turning import Turned
 
@@ -134,7 +135,7 @@ def test_a_lease_does_not_last_for_hours(turned: Turned) -> None:
     turned.daemon.turn(turned.clock.now())
     turned.clock.set_back(HOURS)
     on(turned, 180)
-    turned.store.free_stale(turned.clock.now())  # unless a chore was quicker
+    end_stale(turned.store, turned.clock.now())  # unless a chore was quicker
     assert ask(turned.daemon.path, "SELECT claim FROM triggers WHERE claim <> 0") == []
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from changewire.clock import SystemClock
-from changewire.engine.dispatcher import RUN_LEASE, Handlers, LocalDispatcher, ShortWay
+from changewire.engine.dispatcher import Handlers, LocalDispatcher, ShortWay
+from changewire.engine.leases import LEASE, LeaseKeeper
+from changewire.log import silent
 from changewire.state.records import RunRecord
+from changewire.state.store import SqliteStore
 from tests.state.samples import NOW, run
 
 WORKERS = 2
@@ -50,8 +54,9 @@ def dispatcher(work: Work) -> Iterator[LocalDispatcher]:
 
 
 @pytest.fixture
-def way(dispatcher: LocalDispatcher) -> ShortWay:
-    made = ShortWay(dispatcher)
+def way(dispatcher: LocalDispatcher, tmp_path: Path) -> ShortWay:
+    store = SqliteStore(tmp_path / "changewire.db", clock=SystemClock())
+    made = ShortWay(dispatcher, LeaseKeeper(store, SystemClock(), silent))
     made.open = True
     return made
 
@@ -59,7 +64,7 @@ def way(dispatcher: LocalDispatcher) -> ShortWay:
 def test_there_is_room_for_as_many_runs_as_there_are_idle_workers(way: ShortWay, work: Work) -> None:
     room = way.begin(5, NOW)
     assert room is not None
-    assert (room.most, room.now, room.lease_until) == (WORKERS, NOW, NOW + RUN_LEASE)
+    assert (room.most, room.now, room.lease_until) == (WORKERS, NOW, NOW + LEASE)
     assert way.begin(1, NOW) is None, "the other poll has it"
     room.taken = [run("r1")]
     assert way.end(room, True) == 1

@@ -53,6 +53,16 @@ def attempt(
     )
 
 
+def end_stale(store: Store, now: datetime) -> tuple[int, int]:
+    """End the claims whose lease has ended; how many triggers and runs there were."""
+    polls, runs = store.stale_claims(now)
+    for claimed in polls:
+        assert store.release(claimed.trigger_id, claimed.claim, claimed.record.next_due)
+    for held in runs:
+        assert store.abandon_run(held.id, held.claim, now, "no worker has it") is not None
+    return len(polls), len(runs)
+
+
 def poll(claimed: Claimed, now: datetime = NOW, **changes: Any) -> PollCommit:
     """A good poll; the trigger is due again in a minute."""
     given: dict[str, Any] = {"now": now, "next_due": now + MINUTE, "ok": True, "state": TriggerState.OK}

@@ -13,7 +13,7 @@ from changewire.errors import StateError
 from changewire.secret import Secret
 from changewire.state.records import Handover, ItemRecord, Lane, RunState, TriggerState
 from changewire.state.store import Store
-from tests.state.samples import DAY, MINUTE, NOW, claim, event, item, poll, run, trigger, with_events
+from tests.state.samples import DAY, MINUTE, NOW, claim, end_stale, event, item, poll, run, trigger, with_events
 
 
 def one(store: Store, trigger_id: str = "t1") -> Any:
@@ -182,14 +182,14 @@ def test_a_poll_may_claim_the_runs_that_it_starts(store: Store) -> None:
     )
     assert [r.id for r in store.claim_runs(NOW, 9, MINUTE)] == ["r2", "r5"]
     assert store.finish_run("r1", claimed.claim, RunState.SUCCEEDED, finished_at=NOW)
-    assert store.free_stale(NOW + 2 * MINUTE) == (0, 3)
+    assert end_stale(store, NOW + 2 * MINUTE) == (0, 3)
     assert not store.finish_run("r4", claimed.claim, RunState.SUCCEEDED, finished_at=NOW), "its lease has passed"
 
 
 def test_a_run_of_an_event_that_was_known_is_not_claimed_with_the_poll(store: Store) -> None:
     with_events(store, [event()], [run()])
     store.claim_runs(NOW, 1, MINUTE)
-    store.free_stale(NOW + DAY)
+    end_stale(store, NOW + DAY)
     room = Handover(NOW + DAY, NOW + DAY, most=9)
     claimed = claim(store, NOW + DAY)
     events, runs = [event(), event("e2", at=NOW + DAY)], [run(), run("r2", "e2", NOW + DAY)]
@@ -249,8 +249,8 @@ def test_what_is_put_off_again_and_again_is_due_since_its_first_due_moment(store
 def test_a_lease_that_passed_is_freed_and_fences_its_poll(store: Store) -> None:
     store.sync_triggers([trigger()], NOW)
     claimed = store.claim_due(NOW, 1, MINUTE)[0]
-    assert store.free_stale(NOW + MINUTE - timedelta(microseconds=1)) == (0, 0)
-    assert store.free_stale(NOW + MINUTE) == (1, 0)
+    assert end_stale(store, NOW + MINUTE - timedelta(microseconds=1)) == (0, 0)
+    assert end_stale(store, NOW + MINUTE) == (1, 0)
     assert claim(store).claim != claimed.claim
     assert not store.commit_poll(poll(claimed))
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from changewire.clock import SystemClock
 from changewire.state.records import Claimed
 from changewire.state.store import SqliteStore
-from tests.state.samples import DAY, NOW, event, poll, run, trigger
+from tests.state.samples import DAY, NOW, end_stale, event, poll, run, trigger
 
 LEASE = timedelta(minutes=1)
 
@@ -80,7 +80,7 @@ class Polling(RuleBasedStateMachine):
 
     @rule()
     def lease_passes(self) -> None:
-        assert self.store.free_stale(NOW + DAY) == (len(self.holders), 0)
+        assert end_stale(self.store, NOW + DAY) == (len(self.holders), 0)
         self.holders.clear()
 
     @rule()

@@ -11,7 +11,7 @@ import pytest
 from changewire.errors import StateError
 from changewire.state.records import AttemptState, PauseCause, PauseKind, PauseRecord, RunState
 from changewire.state.store import Store
-from tests.state.samples import DAY, MINUTE, NOW, attempt, event, run, trigger, with_events
+from tests.state.samples import DAY, MINUTE, NOW, attempt, end_stale, event, run, trigger, with_events
 
 
 def test_due_runs_are_claimed_once_and_earliest_first(store: Store) -> None:
@@ -72,22 +72,13 @@ def test_a_paused_run_waits_for_a_person(store: Store) -> None:
 def test_a_fenced_run_stores_nothing(store: Store) -> None:
     with_events(store, [event()], [run()])
     claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
-    assert store.free_stale(NOW + MINUTE) == (0, 1)
+    assert end_stale(store, NOW + MINUTE) == (0, 1)
     assert not store.start_attempt(claim, attempt())
     assert not store.commit_step(claim, attempt())
     assert not store.commit_step(claim, attempt(), state=RunState.SUCCEEDED, finished_at=NOW)
     assert not store.finish_run("r1", claim, RunState.FAILED, finished_at=NOW)
     assert store.load_run("r1")[2] == []
     assert [r.id for r in store.claim_runs(NOW + MINUTE, 1, MINUTE)] == ["r1"]
-
-
-def test_a_lease_can_be_made_longer(store: Store) -> None:
-    with_events(store, [event()], [run()])
-    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
-    assert store.start_attempt(claim, attempt(), lease_until=NOW + DAY)
-    assert store.commit_step(claim, attempt())
-    assert store.free_stale(NOW + MINUTE) == (0, 0)
-    assert store.free_stale(NOW + DAY) == (0, 1)
 
 
 @pytest.mark.parametrize(

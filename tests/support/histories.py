@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from changewire.testing import ManualClock
 from changewire.triggers.noticed import first_key
+from tests.state.samples import end_stale
 from tests.support.homes import connection, make_home, workflow
 from tests.support.json_api import BAD, JsonApi
 from tests.support.processes import ask
@@ -270,7 +271,7 @@ class Histories(RuleBasedStateMachine):
         ahead = (self.clock.now() - self.sandbox.clock.now()).total_seconds()
         self.sandbox.control("clock", advance_s=max(0.0, ahead))
         try:
-            self.turned.store.free_stale(self.clock.now())
+            end_stale(self.turned.store, self.clock.now())
             self.turned.turn()
         except Exception:
             if self.fuse is not None:

@@ -76,7 +76,8 @@ class Turned:
 
     def turn(self) -> None:
         """Do all that is due at this moment, and what follows from it at once."""
-        self.daemon.mend()  # a chore that otherwise has a thread of its own
+        self.daemon.mend()  # this and the next otherwise have threads of their own
+        self.daemon._leases.renew()
         for _ in range(100):
             now = self.clock.now()
             if not self.store.due(now, 1) and not self._runs_due():

@@ -9,13 +9,12 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from changewire.clock import Clock
+from changewire.engine.leases import LEASE, LeaseKeeper
 from changewire.state.records import Claimed, Handover, RunRecord
-
-RUN_LEASE = timedelta(minutes=2)  # of a run that was claimed; each step that does something makes it longer
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,14 @@ class Dispatcher(Protocol):
 class ShortWay:
     """The way of a run from the poll that starts it straight to a free worker: no second claim, nobody to be woken."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, leases: LeaseKeeper) -> None:
         self.open = False  # while older runs wait, new ones have to wait as well
-        self._dispatcher = dispatcher
+        self._dispatcher, self._leases = dispatcher, leases
 
     def begin(self, runs: int, now: datetime) -> Handover | None:
         """Room for some of so many ``runs``, kept until `end`; None: there is none."""
         most = self._dispatcher.reserve_runs(runs) if self.open and runs else 0
-        return Handover(now, now + RUN_LEASE, most) if most else None
+        return Handover(now, now + LEASE, most) if most else None
 
     def end(self, handover: Handover | None, kept: bool) -> int:
         """Hand out the runs that were taken, where what took them was ``kept``; how many."""
@@ -71,6 +70,7 @@ class ShortWay:
         self._dispatcher.give_back(handover.most)
         taken = handover.taken if kept else []
         for run in taken:
+            self._leases.hold(run.claimed_as)
             self._dispatcher.submit_run(run)
         return len(taken)
 
@@ -168,7 +168,7 @@ class _Pool:
             try:
                 if not self._closed:
                     handle(work)
-            except Exception as error:
+            except BaseException as error:  # code of an action may even call sys.exit: the worker stays
                 failed(error)
             finally:
                 with self._lock:

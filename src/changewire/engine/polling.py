@@ -15,8 +15,8 @@ from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
 from changewire.engine.finding import Finder, Found, polled
-from changewire.engine.telling import describe, tell_event, trigger_alert, verdicts_of
-from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, StateError
+from changewire.engine.telling import describe, tell_event, trigger_alert, unstorable, verdicts_of
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state import pauses
@@ -59,7 +59,7 @@ class Engine:
         self._finder = Finder(lambda: self.home, store, clients, clock, log, self.echoes)
 
     def poll(self, claimed: Claimed) -> Outcome:
-        """Poll one claimed trigger and store the outcome. Raises StateError only; then the claim simply ends."""
+        """Poll one claimed trigger and store the outcome. If it raises, the caller gives the poll up."""
         trigger = self.home.triggers.get(claimed.trigger_id)
         now = self._clock.now()
         if trigger is None:
@@ -81,7 +81,18 @@ class Engine:
             return self._refused(claimed, now, error)
         except Exception as error:
             return self._failed(trigger, record, claimed, now, error)
-        return self._commit(trigger, record, claimed, now, found)
+        try:
+            return self._commit(trigger, record, claimed, now, found)
+        except PollError as error:
+            return self._failed(trigger, record, claimed, now, error)
+
+    def give_up(self, claimed: Claimed, error: Exception) -> Outcome:
+        """Store that a claimed poll failed although it could not say so itself, which ends its claim."""
+        trigger = self.home.triggers.get(claimed.trigger_id)
+        if trigger is None:
+            self._store.release(claimed.trigger_id, claimed.claim, None)
+            return Outcome.FENCED
+        return self._failed(trigger, claimed.record, claimed, self._clock.now(), error)
 
     def preview(self, trigger: Trigger) -> list[EventRecord]:
         """What would fire if ``trigger`` was polled now; nothing is stored.
@@ -142,7 +153,7 @@ class Engine:
         commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
         kept = False
         try:
-            kept = self._store.commit_poll(commit)
+            kept = self._keep(commit)
             if kept:
                 self._tell(trigger, record, found)
         finally:
@@ -154,6 +165,15 @@ class Engine:
         if found.reading.unchanged:
             return Outcome.UNCHANGED
         return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
+
+    def _keep(self, commit: PollCommit) -> bool:
+        """Store a poll. Raises StateError, and PollError if it holds something that no database could store."""
+        try:
+            return self._store.commit_poll(commit)
+        except StateError:
+            raise
+        except Exception as error:
+            raise PollError(unstorable(commit, error)) from error
 
     def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
         """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
@@ -212,7 +232,7 @@ class Engine:
             self._tell_mended(polled(trigger.connection))
         elif _on_trial(record):
             self._store.put_off_pause(polled(trigger.connection), None, done)
-        if failures in (1, self.home.settings.alert_after):
+        if kept and failures in (1, self.home.settings.alert_after):
             word = "poll_failed" if failures == 1 else "trigger_failing"
             often = "" if failures == 1 else f" ({failures} times in a row)"
             self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))

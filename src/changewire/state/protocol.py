@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from changewire.state.records import (
     AlertRecord,
     AttemptRecord,
+    Claim,
     Claimed,
     EventRecord,
     Figures,
@@ -130,8 +131,20 @@ class Store(Protocol):
     def lengthen_leases(self, step: timedelta) -> None:
         """The clock was set forward by ``step``: the claims that there are last as long as before."""
 
-    def free_stale(self, now: datetime) -> tuple[int, int]:
-        """End the claims whose lease has passed: how many (triggers, runs) were freed."""
+    # leases
+
+    def renew_claims(self, held: Collection[Claim], now: datetime, lease: timedelta) -> set[Claim]:
+        """Let the leases of these claims end ``lease`` after ``now``; the claims that still stand. The others are lost:
+        the trigger or run was changed, cancelled or claimed again.
+        """
+
+    def stale_claims(self, now: datetime, held: Collection[Claim] = ()) -> tuple[list[Claimed], list[RunRecord]]:
+        """Triggers and runs whose lease has ended, except for those that the caller still has in hand (``held``)."""
+
+    def abandon_run(self, run_id: str, claim: int, now: datetime, reason: str) -> RunState | None:
+        """End the claim on a run that a fault stopped: it is pending, and due at once or after a growing delay. The
+        fifth time in a row it is paused instead, so that a person looks. The new state; None where fenced.
+        """
 
     # runs
 
@@ -157,13 +170,12 @@ class Store(Protocol):
         claim: int,
         attempt: AttemptRecord,
         *,
-        lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
     ) -> bool:
         """Store that an attempt begins, before anything is sent. False where fenced.
 
-        An attempt of this address and number is replaced. ``lease_until`` None: the lease stays as it is. What was
-        decided ``before`` it, of the same run, is stored in the same transaction.
+        An attempt of this address and number is replaced. What was decided ``before`` it, of the same run, is stored
+        in the same transaction.
         """
 
     def commit_step(
@@ -175,7 +187,6 @@ class Store(Protocol):
         reason: str | None = None,
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
-        lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
         held_by: str | None = None,
     ) -> bool:

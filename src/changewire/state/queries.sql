@@ -9,12 +9,6 @@ UPDATE triggers SET claim = 0, lease_until = NULL WHERE claim <> 0
 -- name: free_all_runs
 UPDATE runs SET claim = 0, lease_until = NULL WHERE claim <> 0
 
--- name: free_stale_triggers
-UPDATE triggers SET claim = 0, lease_until = NULL WHERE claim <> 0 AND lease_until <= :now
-
--- name: free_stale_runs
-UPDATE runs SET claim = 0, lease_until = NULL WHERE claim <> 0 AND lease_until <= :now
-
 -- name: due_triggers
 SELECT id, next_due FROM triggers
 WHERE active = 1 AND claim = 0 AND paused = 0 AND state <> 'unavailable' AND next_due <= :now
@@ -279,14 +273,13 @@ WHERE seq IN (
 )
 RETURNING seq
 
--- name: hold_run
-UPDATE runs SET lease_until = coalesce(:lease_until, lease_until)
-WHERE id = :run_id AND claim = :claim AND claim <> 0
+-- name: run_is_held
+SELECT 1 FROM runs WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: leave_run
 UPDATE runs SET
     state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL,
-    slot = iif(:state IN ('pending', 'waiting'), slot, 0), held_by = :held_by
+    slot = iif(:state IN ('pending', 'waiting'), slot, 0), held_by = :held_by, abandoned = 0
 WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt

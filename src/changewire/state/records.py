@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from changewire.values import Json
 
@@ -201,6 +202,11 @@ class RunRecord:
     batch_max: int | None = None  # it works on up to so many events, `event_id` is the latest; None: on that one
     claims: int = 0  # how often it was claimed
 
+    @property
+    def claimed_as(self) -> Claim:
+        """The claim, by which its lease is renewed."""
+        return Claim("runs", self.id, self.claim)
+
 
 @dataclass(slots=True)
 class AttemptRecord:
@@ -291,6 +297,15 @@ class AlertRecord:
     cause: str | None = None  # id of the run that it is about; None: none
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who works on a trigger or a run: the number is never given again."""
+
+    table: Literal["triggers", "runs"]
+    id: str
+    number: int
+
+
 @dataclass(slots=True)
 class Claimed:
     """A trigger that is ours to poll until the lease ends."""
@@ -300,6 +315,11 @@ class Claimed:
     claim: int
     generation: int
     record: TriggerRecord  # as it was claimed; whatever changes it afterwards fences the claim
+
+    @property
+    def claimed_as(self) -> Claim:
+        """The claim, by which its lease is renewed."""
+        return Claim("triggers", self.trigger_id, self.claim)
 
 
 @dataclass(slots=True)

@@ -31,14 +31,14 @@ def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transac
 
 
 def start_attempt(
-    claim: int, attempt: AttemptRecord, lease_until: datetime | None, before: Sequence[AttemptRecord] = ()
+    claim: int, attempt: AttemptRecord, before: Sequence[AttemptRecord] = ()
 ) -> Callable[[Transaction], bool]:
     """See `Store.start_attempt`."""
     row, decided = rows.attempt_row(attempt), [rows.attempt_row(one) for one in before]
-    hold = {"run_id": attempt.run_id, "claim": claim, "lease_until": rows.text(lease_until)}
+    hold = {"run_id": attempt.run_id, "claim": claim}
 
     def unit(transaction: Transaction) -> bool:
-        if transaction.execute("start_attempt.run", sql("hold_run"), hold).rowcount != 1:
+        if transaction.execute("start_attempt.run", sql("run_is_held"), hold).fetchone() is None:
             return False
         transaction.execute_many("start_attempt.before", sql("put_attempt"), decided)
         transaction.execute("start_attempt.attempt", sql("put_attempt"), row)

@@ -18,6 +18,7 @@ from changewire.state import (
     figures,
     history,
     lanes,
+    leases,
     pauses,
     polls,
     pruning,
@@ -30,6 +31,7 @@ from changewire.state.queries import sql
 from changewire.state.records import (
     AlertRecord,
     AttemptRecord,
+    Claim,
     Claimed,
     EventRecord,
     Figures,
@@ -138,15 +140,14 @@ class SqliteStore(DatabaseFile):
     def lengthen_leases(self, step: timedelta) -> None:
         self._write(clocks.lengthen_leases(step))
 
-    def free_stale(self, now: datetime) -> tuple[int, int]:
-        given = {"now": to_text(now)}
+    def renew_claims(self, held: Collection[Claim], now: datetime, lease: timedelta) -> set[Claim]:
+        return self._write(leases.renew(held, now + lease)) if held else set()
 
-        def unit(transaction: Transaction) -> tuple[int, int]:
-            triggers = transaction.execute("free_stale.triggers", sql("free_stale_triggers"), given)
-            freed = transaction.execute("free_stale.runs", sql("free_stale_runs"), given)
-            return triggers.rowcount, freed.rowcount
+    def stale_claims(self, now: datetime, held: Collection[Claim] = ()) -> tuple[list[Claimed], list[RunRecord]]:
+        return self._read(lambda connection: leases.stale(connection, now, held))
 
-        return self._write(unit)
+    def abandon_run(self, run_id: str, claim: int, now: datetime, reason: str) -> RunState | None:
+        return self._write(leases.abandon(run_id, claim, now, reason, self.alert_after))
 
     # runs
 
@@ -172,10 +173,9 @@ class SqliteStore(DatabaseFile):
         claim: int,
         attempt: AttemptRecord,
         *,
-        lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
     ) -> bool:
-        return self._write(runs.start_attempt(claim, attempt, lease_until, before))
+        return self._write(runs.start_attempt(claim, attempt, before))
 
     def commit_step(
         self,
@@ -186,12 +186,11 @@ class SqliteStore(DatabaseFile):
         reason: str | None = None,
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
-        lease_until: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
         held_by: str | None = None,
     ) -> bool:
         if state is RunState.RUNNING:
-            return self._write(runs.start_attempt(claim, attempt, lease_until, before))
+            return self._write(runs.start_attempt(claim, attempt, before))
         leave = self._leave(attempt.run_id, claim, state, reason, due_at, finished_at, held_by)
         return self._write(runs.commit_step(attempt, leave, before))
 

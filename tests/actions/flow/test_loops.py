@@ -10,7 +10,7 @@ from changewire.state.records import RunState
 from tests.actions.rig import Rig, connection
 from tests.actions.table import Recorder, play, shown, write_actions
 from tests.connectors.server import Reply, Seen
-from tests.state.samples import DAY
+from tests.state.samples import DAY, end_stale
 
 HIT = '{use: http.hit, with: {path: "{{ item }}"}}'
 LOOP = f"for_each: [a, b, c], max_parallel: 2, do: [{HIT}, {{use: http.hit, with: {{path: after}}}}]"
@@ -111,5 +111,5 @@ def test_a_lost_claim_ends_all_iterations(tmp_path: Path, make_rig: Callable[...
 
 
 def _take_over(rig: Rig) -> Reply:
-    rig.store.free_stale(rig.clock.now() + 2 * DAY)
+    end_stale(rig.store, rig.clock.now() + 2 * DAY)
     return Reply(body={})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import perform
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from changewire.actions.flow.course import Course
     from changewire.actions.flow.frame import Frame
     from changewire.config.steps import ActionStep
-
-_MARGIN = timedelta(minutes=1)  # a lease lasts so much longer than the attempt may
 
 
 def kept(output: Json) -> Json:
@@ -159,7 +156,7 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
     attempt.evidence = given(values)
     idempotency = step.idempotency or action.spec.idempotency
     if idempotency != "pure":  # else nobody can tell whether it was done before or after a crash
-        frame.ledger.start(attempt, walk.clock.now() + allowed + _MARGIN)
+        frame.ledger.start(attempt)
     elif context.client is not None:
         frame.ledger.flush()  # an answer may take long, and what was done before is to be on disk by then
     output = perform(action, values, context)

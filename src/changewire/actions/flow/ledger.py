@@ -7,7 +7,6 @@ So does the end of a step that did something, if that comes at once: a write of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from changewire.actions.flow.progress import Progress
@@ -22,17 +21,6 @@ LONGEST_HELD_S = 0.02  # that the end of something done outside waits for the ne
 _PAUSES = {"wait", "wait_until"}
 
 
-@dataclass
-class _Lease:
-    """Until when the claim is held: as long as the longest of the attempts under way may take."""
-
-    until: datetime | None = None
-
-    def cover(self, moment: datetime) -> datetime:
-        self.until = moment if self.until is None else max(self.until, moment)
-        return self.until
-
-
 class Ledger:
     """The rows of one run under one claim. All but `fork` is for one thread; forks share what is known."""
 
@@ -43,13 +31,10 @@ class Ledger:
         self._held: dict[int, AttemptRecord] = {}  # by identity: a row that is held again takes the last place
         self._started: AttemptRecord | None = None  # the latest that was stored before something was done outside
         self._done_at: float | None = None  # since when the end of such a one is held
-        self._lease = _Lease()
 
     def fork(self) -> Ledger:
         """The same run for another thread, which holds rows of its own."""
-        fork = Ledger(self._store, self.clock, self.run_id, self._claim, self.progress)
-        fork._lease = self._lease
-        return fork
+        return Ledger(self._store, self.clock, self.run_id, self._claim, self.progress)
 
     def join(self, fork: Ledger) -> None:
         """Take over what ``fork`` still holds."""
@@ -89,11 +74,10 @@ class Ledger:
             row.state, row.finished_at = AttemptState.SUCCEEDED, self.moment()
             self.hold(row)
 
-    def start(self, row: AttemptRecord, lease_until: datetime) -> None:
+    def start(self, row: AttemptRecord) -> None:
         """Store that an attempt begins, and all that is held. Raises FencedError."""
-        held = self._take()
-        lease, self._started = self._lease.cover(lease_until), row
-        if not self._store.start_attempt(self._claim, row, lease_until=lease, before=held):
+        held, self._started = self._take(), row
+        if not self._store.start_attempt(self._claim, row, before=held):
             raise FencedError
 
     def flush(self) -> None:
