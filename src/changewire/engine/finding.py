@@ -17,7 +17,7 @@ from changewire.state.records import EventRecord, TriggerRecord
 from changewire.triggers.dating import moment_of
 from changewire.triggers.definition import Evidence
 from changewire.triggers.ignoring import ignored_paths
-from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, item_key
+from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, item_key, keys_to_load
 from changewire.triggers.noticing import notice
 from changewire.triggers.numbering import numbered
 from changewire.triggers.payloads import make_events
@@ -66,7 +66,8 @@ class Finder:
         baseline_at = record.baseline_at or min(began, reading.answered_at or now)
         if reading.unchanged:
             return Found(reading, Notice(), [], before, baseline_at)
-        _, items = self._store.load_poll_state(trigger.id)
+        keys = keys_to_load(reading.answers, trigger.watch, record.rules)
+        _, items = self._store.load_poll_state(trigger.id, keys, alike=trigger.watch.kind.counts_alike)
         if trigger.watch.kind.counts_alike:
             reading.answers = [numbered(reading.answers, trigger.watch, items)]
         in_sight = first_keys(reading, trigger.watch) if turned else None

@@ -155,18 +155,16 @@ def _hand_over(transaction: Transaction, claim: int, handover: Handover, runs: S
 
 
 def load_poll_state(
-    connection: sqlite3.Connection, trigger_id: str, keys: Collection[str] | None
+    connection: sqlite3.Connection, trigger_id: str, keys: Collection[str] | None, *, alike: bool = False
 ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
     """See `Store.load_poll_state`."""
     query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers WHERE id = ?"
     found = connection.execute(query, (trigger_id,)).fetchone()
     if found is None:
         raise StateError(f"There is no trigger {trigger_id} in the database: it was reset or left the config.")
-    if keys is None:
-        items = connection.execute(sql("items"), {"trigger_id": trigger_id})
-    else:
-        given = {"trigger_id": trigger_id, "keys": dumps_text(list(keys))}
-        items = connection.execute(sql("items_of_keys"), given)
+    given = {"trigger_id": trigger_id, "keys": dumps_text(list(keys or ()))}
+    names = ["items"] if keys is None else ["items_of_keys", "items_alike"] if alike else ["items_of_keys"]
+    items = [row for name in names for row in connection.execute(sql(name), given)]
     return rows.trigger_of(found), {row[0]: ItemRecord(*row) for row in items}
 
 

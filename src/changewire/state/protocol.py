@@ -89,9 +89,13 @@ class Store(Protocol):
         """
 
     def load_poll_state(
-        self, trigger_id: str, keys: Collection[str] | None = None
+        self, trigger_id: str, keys: Collection[str] | None = None, *, alike: bool = False
     ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
-        """A trigger and its items by key, at one moment. ``keys`` None: all items. Unknown id: StateError."""
+        """Return a trigger and its items by key, at one moment. Unknown id: StateError.
+
+        ``keys`` None: all items; else those with these keys, and all with a candidate that has not settled. ``alike``:
+        also the further items with the same key, which have a number in theirs.
+        """
 
     def commit_poll(self, commit: PollCommit) -> bool:
         """Store a poll as a whole and end its claim. An event already stored is left out with its runs.

@@ -76,6 +76,14 @@ WHERE trigger_id = :trigger_id
 -- name: items_of_keys
 SELECT key, hash, body, revision, candidate, candidate_count, absences FROM items
 WHERE trigger_id = :trigger_id AND key IN (SELECT value FROM json_each(:keys))
+UNION ALL
+SELECT key, hash, body, revision, candidate, candidate_count, absences FROM items INDEXED BY items_unsettled
+WHERE trigger_id = :trigger_id AND candidate IS NOT NULL
+
+-- name: items_alike
+SELECT items.key, hash, body, revision, candidate, candidate_count, absences
+FROM json_each(:keys) AS wanted CROSS JOIN items
+WHERE trigger_id = :trigger_id AND items.key > wanted.value || '::' AND items.key < wanted.value || ':;'
 
 -- name: change_trigger
 UPDATE triggers SET

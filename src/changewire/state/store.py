@@ -111,9 +111,9 @@ class SqliteStore(DatabaseFile):
         return polls.claimed(self._write(polls.claim_due(now, limit, lease)))
 
     def load_poll_state(
-        self, trigger_id: str, keys: Collection[str] | None = None
+        self, trigger_id: str, keys: Collection[str] | None = None, *, alike: bool = False
     ) -> tuple[TriggerRecord, dict[str, ItemRecord]]:
-        return self._read(lambda connection: polls.load_poll_state(connection, trigger_id, keys))
+        return self._read(lambda connection: polls.load_poll_state(connection, trigger_id, keys, alike=alike))
 
     def commit_poll(self, commit: PollCommit) -> bool:
         return self._write(polls.commit_poll(commit))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -112,6 +112,19 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
             return key_of_number(":" * choice + ":".join(texts), scope.get("number", 1))
     wanted = " or ".join(" + ".join(parts) for parts in kind.key)
     raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
+
+
+def keys_to_load(
+    answers: Iterable[Iterable[tuple[Json, Scope]]], watch: Watch, rules: str | None
+) -> frozenset[str] | None:
+    """The keys of the items that a reading is compared with, or None for all items. Raises PollError.
+
+    A trigger that only looks for new items needs no others: what is missing from the answer means nothing to it, unless
+    ``rules``, the fingerprint of the rules that made the stored hashes, is no longer that of the trigger.
+    """
+    if not watch.kind.only_new or rules not in (None, watch.rules.fingerprint):
+        return None
+    return frozenset(item_key(item, watch.kind, scope) for answer in answers for item, scope in answer)
 
 
 def _escaped(text: str) -> str:
