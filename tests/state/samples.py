@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 
 def trigger(name: str = "t1", **changes: Any) -> TriggerRecord:
-    given: dict[str, Any] = {"next_due": NOW, "workflow": "w", "type": "zoom.x", "connection": "work"}
+    given: dict[str, Any] = {"next_due": NOW, "workflow": "w", "type": "zoom.x", "connection": "work", "epoch": 1}
     given |= {"fingerprint": f"print of {name}", "interval_s": 60.0}
     return TriggerRecord(**{"id": name, "name": name, **given, **changes})
 

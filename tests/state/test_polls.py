@@ -347,8 +347,31 @@ def test_forgetting_begins_anew_and_keeps_the_history(store: Store) -> None:
     assert store.commit_poll(first)
     assert store.forget("t1", NOW) == 2
     record, items = store.load_poll_state("t1")
-    assert (record.state, record.baseline_at, record.cursor, items) == ("baseline_pending", None, {"resets": 1}, {})
+    assert (record.state, record.baseline_at, record.cursor, items) == ("baseline_pending", None, {}, {})
     assert (record.next_due, len(store.events())) == (NOW, 1)
+
+
+def test_no_memory_gets_an_epoch_that_another_one_had_whatever_is_deleted(store: Store) -> None:
+    store.sync_triggers([trigger()], NOW)
+    epochs = [one(store).epoch]
+    for _ in range(3):
+        store.forget("t1", NOW)
+        epochs.append(one(store).epoch)
+        store.sync_triggers([], NOW)
+        store.forget("t1", NOW)
+        store.sync_triggers([trigger(epoch=1)], NOW)
+        epochs.append(one(store).epoch)
+    assert epochs == sorted(set(epochs))
+
+
+def test_an_edited_trigger_keeps_its_epoch_also_over_restarts(store: Store) -> None:
+    store.sync_triggers([trigger(), trigger("t2")], NOW)
+    store.sync_triggers([trigger(interval_s=5.0), trigger("t2", type="y")], NOW)
+    store.close()
+    store.open()
+    store.sync_triggers([trigger()], NOW)
+    store.sync_triggers([trigger("t2"), trigger()], NOW)
+    assert (one(store).epoch, one(store, "t2").epoch) == (1, 2)
 
 
 def test_a_forgotten_inactive_trigger_is_gone(store: Store) -> None:

@@ -36,6 +36,7 @@ class JsonApi:
         self.document: dict[str, Any] = {}
         self.bad: deque[str] = deque()  # for the next answers: a word of `BAD`, "cut", "reset" or "good"
         self.before_answer: Callable[[str], None] = lambda path: None
+        self.date: str | None = None  # the Date header; None: the real time
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,6 +51,9 @@ class JsonApi:
                 self.end_headers()
                 self.wfile.write(body if ending != "cut" else body[: len(body) // 2])
                 self.close_connection = ending == "cut"
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return api.date or super().date_time_string(timestamp)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass

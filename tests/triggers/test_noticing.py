@@ -20,12 +20,9 @@ A, B = {"id": 1, "n": "a"}, {"id": 1, "n": "b"}
 OPEN, SHUT = {"id": 1, "status": "open"}, {"id": 1, "status": "shut"}
 
 
-def event_ids(watcher: Watcher) -> list[str]:
-    return [
-        event.id
-        for n in watcher.last.noticed
-        for event in make_events(n, watcher.kind, SCOPE, trigger_id="t", trigger="t", workflow="w", now=NOW)
-    ]
+def event_ids(watcher: Watcher, epoch: int = 1) -> list[str]:
+    named: dict[str, Any] = {"trigger_id": "t", "epoch": epoch, "trigger": "t", "workflow": "w"}
+    return [event.id for n in watcher.last.noticed for event in make_events(n, watcher.kind, SCOPE, **named, now=NOW)]
 
 
 class TestKeys:
@@ -174,14 +171,17 @@ class TestUpdated:
             ids += event_ids(watcher)
         assert len(set(ids)) == 3
 
-    def test_the_same_change_after_a_reset_is_another_event(self) -> None:
+    @pytest.mark.parametrize("epochs", [(1, 2), (1, 1)])
+    def test_the_same_change_is_another_event_in_another_epoch_only_whenever_the_watch_began(
+        self, epochs: tuple[int, int]
+    ) -> None:
         ids = []
-        for hours in (0, 1):
+        for hours, epoch in enumerate(epochs):
             watcher = Watcher(kind_of(sample=A))
             watcher.read(A, now=NOW + timedelta(hours=hours))
             watcher.read(B)
-            ids += event_ids(watcher)
-        assert len(set(ids)) == 2
+            ids += event_ids(watcher, epoch)
+        assert len(set(ids)) == len(set(epochs))
 
     def test_an_item_that_was_away_is_compared_with_what_it_was(self) -> None:
         watcher = Watcher(kind_of(sample=A))

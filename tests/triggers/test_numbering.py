@@ -36,7 +36,7 @@ def event_ids(watcher: Watcher) -> list[str]:
     return [
         event.id
         for n in watcher.last.noticed
-        for event in make_events(n, watcher.kind, SCOPE, trigger_id="t", trigger="t", workflow="w", now=NOW)
+        for event in make_events(n, watcher.kind, SCOPE, trigger_id="t", epoch=1, trigger="t", workflow="w", now=NOW)
     ]
 
 

@@ -18,7 +18,9 @@ def events(watcher: Watcher) -> list[EventRecord]:
     return [
         event
         for noticed in watcher.last.noticed
-        for event in make_events(noticed, watcher.kind, SCOPE, trigger_id="t", trigger="t", workflow="w", now=NOW)
+        for event in make_events(
+            noticed, watcher.kind, SCOPE, trigger_id="t", epoch=1, trigger="t", workflow="w", now=NOW
+        )
     ]
 
 

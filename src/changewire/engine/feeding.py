@@ -103,6 +103,7 @@ def _events(trigger: Trigger, item: Json, now: datetime) -> list[EventRecord]:
         kind,
         scope,
         trigger_id=trigger.id,
+        epoch=0,  # the id follows from what was raised
         trigger=trigger.shown,
         workflow=trigger.workflow.name,
         now=now,

@@ -78,7 +78,6 @@ class Finder:
             record.rules,
             frozenset(backfill) if backfill else None,
             in_sight,
-            before.get("resets", 0),
             rules_before(trigger.watch.kind, before.get("compare"), trigger.config.ignore),
         )
         result = notice(reading.items, trigger.watch, memory, now)
@@ -88,13 +87,15 @@ class Finder:
         told = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
         ignored = ignored_paths(reading.items, trigger.watch, items, told)
         chosen, left = _bounded(result.noticed, trigger)
-        events = self._told(trigger, chosen, result, now)
-        cursor = _cursor(before.get("resets", 0), trigger, left, result)
+        events = self._told(trigger, record.epoch, chosen, result, now)
+        cursor = _cursor(trigger, left, result)
         return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted, ignored)
 
-    def _told(self, trigger: Trigger, chosen: list[Noticed], result: Notice, now: datetime) -> list[EventRecord]:
+    def _told(
+        self, trigger: Trigger, epoch: int, chosen: list[Noticed], result: Notice, now: datetime
+    ) -> list[EventRecord]:
         """The events of what was noticed; a change that no event type is about is counted as such."""
-        found = [self.events_of(trigger, noticed, now) for noticed in chosen]
+        found = [self.events_of(trigger, epoch, noticed, now) for noticed in chosen]
         untold = found.count([])
         result.verdicts["fired"] -= untold
         result.verdicts["untold"] += untold
@@ -163,7 +164,7 @@ class Finder:
         poll = self._home().settings.poll
         return Allowance(self._clock.monotonic() + poll.time.total_seconds(), self._clock.monotonic, 1, 1, poll.bytes)
 
-    def events_of(self, trigger: Trigger, noticed: Noticed, now: datetime) -> list[EventRecord]:
+    def events_of(self, trigger: Trigger, epoch: int, noticed: Noticed, now: datetime) -> list[EventRecord]:
         """What one change is as events, asked for in detail where the type says so."""
         scope, detail = noticed.scope or trigger.reader.scope(now), noticed.detail
         if trigger.watch.kind.detail is not None and noticed.kind != "deleted":
@@ -174,6 +175,7 @@ class Finder:
             trigger.watch.kind,
             scope,
             trigger_id=trigger.id,
+            epoch=epoch,
             trigger=trigger.shown,
             workflow=trigger.workflow.name,
             now=now,
@@ -181,10 +183,10 @@ class Finder:
         )
 
 
-def _cursor(resets: int, trigger: Trigger, left: list[Noticed], result: Notice) -> dict[str, Json]:
+def _cursor(trigger: Trigger, left: list[Noticed], result: Notice) -> dict[str, Json]:
     """What the next poll has to know besides the items."""
     waiting = [noticed.key for noticed in left if noticed.backfill]
-    cursor = {"listing": trigger.reader.listing, "resets": resets, "backfill": waiting}
+    cursor: dict[str, Json] = {"listing": trigger.reader.listing, "backfill": waiting}
     if "updated" in trigger.watch.kind.kind:
         cursor["compare"] = written(trigger.watch.kind.compare)
     cursor["pending"] = bool(left or UNSETTLED & result.verdicts.keys())

@@ -107,9 +107,9 @@ class Engine:
         found = self._finder.find(_all_firing(trigger, record), record, now, fresh=True)
         if record.baseline_at is not None or trigger.watch.kind.only_new:
             return found.events
-        return self._samples(trigger, found.reading, now)
+        return self._samples(trigger, record.epoch, found.reading, now)
 
-    def _samples(self, trigger: Trigger, reading: Reading, now: datetime) -> list[EventRecord]:
+    def _samples(self, trigger: Trigger, epoch: int, reading: Reading, now: datetime) -> list[EventRecord]:
         noticed: dict[str, Noticed] = {}
         for item, scope in reading.items:
             key = item_key(item, trigger.watch.kind, scope)
@@ -118,7 +118,9 @@ class Engine:
             word = "created" if "created" in kinds else kinds[0]
             noticed.setdefault(key, Noticed(key, word, item, item, changes, (), None, scope, backfill=True))
         return [
-            event for each in list(noticed.values())[:SAMPLES] for event in self._finder.events_of(trigger, each, now)
+            event
+            for each in list(noticed.values())[:SAMPLES]
+            for event in self._finder.events_of(trigger, epoch, each, now)
         ]
 
     def _commit(

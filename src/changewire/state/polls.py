@@ -36,6 +36,11 @@ def next_claim(transaction: Transaction) -> int:
     return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
 
 
+def next_epoch(transaction: Transaction) -> int:
+    """Return an epoch that no memory of a trigger ever had."""
+    return int(transaction.execute("epoch.number", sql("next_epoch")).fetchall()[0][0])
+
+
 _HAND_OVER = f"{sql('hand_over_runs')}, {rows.RUN_COLUMNS}"
 _CLAIM = f"{sql('claim_triggers')}, {rows.TRIGGER_COLUMNS}"
 
@@ -189,7 +194,7 @@ def sync(records: Sequence[TriggerRecord], now: datetime) -> Callable[[Transacti
 
 def insert(transaction: Transaction, record: TriggerRecord, now: datetime) -> None:
     """A trigger that was never seen before."""
-    row = rows.trigger_row(record, now)
+    row = rows.trigger_row(record, now) | {"epoch": next_epoch(transaction)}
     names = ", ".join(row)
     marks = ", ".join(f":{name}" for name in row)
     transaction.execute("sync.insert", f"INSERT INTO triggers ({names}) VALUES ({marks})", row)
@@ -262,7 +267,7 @@ def forget(trigger_id: str, now: datetime) -> Callable[[Transaction], int]:
 
     def unit(transaction: Transaction) -> int:
         deleted = transaction.execute("forget.items", "DELETE FROM items WHERE trigger_id = ?", (trigger_id,))
-        given = {"trigger_id": trigger_id, "now": to_text(now)}
+        given = {"trigger_id": trigger_id, "now": to_text(now), "epoch": next_epoch(transaction)}
         if transaction.execute("forget.trigger", sql("forget_trigger"), given).rowcount == 0:
             transaction.execute("forget.leave", "DELETE FROM triggers WHERE id = ?", (trigger_id,))
         return deleted.rowcount

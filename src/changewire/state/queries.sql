@@ -3,6 +3,9 @@
 -- name: next_claim
 UPDATE claims SET last = last + 1 RETURNING last
 
+-- name: next_epoch
+UPDATE epochs SET last = last + 1 RETURNING last
+
 -- name: free_all_triggers
 UPDATE triggers SET claim = 0, lease_until = NULL WHERE claim <> 0
 
@@ -102,7 +105,8 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 UPDATE triggers SET
     state = iif(state = 'unavailable' OR next_due IS NULL, state, 'baseline_pending'),
     next_due = iif(next_due IS NULL, NULL, :now), late_since = NULL, baseline_at = NULL, rules = NULL, body_hash = NULL,
-    cursor = json_object('resets', coalesce(json_extract(cursor, '$.resets'), 0) + 1), failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
+    cursor = '{}', epoch = :epoch,
+    failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
     generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
 WHERE id = :trigger_id AND active = 1
 

@@ -96,6 +96,7 @@ class TriggerRecord:
     paused: bool = False  # a pause concerns it: it is not polled
     verdicts: Json = None  # of the last poll that was not like the one before: {"at", "counts", "held"}
     late_since: datetime | None = None  # when the poll to come was due first, before it was put off; None: `next_due`
+    epoch: int = 0  # of its memory: no other memory has or had it; the store gives it, and a new one at each reset
 
     @property
     def due_since(self) -> datetime | None:

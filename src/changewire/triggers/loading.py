@@ -130,7 +130,7 @@ def sample_events(kind: TriggerType) -> list[EventRecord]:
     scope = sample_scope(kind)
     change = sample_event(kind, scope)
     named = {"trigger_id": "sample", "trigger": "sample", "workflow": "sample"}
-    events = make_events(change, kind, scope, **named, now=SAMPLE_MOMENT, detail=kind.sample_detail)
+    events = make_events(change, kind, scope, epoch=0, **named, now=SAMPLE_MOMENT, detail=kind.sample_detail)
     if not events:
         raise ChangewireError("no condition of `event_type` holds")
     return events

@@ -76,6 +76,6 @@ def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: 
             continue
         item = loads(record.body or b"null")
         tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
-        epoch = (record.revision, str(memory.baseline_at))
-        result.noticed.append(Noticed(record.key, "deleted", item, item, (), epoch, tombstone, missing=record))
+        revision = (record.revision,)
+        result.noticed.append(Noticed(record.key, "deleted", item, item, (), revision, tombstone, missing=record))
         result.verdicts["fired"] += 1

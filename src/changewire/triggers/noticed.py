@@ -40,7 +40,6 @@ class Memory:
     rules: str | None  # fingerprint of the rules that made the stored hashes
     backfill: frozenset[str] | None = None  # keys that are to fire as backfill although they are not new
     in_sight: frozenset[str] | None = None  # keys of the first page, where further ones may be read for the first time
-    resets: int = 0  # how often a person had it all forgotten
     rules_before: Rules | None = None  # where the type was edited since: the rules by which items were kept up to date
 
     @property
@@ -58,7 +57,7 @@ class Noticed:
     item: Json
     old: Json  # the item as it was; None for one that is new
     changes: tuple[Change, ...]
-    discriminator: tuple[Json, ...]  # what tells this event from others of the same item
+    discriminator: tuple[Json, ...]  # what tells this event from others of the same item in the same epoch
     record: ItemRecord | None  # what is remembered once it has fired; None: forgotten
     scope: Scope = field(default_factory=dict)  # that the item was read in; empty for one that is gone
     backfill: bool = False

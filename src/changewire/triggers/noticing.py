@@ -101,10 +101,8 @@ class _Case:
         return self.memory.rules == self.watch.rules.fingerprint
 
     def fire(self, kind: Kind, old: Json, changes: Iterable[Change], record: ItemRecord, result: Notice) -> None:
-        """An event. Its id holds the epoch as well, so that what happens again after a reset is another event."""
-        parts: tuple[Json, ...] = (self.memory.resets,) if self.memory.resets else ()
-        if not self.watch.kind.only_new:
-            parts = (record.revision, record.hash, str(self.memory.baseline_at or ""))
+        """Add an event. An item that changes again and again has one for each revision of its record."""
+        parts: tuple[Json, ...] = () if self.watch.kind.only_new else (record.revision, record.hash)
         what = (self.key, kind, self.item, old, tuple(changes), parts, record, self.scope)
         result.noticed.append(Noticed(*what, backfill=self.wanted()))
         result.verdicts["fired"] += 1

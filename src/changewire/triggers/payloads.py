@@ -20,6 +20,7 @@ def make_events(
     scope: Scope,
     *,
     trigger_id: str,
+    epoch: int,
     trigger: str,
     workflow: str,
     now: datetime,
@@ -27,8 +28,8 @@ def make_events(
 ) -> list[EventRecord]:
     """The events of a noticed change, one for each event type whose condition holds; mostly one. Raises TemplateError.
 
-    Ids follow from trigger, kind and item alone, and from the event type where there can be several. ``detail`` is the
-    answer to the type's follow-up request; None where there is none.
+    Ids follow from the trigger, the ``epoch`` of its memory, kind and item, and from the event type if the type has
+    several. ``detail`` is the answer to the type's follow-up request; None if it has none.
     """
     names = {
         **scope,
@@ -42,7 +43,13 @@ def make_events(
     return [
         EventRecord(
             id=make_id(
-                "evt", trigger_id, noticed.kind, noticed.key, *noticed.discriminator, *([word] if several else [])
+                "evt",
+                trigger_id,
+                epoch,
+                noticed.kind,
+                noticed.key,
+                *noticed.discriminator,
+                *([word] if several else []),
             ),
             trigger_id=trigger_id,
             trigger=trigger,
