@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from changewire.clock import Clock
 from changewire.errors import StateError
+from changewire.state.checkpoint import LogBound
 from changewire.state.database import explain
 
 LARGEST_GROUP = 256  # units; bounds how long the first of a group waits for the last
@@ -72,6 +73,7 @@ class Writer:
         self._path = path
         self._connection = connection
         self._clock = clock
+        self._log = LogBound(path, connection)
         self._transaction = Transaction(connection, on_write)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -114,6 +116,7 @@ class Writer:
             group, ended = self._take()
             if group:
                 self._write(group)
+                self._log.keep()
 
     def _take(self) -> tuple[list[Job], bool]:
         """All units that wait, at least one unless this was the end; and whether it was."""
