@@ -354,6 +354,9 @@ class Daemon:
             words = f"{len(polls)} polls and {len(runs)} runs came to no end and begin again"
             self._log("claims_freed", words)
             self._wake.set()
+        if woken := self.store.wake_sleepers(now):
+            self._log("runs_woken", f"{len(woken)} runs waited for nothing and continue: {', '.join(woken[:10])}")
+            self._wake.set()
         self._alerts.look_for_stalled(now)
 
     def _prune(self) -> None:

@@ -12,6 +12,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from changewire.actions.flow.ledger import MOST_HELD
 from changewire.clock import SystemClock
 from tests.actions.rig import Rig
 
@@ -24,8 +25,19 @@ actions:
     parameters: {step: {required: true}}
     code: count
     idempotency: natural
+  charge:
+    title: Charge
+    description: Leaves a line each time it runs, and its answer is lost.
+    code: charge
+    idempotency: none
 """
 CODE = """
+def charge(context, values):
+    with (context.home / "ran.txt").open("a") as file:
+        file.write("charge\\n")
+    raise TimeoutError("no answer")
+
+
 def count(context, values):
     with (context.home / "ran.txt").open("a") as file:
         file.write(values["step"] + "\\n")
@@ -50,6 +62,14 @@ on_failure:
   - {use: core.count, with: {stop: "nothing of this name"}}
   - {use: core.count, with: {step: h2}}
 """
+
+CHARGING = f"""
+steps:
+  - use: core.charge
+on_failure:
+  - {{repeat: {{times: {MOST_HELD - 2}}}, do: [{{set: {{n: 1}}}}]}}
+  - {{use: core.log, with: {{message: handled}}}}
+"""  # the last step of on_failure is on disk before the run's state is
 
 
 def prepare(home: Path, workflow: str) -> None:

@@ -91,7 +91,7 @@ class Rig:
 
     def resume(self) -> None:
         """What ``changewire resume`` does: the paused run is due again."""
-        assert self.store.resume(self.clock.now(), run_id="r1") == ["r1"]
+        assert self.store.resume(self.clock.now(), run_id="r1", by="ann") == ["r1"]
 
     @property
     def reason(self) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from changewire.clock import SystemClock
 from changewire.state.records import AttemptState, RunState
-from tests.actions.killed import FAILING, WORKFLOW, prepare
+from tests.actions.killed import CHARGING, FAILING, WORKFLOW, prepare
 from tests.actions.rig import Rig
 
 ROOT = Path(__file__).parents[2]
@@ -65,5 +65,21 @@ def test_killed_while_a_failure_is_handled_the_run_still_ends_paused(tmp_path: P
             assert len(ran) <= 4, point
             assert [n for address, n, _ in rig.attempts if address == "steps/1"] == [1], point
             assert str(rig.reason).startswith("steps/1 (core.count): bad_input: "), point
+        finally:
+            rig.close()
+
+
+def test_killed_at_every_write_point_a_charge_whose_answer_was_lost_is_not_repeated(tmp_path: Path) -> None:
+    points = killed(tmp_path, CHARGING)
+    assert "leave_run:before" in points
+    for number, point in enumerate(points):
+        rig = Rig(tmp_path / str(number), clock=SystemClock()).open()
+        try:
+            if rig.store.load_run("r1")[0].state is not RunState.PAUSED:
+                assert rig.go() is RunState.PAUSED, f"{number} {point}"
+            ran = rig.home / "ran.txt"
+            assert not ran.exists() or ran.read_text() == "charge\n", f"{number} {point}"
+            run = rig.store.load_run("r1")[0]
+            assert (run.resumes, run.waits_for) == (0, "steps/0"), f"{number} {point}"
         finally:
             rig.close()

@@ -139,7 +139,7 @@ def test_a_paused_run_holds_up_its_value_until_it_is_resumed_or_cancelled(restar
     if restarted:
         one.restart()
     assert one.all() == []
-    assert one.rig.store.resume(one.now(), run_id="r1") == ["r1"]
+    assert one.rig.store.resume(one.now(), run_id="r1", by="ann") == ["r1"]
     assert one.all() == ["r1 waiting"]
     assert one.rig.store.cancel("r1", one.now(), "cancelled by a person")
     assert one.all() == ["r2 succeeded"]
@@ -185,7 +185,7 @@ def test_an_order_that_cannot_be_worked_out_pauses_the_run_in_words(expression: 
     assert (record.state, (record.reason or "").startswith(words)) == (RunState.PAUSED, True), record.reason
     assert (record.reason or "").endswith(" (resumed, it runs without an order)")
     assert one.all() == []
-    assert one.rig.store.resume(NOW + timedelta(days=1)) == ["r1"]
+    assert one.rig.store.resume(NOW + timedelta(days=1), by="ann") == ["r1"]
     one.rig.clock.wait(2 * 86400)
     assert one.all() == ["r1 succeeded"]
 

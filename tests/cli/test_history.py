@@ -15,7 +15,23 @@ EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payl
     "hops",
     "cause",
 }
-RUN = {"v", "id", "workflow", "event", "replay", "state", "reason", "waits_for", "created_at", "finished_at", "steps"}
+RUN = {
+    "v",
+    "id",
+    "workflow",
+    "event",
+    "replay",
+    "state",
+    "reason",
+    "waits_for",
+    "created_at",
+    "finished_at",
+    "waits_for_step",
+    "resumes",
+    "resumed_at",
+    "resumed_by",
+    "steps",
+}
 RUN |= {"events"}
 STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effect", "input", "response", "next"} | {
     "done_by"

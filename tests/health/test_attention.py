@@ -46,7 +46,7 @@ def test_late_by_three_intervals_is_stalled(record: TriggerRecord, state: str) -
 
 
 def told(*records: TriggerRecord, broken: tuple[Broken, ...] = (), **more: Any) -> list[tuple[str, str, str, str]]:
-    given = {"kept": {}, "pauses": (), "runs": {}} | more
+    given = {"kept": {}, "pauses": (), "runs": {}, "sleepers": {}} | more
     found = attention([judged(record, START) for record in records], broken, **given)
     return [(each.kind, each.name, each.state, each.message) for each in found]
 
@@ -71,7 +71,7 @@ def test_a_suspended_trigger_says_why() -> None:
 def test_a_refused_connection_is_told_once_with_what_to_do() -> None:
     waiting = [trigger(TriggerState.SUSPENDED, paused=True, error="x"), trigger(TriggerState.SUSPENDED, error="x")]
     assert told(*waiting, pauses=[refused()]) == [("connection", "work", "paused", "the secret is wrong")]
-    (found,) = attention(waiting, (), {}, [refused()], {})
+    (found,) = attention(waiting, (), {}, [refused()], {}, {})
     assert found.next == "put in the right one, then `changewire resume --connection work`"
 
 
@@ -86,6 +86,11 @@ def test_a_broken_workflow_says_where_and_whether_the_last_good_version_goes_on(
     assert told(gone, broken=(BAD,)) == [("workflow", "Bad", "unavailable", words)]
     on = told(broken=(BAD,), kept={BAD.file: "Bad"})
     assert on == [("workflow", "Bad", "unavailable", f"{words}; the last good version is still polled")]
+
+
+def test_runs_that_wait_for_nothing_are_counted_by_workflow() -> None:
+    words = "1 run held by nothing that exists; a daemon wakes them within a minute"
+    assert told(sleepers={"A": 1}) == [("workflow", "A", "asleep", words)]
 
 
 def test_runs_that_wait_for_a_person_are_counted_by_workflow() -> None:

@@ -34,7 +34,7 @@ def work(store: SqliteStore) -> None:
 
 def mend(store: SqliteStore) -> None:
     """What a person does: a paused run goes on, one that is under way is cancelled, two events are played again."""
-    assert store.resume(NOW) == ["r1"]
+    assert store.resume(NOW, by="ann") == ["r1"]
     assert store.cancel("r2", NOW, "enough")
     assert len(store.replay([run("", "e1"), run("", "e2")])) == 2
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from changewire.errors import ChangewireError, StateError
-from changewire.state.records import AttemptRecord, AttemptState, RunState
+from changewire.state.records import AttemptRecord, AttemptState, PauseCause, PauseKind, PauseRecord, RunState
 from changewire.state.store import Store
 from tests.state.samples import DAY, MINUTE, NOW, attempt, event, run, with_events
 
@@ -25,9 +25,11 @@ def paused(store: Store, *attempts: AttemptRecord, reason: str | None = None, he
     """The run ``r1`` with these attempts, paused because of the first."""
     with_events(store, [event()], [run()])
     claim = store.claim_runs(NOW, 1, DAY)[0].claim
-    last, before = attempts[-1], attempts[:-1]
-    why = reason or attempts[0].failure
-    assert store.commit_step(claim, last, state=RunState.PAUSED, reason=why, before=before, held_by=held_by)
+    if held_by is not None:
+        store.pause(PauseRecord(PauseKind.CONNECTION, "work", PauseCause.CREDENTIAL, NOW, "401"), NOW)
+    end: dict[str, Any] = {"state": RunState.PAUSED, "reason": reason or attempts[0].failure, "held_by": held_by}
+    waits_for = None if reason else attempts[0].address
+    assert store.commit_step(claim, attempts[-1], before=attempts[:-1], waits_for=waits_for, **end)
 
 
 def test_the_step_that_failed_is_done_and_the_run_goes_on(store: Store) -> None:
@@ -45,9 +47,11 @@ def test_a_run_with_more_such_steps_stays_paused_for_the_next_of_them(store: Sto
     first, second = (attempt(f"steps/0[{n}]/do/0", **LOST) for n in (0, 1))
     paused(store, first, second, attempt("steps/0", use="for_each", state=AttemptState.RUNNING))
     assert store.say_done("r1", LATER, by="ann", address=second.address).address == second.address
-    assert (store.load_run("r1")[0].state, store.load_run("r1")[0].reason) == ("paused", first.failure)
+    found = store.load_run("r1")[0]
+    assert (found.state, found.reason, found.waits_for) == ("paused", first.failure, first.address)
     assert store.say_done("r1", LATER, by="ann").address == first.address
-    assert store.load_run("r1")[0].state == "pending"
+    found = store.load_run("r1")[0]
+    assert (found.state, found.waits_for, found.resumes, found.resumed_by) == ("pending", None, 1, "ann")
 
 
 def test_an_output_that_was_forgotten_can_be_given_after_all(store: Store) -> None:
@@ -56,7 +60,7 @@ def test_an_output_that_was_forgotten_can_be_given_after_all(store: Store) -> No
     store.say_done("r1", LATER, by="ann")
     claim = store.claim_runs(LATER, 1, DAY)[0].claim
     next_one = attempt("steps/1", **broken)
-    assert store.commit_step(claim, next_one, state=RunState.PAUSED, reason=next_one.failure)
+    assert store.commit_step(claim, next_one, state=RunState.PAUSED, reason=next_one.failure, waits_for="steps/1")
     assert store.say_done("r1", LATER, by="bob", output=7, address="steps/0").attempt == 3
     assert store.load_run("r1")[2][2].output == 7
 

@@ -57,7 +57,7 @@ def test_a_queued_run_that_waits_holds_the_others_up_and_one_that_is_paused_does
     end(store, "r1", again.claim, RunState.PAUSED)
     second = claimed(store)
     assert list(second) == ["r2"]
-    assert store.resume(NOW) == ["r1"]
+    assert store.resume(NOW, by="ann") == ["r1"]
     assert claimed(store) == {}, "one that is resumed waits for the one that began meanwhile"
     end(store, "r2", second["r2"])
     assert list(claimed(store)) == ["r1"]
@@ -114,7 +114,7 @@ def test_runs_of_one_value_go_in_order_and_others_beside_them(store: Store) -> N
     assert claimed(store) == {}, "a paused run holds up its value"
     end(store, "r3", first["r3"])
     assert list(claimed(store)) == ["r5"]
-    assert store.resume(NOW) == ["r1"]
+    assert store.resume(NOW, by="ann") == ["r1"]
     again = claimed(store)
     assert list(again) == ["r1"]
     end(store, "r1", again["r1"], RunState.FAILED)

@@ -61,7 +61,7 @@ def test_a_run_that_faults_again_and_again_waits_for_a_person(store: Store) -> N
         "it was begun 5 times in a row and came to no end: a fault", 0, None,
     )  # fmt: skip
     assert store.waiting_for_a_person() == {"w": 1}
-    assert store.resume(now, run_id="r1") == ["r1"]
+    assert store.resume(now, by="ann", run_id="r1") == ["r1"]
     (held,) = store.claim_runs(now, 9, MINUTE)
     assert store.abandon_run("r1", held.claim, now, "a fault") is RunState.PENDING, "it is counted anew"
 

@@ -104,7 +104,7 @@ def test_runs_that_wait_for_a_pause_are_resumed_by_its_end_only(store: Store) ->
     for claimed in store.claim_runs(NOW, 2, MINUTE):
         held_by = pause.held_by if claimed.id == "r1" else None
         assert store.finish_run(claimed.id, claimed.claim, RunState.PAUSED, reason="no", held_by=held_by)
-    assert (store.resume(NOW, run_id="r1"), store.resume(NOW)) == ([], ["r2"])
+    assert (store.resume(NOW, run_id="r1", by="ann"), store.resume(NOW, by="ann")) == ([], ["r2"])
     lifted = store.lift(PauseKind.CONNECTION, "work", NOW)
     assert lifted is not None
     assert lifted.runs == ["r1"]
@@ -116,15 +116,15 @@ def test_a_paused_run_that_is_resumed_is_due_with_all_that_it_did(store: Store) 
     for claimed in store.claim_runs(NOW, 3, MINUTE):
         failed = attempt(run_id=claimed.id, state=AttemptState.FAILED, error="403")
         assert store.commit_step(claimed.claim, failed, state=RunState.PAUSED, reason="403")
-    assert store.resume(NOW + MINUTE, run_id="r1") == ["r1"]
-    assert store.resume(NOW + MINUTE, run_id="r1") == [], "it is not paused any more"
-    assert store.resume(NOW + MINUTE, run_id="r9") == []
+    assert store.resume(NOW + MINUTE, run_id="r1", by="ann") == ["r1"]
+    assert store.resume(NOW + MINUTE, run_id="r1", by="ann") == [], "it is not paused any more"
+    assert store.resume(NOW + MINUTE, run_id="r9", by="ann") == []
     assert store.claim_runs(NOW, 3, MINUTE) == []
     (again,) = store.claim_runs(NOW + MINUTE, 3, MINUTE)
     assert (again.id, again.state, again.reason, again.started_at) == ("r1", "running", None, NOW + MINUTE)
     assert [a.error for a in store.load_run("r1")[2]] == ["403"]
-    assert store.resume(NOW, workflow="v") == ["r3"]
-    assert store.resume(NOW) == ["r2"]
+    assert store.resume(NOW, workflow="v", by="ann") == ["r3"]
+    assert store.resume(NOW, by="ann") == ["r2"]
 
 
 @pytest.mark.parametrize("state", [None, RunState.RUNNING, RunState.WAITING, RunState.PAUSED])
@@ -147,7 +147,7 @@ def test_a_cancelled_run_is_finished_and_whoever_worked_on_it_is_fenced(store: S
     assert store.claim_runs(NOW + DAY, 1, MINUTE) == []
     assert not store.cancel("r1", NOW + DAY, "again")
     assert not store.cancel("r9", NOW, "unknown")
-    assert store.resume(NOW) == []
+    assert store.resume(NOW, by="ann") == []
 
 
 def test_a_replay_is_a_run_of_its_own_with_the_next_number(store: Store) -> None:

@@ -52,6 +52,10 @@ def test_a_run_is_shown_in_the_first_form_and_a_step_stands_where_its_last_attem
             "state": "succeeded",
             "reason": None,
             "waits_for": None,
+            "waits_for_step": None,
+            "resumes": 0,
+            "resumed_at": None,
+            "resumed_by": None,
             "created_at": "2026-11-21T10:00:00.000000Z",
             "finished_at": "2026-11-21T10:01:00.000000Z",
             "steps": [

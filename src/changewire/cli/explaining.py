@@ -220,7 +220,7 @@ def _tell_event(event: EventRecord) -> None:
 
 
 def _tell_run(history: RunHistory) -> None:
-    from changewire.state.views import effect, next_step, way_on
+    from changewire.state.views import effect, is_open, next_step, way_on
 
     run = history.run
     print_text(
@@ -236,8 +236,8 @@ def _tell_run(history: RunHistory) -> None:
             print_text(f"    {attempt.error}")
         if said := told_by(attempt):
             print_text(f"    it {said}")
-        open_still = not run.state.finished and latest[attempt.address] == attempt.attempt
-        if open_still and (todo := next_step(attempt)) is not None:
+        is_last = latest[attempt.address] == attempt.attempt
+        if is_last and is_open(attempt, run) and (todo := next_step(attempt)) is not None:
             print_text(f"    next: {todo}")
     ended = run.finished_at
     print_text(f"{_at(ended) if ended else '…'}  {run.state}" + (f": {run.reason}" if run.reason else ""))

@@ -16,7 +16,7 @@ from changewire.errors import ChangewireError, UsageError, nearest
 from changewire.values import Json, dumps_text
 
 if TYPE_CHECKING:
-    from changewire.state.records import AttemptRecord, EventRecord, RunHistory
+    from changewire.state.records import AttemptRecord, EventRecord, RunHistory, RunRecord
     from changewire.state.store import SqliteStore
 
 T = TypeVar("T")
@@ -180,8 +180,9 @@ def runs(
 ) -> int:
     """Show what was done, oldest first; with RUN (an id or its beginning) one run in detail.
 
-    With --json each line has id, workflow, event, replay, state, reason, waits_for, created_at, finished_at and steps
-    (address, use, state, attempts, output; of one that went wrong class, error, effect, input, response, next).
+    With --json each line has id, workflow, event, replay, state, reason, waits_for, waits_for_step, created_at,
+    finished_at, resumes, resumed_at, resumed_by and steps (address, use, state, attempts, output; of one that went
+    wrong class, error, effect, input, response, next).
     """
     from changewire.state.records import RunState
     from changewire.state.views import run_view
@@ -260,26 +261,38 @@ def _show_runs(found: Iterable[RunHistory]) -> None:
 
 
 def _show_run(store: SqliteStore, history: RunHistory) -> None:
-    from changewire.state.views import way_on
-
     run = history.run
     print_text(f"{run.id}  {run.workflow}  {run.state}")
-    if run.replay:
-        print_text(f"  replay {run.replay} of its event")
-    if run.reason:
-        print_text(f"  {run.reason}")
-    if run.state == "paused" and run.held_by is not None:
-        print_text(f"  it goes on by itself after the pause of {run.held_by}; `changewire status` tells the next step")
-    elif run.state == "paused":
-        print_text(f"  {way_on(history)}")
+    _show_standing(history)
     _show_events(store, history.event_ids or [run.event_id])
     for attempts in _steps(history):
         last = attempts[-1]
         tries = "" if len(attempts) == 1 else f", {len(attempts)} attempts"
         print_text(f"\nstep {last.address}  {last.use}  {last.state}{tries}")
-        _show_attempts(attempts, run.state.finished)
+        _show_attempts(attempts, run)
         if last.output is not None:
             print_text(f"    output: {shorten(dumps_text(last.output), 2000)}")
+
+
+def _show_standing(history: RunHistory) -> None:
+    """Why the run is where it is, who let it continue last, and what lets it continue now."""
+    from changewire.state.views import way_on
+
+    run = history.run
+    if run.replay:
+        print_text(f"  replay {run.replay} of its event")
+    if run.reason:
+        print_text(f"  {run.reason}")
+    if run.waits_for is not None:
+        print_text(f"  it waits for {run.waits_for}")
+    if run.resumed_at is not None:
+        by = f" by {run.resumed_by}" if run.resumed_by else ""
+        times = f"; a person resumed it {run.resumes} time{'s' * (run.resumes != 1)}" if run.resumes else ""
+        print_text(f"  last continued at {run.resumed_at.astimezone():%Y-%m-%d %H:%M:%S}{by}{times}")
+    if run.state == "paused" and run.held_by is not None:
+        print_text(f"  it goes on by itself after the pause of {run.held_by}; `changewire status` tells the next step")
+    elif run.state == "paused":
+        print_text(f"  {way_on(history)}")
 
 
 def told_by(attempt: AttemptRecord) -> str | None:
@@ -288,9 +301,9 @@ def told_by(attempt: AttemptRecord) -> str | None:
     return None if by is None else f"was not tried: {by} said that it was done"
 
 
-def _show_attempts(attempts: Sequence[AttemptRecord], finished: bool) -> None:
+def _show_attempts(attempts: Sequence[AttemptRecord], run: RunRecord) -> None:
     """What went wrong, and for the last attempt everything that is known of it."""
-    from changewire.state.views import effect, next_step
+    from changewire.state.views import effect, is_open, next_step
 
     for attempt in attempts:
         if attempt.error:
@@ -306,5 +319,5 @@ def _show_attempts(attempts: Sequence[AttemptRecord], finished: bool) -> None:
     if (response := evidence.get("response")) is not None:
         code = f", code {response['code']}" if response["code"] else ""
         print_text(f"    response: {response['status']}{code}: {shorten(response['body'], 2000)}")
-    if not finished and (todo := next_step(attempts[-1])) is not None:
+    if is_open(attempts[-1], run) and (todo := next_step(attempts[-1])) is not None:
         print_text(f"    next: {todo}")

@@ -103,7 +103,7 @@ def _what(run: str | None, connection: str | None) -> str:
 
 def _resume_runs(options: Options, store: SqliteStore, run: str | None, workflow: str | None) -> int:
     if run is None:
-        resumed = store.resume(now(), workflow=workflow)
+        resumed = store.resume(now(), by=_who(), workflow=workflow)
         held = _held(store, workflow)
         if not resumed and not held:
             tell_none(store, workflow, "paused run")
@@ -114,7 +114,7 @@ def _resume_runs(options: Options, store: SqliteStore, run: str | None, workflow
     if not run.startswith("run_"):
         raise UsageError(f"{run!r} is neither a run nor paused; `changewire status` tells what is")
     found = named_run(store, run).run
-    if not store.resume(now(), run_id=found.id):
+    if not store.resume(now(), by=_who(), run_id=found.id):
         if found.state == "paused" and found.held_by is not None:
             say(f"{found.id} waits for {_ended_by(found.held_by)}")
             return FAILED

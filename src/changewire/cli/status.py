@@ -65,8 +65,10 @@ def status(options: Options) -> int:
         counts = store.counts() if store else {}
         pauses = store.pauses() if store else []
         paused = store.waiting_for_a_person() if store else {}
+        sleepers = store.sleepers() if store else {}
         kept = _kept(store, now)
-    found = [*_from_outside(home, daemon), *attention(records, home.broken if home else (), kept, pauses, paused)]
+    broken = home.broken if home else ()
+    found = [*_from_outside(home, daemon), *attention(records, broken, kept, pauses, paused, sleepers)]
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
@@ -79,6 +81,8 @@ def status(options: Options) -> int:
     if waiting := sum(paused.values()):
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
+    if asleep := sum(sleepers.values()):
+        say(f"{asleep} run{'s' * (asleep != 1)} held by nothing that exists: `changewire run` wakes them")
     return NEEDS_PERSON if found else 0
 
 

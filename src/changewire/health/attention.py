@@ -46,12 +46,13 @@ def attention(
     kept: Mapping[str, str],
     pauses: Iterable[PauseRecord],
     runs: Mapping[str, int],
+    sleepers: Mapping[str, int],
 ) -> list[Attention]:
     """What needs a person, what concerns most first.
 
     ``triggers`` are `judged`; what a refused connection suspends is told with the connection. ``kept`` are files of
-    which the last good version goes on. ``runs`` says how many wait for a person, by workflow. What was paused by hand
-    needs nobody.
+    which the last good version goes on. ``runs`` says how many wait for a person, by workflow, and ``sleepers`` how
+    many wait for nothing, which a daemon wakes. What was paused by hand needs nobody.
     """
     refused = {pause.name: pause for pause in pauses if pause.cause is PauseCause.CREDENTIAL}
     return [
@@ -59,6 +60,7 @@ def attention(
         *(_unavailable(each, each.file in kept) for each in broken),
         *_triggers(record for record in triggers if not record.paused and record.connection not in refused),
         *(_waiting(workflow, count) for workflow, count in sorted(runs.items())),
+        *(_sleeping(workflow, count) for workflow, count in sorted(sleepers.items())),
     ]
 
 
@@ -107,3 +109,8 @@ def _triggers(records: Iterable[TriggerRecord]) -> Iterator[Attention]:
 def _waiting(workflow: str, count: int) -> Attention:
     words = f"{count} run{'s' * (count != 1)} paused, waiting for a person"
     return Attention("workflow", workflow, "paused", words, "`changewire runs --state paused`")
+
+
+def _sleeping(workflow: str, count: int) -> Attention:
+    words = f"{count} run{'s' * (count != 1)} held by nothing that exists; a daemon wakes them within a minute"
+    return Attention("workflow", workflow, "asleep", words, "`changewire run`")

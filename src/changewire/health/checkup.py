@@ -63,7 +63,8 @@ class Checkup:
         home, now = self.home(), self.clock.now()
         found = self.store.suspects(now) if suspects is None else suspects
         runs = self.store.waiting_for_a_person()
-        return attention([judged(one, now) for one in found], home.broken, home.kept, self.store.pauses(), runs)
+        triggers, pauses = [judged(one, now) for one in found], self.store.pauses()
+        return attention(triggers, home.broken, home.kept, pauses, runs, self.store.sleepers())
 
 
 def view(found: list[Attention]) -> dict[str, Json]:

@@ -27,14 +27,14 @@ def say_done(
         step = _meant(run, latest, address)
         evidence = {"input": (step.evidence or {}).get("input"), "response": None, "effect": "told", "by": by}
         done = AttemptRecord(run_id, step.address, step.attempt + 1, step.use, AttemptState.SUCCEEDED, output)
-        done.started_at, done.finished_at, done.evidence = now, now, evidence
+        done.started_at, done.finished_at, done.evidence, done.series = now, now, evidence, run.resumes
         transaction.execute("say_done.attempt", sql("put_attempt"), rows.attempt_row(done))
         del latest[step.address]
         if (other := _open(latest.values())) is not None:
-            given = {"run_id": run_id, "reason": rows.shown(other.failure)}
+            given = {"run_id": run_id, "reason": rows.shown(other.failure), "waits_for": other.address}
             transaction.execute("say_done.stay", sql("stay_paused"), given)
         else:
-            given = {"now": to_text(now), "run_id": run_id, "workflow": None}
+            given = {"now": to_text(now), "by": by, "run_id": run_id, "workflow": None}
             transaction.execute("say_done.run", sql("resume_runs"), given)
         return done
 
@@ -49,8 +49,8 @@ def _meant(run: RunRecord, latest: Mapping[str, AttemptRecord], address: str | N
         raise ChangewireError(f"{run.id} goes on by itself after the pause of {run.held_by}: no step of it failed")
     if address is not None:
         return _named(run, latest, address)
-    found = next((one for one in latest.values() if _is_reason(one, run.reason or "")), None)
-    if found is None or not _is_action(found):
+    found = latest.get(run.waits_for or "")
+    if found is None or not _has_ended(found) or not _is_action(found):
         raise ChangewireError(f"{run.id} is not paused because of an action that could be done: {run.reason}")
     return found
 
@@ -62,10 +62,6 @@ def _named(run: RunRecord, latest: Mapping[str, AttemptRecord], address: str) ->
         known = ", ".join(fitting) or "none"
         raise ChangewireError(f"{run.id} has no action at {address!r} that failed; those that did: {known}")
     return latest[address]
-
-
-def _is_reason(attempt: AttemptRecord, reason: str) -> bool:
-    return _has_ended(attempt) and reason.startswith(f"{attempt.address} ({attempt.use}): ")
 
 
 def _is_action(attempt: AttemptRecord) -> bool:

@@ -14,7 +14,7 @@ from typing import Literal
 from changewire.clock import to_text
 from changewire.state import rows, runs
 from changewire.state.polls import claimed
-from changewire.state.records import Claim, Claimed, RunRecord, RunState
+from changewire.state.records import Claim, Claimed, RunEnd, RunRecord, RunState
 from changewire.state.writer import Transaction
 from changewire.values import dumps_text
 
@@ -81,8 +81,8 @@ def abandon(
             words = f"it was begun {count} times in a row and came to no end: {reason}"
         else:
             due_at = now + timedelta(seconds=RETRY_S * 2 ** (count - 2) if count > 1 else 0)
-        leave = runs.leave_run(run_id, claim, state, words, due_at, None, now=now, alert_after=alert_after)
-        if not leave(transaction):
+        end = RunEnd(state, words, due_at)
+        if runs.leave_run(run_id, claim, end, now=now, alert_after=alert_after)(transaction) is None:
             return None
         if state is RunState.PENDING:
             transaction.execute("abandon.count", _COUNT, {"run_id": run_id, "abandoned": count})

@@ -57,6 +57,11 @@ def pauses(connection: sqlite3.Connection) -> list[PauseRecord]:
     return [rows.pause_of(row) for row in rows.read_all(connection, sql("pauses"))]
 
 
+def is_paused(connection: sqlite3.Connection, held_by: str) -> bool:
+    """Return whether the pause that runs name ``held_by`` still exists."""
+    return bool(rows.read_all(connection, sql("is_paused"), {"held_by": held_by}))
+
+
 def pause(record: PauseRecord, now: datetime, by: tuple[str, int] | None) -> Callable[[Transaction], Paused]:
     """See `Store.pause`."""
 

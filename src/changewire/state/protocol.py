@@ -175,11 +175,13 @@ class Store(Protocol):
         attempt: AttemptRecord,
         *,
         before: Sequence[AttemptRecord] = (),
+        ending_step: str | None = None,
     ) -> bool:
         """Store that an attempt begins, before anything is sent. False where fenced.
 
         An attempt of this address and number is replaced. What was decided ``before`` it, of the same run, is stored
-        in the same transaction.
+        in the same transaction. ``ending_step``: the step of which the last attempt is among these, so that the run
+        ends; None keeps what is stored.
         """
 
     def commit_step(
@@ -193,12 +195,20 @@ class Store(Protocol):
         finished_at: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
         held_by: str | None = None,
-    ) -> bool:
-        """Store an attempt's end and where its run stands after it, in one transaction. False where fenced.
+        waits_for: str | None = None,
+        ending_step: str | None = None,
+        time_left_s: float | None = None,
+    ) -> RunState | None:
+        """Store an attempt's end and where its run stands after it, in one transaction.
+
+        Returns the state that the run is left in, None where fenced. That is ``pending``, due at once, where the pause
+        ``held_by`` has ended meanwhile.
 
         Any ``state`` but ``running`` ends the claim. ``due_at`` belongs to ``pending`` and ``waiting``,
         ``finished_at`` to the states that are finished: ValueError where they are missing or too many. ``before``:
-        as for `start_attempt`. ``held_by``: the pause that a run which is paused goes on after by itself.
+        as for `start_attempt`. ``held_by``: the pause that holds a run which is paused; it continues when that ends.
+        ``waits_for``: the step that a waiting or paused run waits for. ``time_left_s``: what is left of its timeout;
+        None keeps what is stored, as does ``ending_step``.
         """
 
     def finish_run(
@@ -211,16 +221,29 @@ class Store(Protocol):
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
         held_by: str | None = None,
-    ) -> bool:
-        """End the claim on a run without a step; arguments as for `commit_step`. False where fenced."""
+        waits_for: str | None = None,
+        ending_step: str | None = None,
+        time_left_s: float | None = None,
+    ) -> RunState | None:
+        """End the claim on a run without a step; arguments and result as for `commit_step`."""
 
     # what people do with runs; safe beside a daemon that works with the same file
 
-    def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
+    def resume(self, now: datetime, *, by: str, run_id: str | None = None, workflow: str | None = None) -> list[str]:
         """Make paused runs due at ``now``: the one of this id, those of a workflow, or all. The ids of those that
-        were paused. A resumed run goes on from the step that failed, with a new series of attempts. Runs that wait for
-        a pause to end are left out: there is nothing that they could do before.
+        were paused. ``by`` names the person who resumes them. A resumed run continues from the step that failed, with
+        a new series of attempts and all of its timeout. Runs that wait for a pause to end are left out: there is
+        nothing that they could do before.
         """
+
+    def wake_sleepers(self, now: datetime) -> list[str]:
+        """Make the runs due that nothing else would wake: held by a pause that does not exist, or without a due time.
+
+        Slots of runs that are not under way are freed. The ids of the runs.
+        """
+
+    def sleepers(self) -> dict[str, int]:
+        """Count the runs that `wake_sleepers` would change, by workflow."""
 
     def say_done(
         self, run_id: str, now: datetime, *, by: str, output: Json = None, address: str | None = None
@@ -229,7 +252,7 @@ class Store(Protocol):
 
         The run is due at ``now`` and goes on after that step. Where it has more steps of which only a person can say
         whether they were done, it stays paused for the next of them. ``address`` names one of several steps; None: the
-        one that the run's reason names. The attempt that was stored. Raises ChangewireError where there is no such
+        one that the run waits for. The attempt that was stored. Raises ChangewireError where there is no such
         paused run or action.
         """
 

@@ -150,18 +150,60 @@ UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
 
 -- name: resume_runs
 UPDATE runs SET
-    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now)
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now),
+    resumes = resumes + 1, resumed_at = :now, resumed_by = :by, ending_step = NULL, waits_for = NULL, time_left_s = NULL
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
     AND (held_by IS NULL OR held_by NOT IN (SELECT kind || '/' || name FROM pauses))
 RETURNING id
 
 -- name: stay_paused
-UPDATE runs SET reason = :reason WHERE id = :run_id AND state = 'paused'
+UPDATE runs SET reason = :reason, waits_for = :waits_for WHERE id = :run_id AND state = 'paused'
 
 -- name: resume_held_runs
-UPDATE runs SET state = 'pending', reason = NULL, due_at = :now, held_by = NULL
+UPDATE runs SET
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now),
+    resumed_at = :now, resumed_by = held_by
 WHERE state = 'paused' AND held_by = :held_by AND (:run_id IS NULL OR id = :run_id)
 RETURNING id
+
+-- name: wake_unheld_runs
+UPDATE runs SET
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now),
+    resumed_at = :now, resumed_by = held_by
+WHERE state = 'paused' AND held_by IS NOT NULL AND held_by NOT IN (SELECT kind || '/' || name FROM pauses)
+RETURNING id
+
+-- name: wake_undue_runs
+UPDATE runs SET due_at = :now
+WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    UNION ALL
+    SELECT seq FROM runs
+    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+)
+RETURNING id
+
+-- name: free_slots
+UPDATE runs SET slot = 0 WHERE slot = 1 AND state NOT IN ('pending', 'running', 'waiting')
+
+-- name: sleeping_runs
+SELECT workflow, count(*) FROM (
+    SELECT workflow FROM runs
+    WHERE state = 'paused' AND held_by IS NOT NULL AND held_by NOT IN (SELECT kind || '/' || name FROM pauses)
+    UNION ALL
+    SELECT workflow FROM runs
+    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    UNION ALL
+    SELECT workflow FROM runs
+    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    UNION ALL
+    SELECT workflow FROM runs WHERE slot = 1 AND state NOT IN ('pending', 'running', 'waiting')
+)
+GROUP BY workflow
+
+-- name: is_paused
+SELECT 1 FROM pauses WHERE kind || '/' || name = :held_by
 
 -- name: put_alert
 INSERT INTO alerts (id, at, what, name, message, facts, chain, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -269,10 +311,11 @@ SELECT min(due_at) FROM (
 UPDATE runs SET
     claim = :claim, claims = claims + 1, lease_until = :lease_until, state = 'running',
     started_at = coalesce(started_at, :now), slot = 1,
-    gathering = NULL
+    gathering = NULL, waits_for = NULL
 WHERE claim = 0 AND state IN ('pending', 'running', 'waiting') AND seq IN (SELECT value FROM json_each(:seqs))
 RETURNING due_at, seq, id, workflow, version, event_id, created_at, state, reason, started_at, finished_at,
-    due_at, claim, replay, lane, lane_max, order_value, held_by, batch_max, claims
+    due_at, claim, replay, lane, lane_max, order_value, held_by, batch_max, claims, resumes, resumed_at, resumed_by,
+    ending_step, waits_for, time_left_s
 
 -- name: hand_over_runs
 UPDATE runs SET
@@ -288,16 +331,21 @@ RETURNING seq
 -- name: run_is_held
 SELECT 1 FROM runs WHERE id = :run_id AND claim = :claim AND claim <> 0
 
+-- name: end_run_at
+UPDATE runs SET ending_step = :ending_step WHERE id = :run_id
+
 -- name: leave_run
 UPDATE runs SET
     state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL,
-    slot = iif(:state IN ('pending', 'waiting'), slot, 0), held_by = :held_by, abandoned = 0
+    slot = iif(:state IN ('pending', 'waiting'), slot, 0), held_by = :held_by, abandoned = 0, waits_for = :waits_for,
+    ending_step = coalesce(:ending_step, ending_step), time_left_s = coalesce(:time_left_s, time_left_s)
 WHERE id = :run_id AND claim = :claim AND claim <> 0
 
 -- name: put_attempt
 INSERT OR REPLACE INTO attempts
-    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence,
+    series)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: old_runs
 SELECT seq, id, (SELECT count(*) FROM attempts WHERE run_id = runs.id) FROM runs

@@ -191,7 +191,7 @@ class RunRecord:
     created_at: datetime
     state: RunState = RunState.PENDING
     reason: str | None = None
-    started_at: datetime | None = None  # or when a person resumed it; None: it has not begun
+    started_at: datetime | None = None  # or when it was resumed or its hold ended; None: it has not begun
     finished_at: datetime | None = None
     due_at: datetime | None = None  # None: due since `created_at`, or finished or paused
     claim: int = 0  # whose work it is now; 0: nobody's
@@ -202,11 +202,31 @@ class RunRecord:
     held_by: str | None = None  # of a paused run: the pause that it goes on after; None: it waits for a person
     batch_max: int | None = None  # it works on up to so many events, `event_id` is the latest; None: on that one
     claims: int = 0  # how often it was claimed
+    resumes: int = 0  # how often a person resumed it: the series of the attempts that are made now
+    resumed_at: datetime | None = None  # when it left a pause last; None: never
+    resumed_by: str | None = None  # the person who resumed it then, or the pause that ended
+    ending_step: str | None = None  # address of the step that ends the run: `on_failure` is next, or the end
+    waits_for: str | None = None  # of a waiting or paused run: address of the step; None: it waits before any step
+    time_left_s: float | None = None  # of its timeout, from `started_at` on; None: all of it
 
     @property
     def claimed_as(self) -> Claim:
         """The claim, by which its lease is renewed."""
         return Claim("runs", self.id, self.claim)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """Where a claim leaves its run, in fields of `RunRecord`; None keeps ``ending_step`` and ``time_left_s``."""
+
+    state: RunState
+    reason: str | None = None
+    due_at: datetime | None = None  # belongs to PENDING and WAITING
+    finished_at: datetime | None = None  # belongs to the states that are finished
+    held_by: str | None = None
+    waits_for: str | None = None
+    ending_step: str | None = None
+    time_left_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -225,6 +245,7 @@ class AttemptRecord:
     finished_at: datetime | None = None
     retry_at: datetime | None = None  # None: not tried again by itself
     evidence: Json = None  # {"input", "response", "effect"} unless it succeeded; with "by", a person said that it did
+    series: int = 0  # how often a person had resumed the run when this was decided
 
     @property
     def failure(self) -> str:

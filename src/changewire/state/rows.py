@@ -37,10 +37,12 @@ EVENT_COLUMNS = (
 )
 RUN_COLUMNS = (
     "id, workflow, version, event_id, created_at, state, reason, started_at, finished_at, due_at, claim, replay, "
-    "lane, lane_max, order_value, held_by, batch_max, claims"
+    "lane, lane_max, order_value, held_by, batch_max, claims, resumes, resumed_at, resumed_by, ending_step, waits_for, "
+    "time_left_s"
 )
 ATTEMPT_COLUMNS = (
-    "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence"
+    "run_id, address, attempt, use, state, output, error, error_class, started_at, finished_at, retry_at, evidence, "
+    "series"
 )
 
 Row = Iterable[Any]
@@ -116,7 +118,7 @@ def run_of(row: Row) -> RunRecord:
     record.created_at = from_text(str(record.created_at))
     record.state = RunState(record.state)
     record.lane = None if record.lane is None else Lane(record.lane)
-    for name in ("started_at", "finished_at", "due_at"):
+    for name in ("started_at", "finished_at", "due_at", "resumed_at"):
         setattr(record, name, moment(getattr(record, name)))
     return record
 
@@ -173,7 +175,7 @@ def attempt_row(record: AttemptRecord) -> tuple[Any, ...]:
     )
     times = (text(record.started_at), text(record.finished_at), text(record.retry_at))
     evidence = None if record.evidence is None else masked_json(record.evidence)
-    return (*head, shown(record.error), record.error_class, *times, evidence)
+    return (*head, shown(record.error), record.error_class, *times, evidence, record.series)
 
 
 def commit_row(commit: PollCommit) -> dict[str, Any]:

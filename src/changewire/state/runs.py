@@ -10,10 +10,10 @@ from typing import Any
 
 from changewire.clock import to_text
 from changewire.errors import StateError
-from changewire.state import alerts, batches, lanes, rows
+from changewire.state import alerts, batches, lanes, pauses, rows
 from changewire.state.polls import next_claim
 from changewire.state.queries import sql
-from changewire.state.records import AttemptRecord, EventRecord, RunRecord, RunState
+from changewire.state.records import AttemptRecord, EventRecord, RunEnd, RunRecord, RunState
 from changewire.state.writer import Transaction
 from changewire.values import make_id
 
@@ -31,15 +31,17 @@ def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transac
 
 
 def start_attempt(
-    claim: int, attempt: AttemptRecord, before: Sequence[AttemptRecord] = ()
+    claim: int, attempt: AttemptRecord, before: Sequence[AttemptRecord] = (), ending_step: str | None = None
 ) -> Callable[[Transaction], bool]:
     """See `Store.start_attempt`."""
     row, decided = rows.attempt_row(attempt), [rows.attempt_row(one) for one in before]
-    hold = {"run_id": attempt.run_id, "claim": claim}
+    hold = {"run_id": attempt.run_id, "claim": claim, "ending_step": ending_step}
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("start_attempt.run", sql("run_is_held"), hold).fetchone() is None:
             return False
+        if ending_step is not None:
+            transaction.execute("start_attempt.ending", sql("end_run_at"), hold)
         transaction.execute_many("start_attempt.before", sql("put_attempt"), decided)
         transaction.execute("start_attempt.attempt", sql("put_attempt"), row)
         return True
@@ -48,66 +50,84 @@ def start_attempt(
 
 
 def commit_step(
-    attempt: AttemptRecord, leave: Callable[[Transaction], bool], before: Sequence[AttemptRecord] = ()
-) -> Callable[[Transaction], bool]:
-    """See `Store.commit_step`; ``leave`` writes the run's row, and says whether the claim still stood."""
+    attempt: AttemptRecord, leave: Callable[[Transaction], RunState | None], before: Sequence[AttemptRecord] = ()
+) -> Callable[[Transaction], RunState | None]:
+    """See `Store.commit_step`; ``leave`` writes the run's row."""
     row, decided = rows.attempt_row(attempt), [rows.attempt_row(one) for one in before]
 
-    def unit(transaction: Transaction) -> bool:
-        if not leave(transaction):
-            return False
-        transaction.execute_many("commit_step.before", sql("put_attempt"), decided)
-        transaction.execute("commit_step.attempt", sql("put_attempt"), row)
-        return True
+    def unit(transaction: Transaction) -> RunState | None:
+        state = leave(transaction)
+        if state is not None:
+            transaction.execute_many("commit_step.before", sql("put_attempt"), decided)
+            transaction.execute("commit_step.attempt", sql("put_attempt"), row)
+        return state
 
     return unit
 
 
 def leave_run(
-    run_id: str,
-    claim: int,
-    state: RunState,
-    reason: str | None,
-    due_at: datetime | None,
-    finished_at: datetime | None,
-    held_by: str | None = None,
-    *,
-    now: datetime,
-    alert_after: int,
-) -> Callable[[Transaction], bool]:
+    run_id: str, claim: int, end: RunEnd, *, now: datetime, alert_after: int
+) -> Callable[[Transaction], RunState | None]:
     """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none."""
-    if (state in {RunState.PENDING, RunState.WAITING}) != (due_at is not None):
-        raise ValueError(f"a run that is {state} {'takes no' if due_at else 'needs a'} due_at")
-    if state.finished != (finished_at is not None):
-        raise ValueError(f"a run that is {state} {'takes no' if finished_at else 'needs a'} finished_at")
+    state, held_by = end.state, end.held_by
+    if (state in {RunState.PENDING, RunState.WAITING}) != (end.due_at is not None):
+        raise ValueError(f"a run that is {state} {'takes no' if end.due_at else 'needs a'} due_at")
+    if state.finished != (end.finished_at is not None):
+        raise ValueError(f"a run that is {state} {'takes no' if end.finished_at else 'needs a'} finished_at")
     given: dict[str, Any] = {
         "run_id": run_id,
         "claim": claim,
         "state": str(state),
-        "reason": rows.shown(reason),
+        "reason": rows.shown(end.reason),
+        "due_at": rows.text(end.due_at),
+        "finished_at": rows.text(end.finished_at),
+        "held_by": held_by,
+        "waits_for": end.waits_for,
+        "ending_step": end.ending_step,
+        "time_left_s": end.time_left_s,
     }
-    given |= {"due_at": rows.text(due_at), "finished_at": rows.text(finished_at), "held_by": held_by}
-
+    nothing = dict.fromkeys(("reason", "held_by", "waits_for", "time_left_s"))
+    awake = {**nothing, "state": str(RunState.PENDING), "due_at": to_text(now)}
     counts = state in {RunState.SUCCEEDED, RunState.FAILED} or (state is RunState.PAUSED and held_by is None)
 
-    def unit(transaction: Transaction) -> bool:
-        if transaction.execute("leave_run", sql("leave_run"), given).rowcount != 1:
-            return False
+    def unit(transaction: Transaction) -> RunState | None:
+        lifted = held_by is not None and not pauses.is_paused(transaction.connection, held_by)
+        wanted = {**given, **awake} if lifted else given
+        if transaction.execute("leave_run", sql("leave_run"), wanted).rowcount != 1:
+            return None
         if counts:
-            alerts.count_run(transaction, run_id, state, reason, now, alert_after)
-        return True
+            alerts.count_run(transaction, run_id, state, end.reason, now, alert_after)
+        return RunState.PENDING if lifted else state
 
     return unit
 
 
-def resume(now: datetime, run_id: str | None, workflow: str | None) -> Callable[[Transaction], list[str]]:
+def resume(now: datetime, by: str, run_id: str | None, workflow: str | None) -> Callable[[Transaction], list[str]]:
     """See `Store.resume`."""
-    given = {"now": to_text(now), "run_id": run_id, "workflow": workflow}
+    given = {"now": to_text(now), "by": by, "run_id": run_id, "workflow": workflow}
 
     def unit(transaction: Transaction) -> list[str]:
         return [row[0] for row in transaction.execute("resume.runs", sql("resume_runs"), given).fetchall()]
 
     return unit
+
+
+def wake_sleepers(now: datetime) -> Callable[[Transaction], list[str]]:
+    """See `Store.wake_sleepers`."""
+    given = {"now": to_text(now)}
+
+    def unit(transaction: Transaction) -> list[str]:
+        woken = transaction.execute("wake.unheld", sql("wake_unheld_runs"), given).fetchall()
+        woken += transaction.execute("wake.undue", sql("wake_undue_runs"), given).fetchall()
+        transaction.execute("wake.slots", sql("free_slots"))
+        return [row[0] for row in woken]
+
+    return unit
+
+
+def sleepers(connection: sqlite3.Connection) -> dict[str, int]:
+    """See `Store.sleepers`."""
+    return dict(rows.read_all(connection, sql("sleeping_runs")))
 
 
 def cancel(run_id: str, now: datetime, reason: str) -> Callable[[Transaction], bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
@@ -42,6 +42,7 @@ from changewire.state.records import (
     PauseKind,
     PauseRecord,
     PollCommit,
+    RunEnd,
     RunHistory,
     RunRecord,
     RunState,
@@ -174,8 +175,9 @@ class SqliteStore(DatabaseFile):
         attempt: AttemptRecord,
         *,
         before: Sequence[AttemptRecord] = (),
+        ending_step: str | None = None,
     ) -> bool:
-        return self._write(runs.start_attempt(claim, attempt, before))
+        return self._write(runs.start_attempt(claim, attempt, before, ending_step))
 
     def commit_step(
         self,
@@ -188,11 +190,15 @@ class SqliteStore(DatabaseFile):
         finished_at: datetime | None = None,
         before: Sequence[AttemptRecord] = (),
         held_by: str | None = None,
-    ) -> bool:
+        waits_for: str | None = None,
+        ending_step: str | None = None,
+        time_left_s: float | None = None,
+    ) -> RunState | None:
         if state is RunState.RUNNING:
-            return self._write(runs.start_attempt(claim, attempt, before))
-        leave = self._leave(attempt.run_id, claim, state, reason, due_at, finished_at, held_by)
-        return self._write(runs.commit_step(attempt, leave, before))
+            kept = self._write(runs.start_attempt(claim, attempt, before, ending_step))
+            return state if kept else None
+        end = RunEnd(state, reason, due_at, finished_at, held_by, waits_for, ending_step, time_left_s)
+        return self._write(runs.commit_step(attempt, self._leave(attempt.run_id, claim, end), before))
 
     def finish_run(
         self,
@@ -204,11 +210,21 @@ class SqliteStore(DatabaseFile):
         due_at: datetime | None = None,
         finished_at: datetime | None = None,
         held_by: str | None = None,
-    ) -> bool:
-        return self._write(self._leave(run_id, claim, state, reason, due_at, finished_at, held_by))
+        waits_for: str | None = None,
+        ending_step: str | None = None,
+        time_left_s: float | None = None,
+    ) -> RunState | None:
+        end = RunEnd(state, reason, due_at, finished_at, held_by, waits_for, ending_step, time_left_s)
+        return self._write(self._leave(run_id, claim, end))
 
-    def resume(self, now: datetime, *, run_id: str | None = None, workflow: str | None = None) -> list[str]:
-        return self._write(runs.resume(now, run_id, workflow))
+    def resume(self, now: datetime, *, by: str, run_id: str | None = None, workflow: str | None = None) -> list[str]:
+        return self._write(runs.resume(now, by, run_id, workflow))
+
+    def wake_sleepers(self, now: datetime) -> list[str]:
+        return self._write(runs.wake_sleepers(now)) if self.sleepers() else []
+
+    def sleepers(self) -> dict[str, int]:
+        return self._read(runs.sleepers)
 
     def say_done(
         self, run_id: str, now: datetime, *, by: str, output: Json = None, address: str | None = None
@@ -221,8 +237,8 @@ class SqliteStore(DatabaseFile):
     def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
         return self._write(runs.replay(wanted))
 
-    def _leave(self, *where: Any) -> Callable[[Transaction], bool]:
-        return runs.leave_run(*where, now=self._clock.now(), alert_after=self.alert_after)
+    def _leave(self, run_id: str, claim: int, end: RunEnd) -> Callable[[Transaction], RunState | None]:
+        return runs.leave_run(run_id, claim, end, now=self._clock.now(), alert_after=self.alert_after)
 
     # alerts
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from changewire.clock import to_text
 from changewire.state.protocol import Store
-from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunHistory
+from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunHistory, RunRecord
 from changewire.values import Json
 
 VERSION = 1
@@ -32,11 +32,8 @@ def event_view(event: EventRecord) -> dict[str, Json]:
     }
 
 
-def step_view(attempts: Sequence[AttemptRecord], finished: bool) -> dict[str, Json]:
-    """One step from its attempts, at least one, in their order: it stands where the last one stands.
-
-    ``finished``: its run is, so there is nothing to do about it any more.
-    """
+def step_view(attempts: Sequence[AttemptRecord], run: RunRecord) -> dict[str, Json]:
+    """One step of ``run`` from its attempts, at least one, in their order: it stands where the last one stands."""
     last = attempts[-1]
     return {
         "address": last.address,
@@ -50,8 +47,15 @@ def step_view(attempts: Sequence[AttemptRecord], finished: bool) -> dict[str, Js
         "input": (last.evidence or {}).get("input"),
         "response": (last.evidence or {}).get("response"),
         "done_by": (last.evidence or {}).get("by"),
-        "next": None if finished else next_step(last),
+        "next": next_step(last) if is_open(last, run) else None,
     }
+
+
+def is_open(last: AttemptRecord, run: RunRecord) -> bool:
+    """Return whether something can still be done about the ``last`` attempt of a step: the run is not finished, and no
+    person resumed it since.
+    """
+    return not run.state.finished and last.series == run.resumes
 
 
 def effect(attempt: AttemptRecord) -> str | None:
@@ -123,9 +127,13 @@ def run_view(history: RunHistory) -> dict[str, Json]:
         "state": str(run.state),
         "reason": run.reason,
         "waits_for": run.held_by,
+        "waits_for_step": run.waits_for,
         "created_at": to_text(run.created_at),
         "finished_at": None if run.finished_at is None else to_text(run.finished_at),
-        "steps": [step_view(list(attempts), run.state.finished) for _, attempts in steps],
+        "resumes": run.resumes,
+        "resumed_at": None if run.resumed_at is None else to_text(run.resumed_at),
+        "resumed_by": run.resumed_by,
+        "steps": [step_view(list(attempts), run) for _, attempts in steps],
     }
 
 

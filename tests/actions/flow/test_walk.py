@@ -33,7 +33,7 @@ def test_a_run_that_took_too_long_gets_its_time_again_when_a_person_resumes_it(s
     assert play(site) == (RunState.PAUSED, [3600])
     site.resume()
     assert play(site) == (RunState.SUCCEEDED, [1800])
-    assert (hits.calls, shown(site)) == (["a"], "steps/0:s steps/1:s timeout:fs")
+    assert (hits.calls, shown(site)) == (["a"], "steps/0:s steps/1:s timeout:f")
 
 
 @pytest.mark.parametrize("before", ["", "{wait: 1h}, "])

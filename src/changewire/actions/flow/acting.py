@@ -36,7 +36,11 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
     if latest is not None:
         if is_over(latest, step.continue_on_error or frame.handling):
             return latest.output
-        if latest.state is not AttemptState.RUNNING and latest.retry_at is None and walk.stands(latest):
+        if (
+            latest.state is not AttemptState.RUNNING
+            and latest.retry_at is None
+            and frame.ledger.progress.stands(latest)
+        ):
             raise Failed(latest)
     walk.go_on(frame)
     if latest is not None:
@@ -46,7 +50,7 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
                 return _settle(latest, decision, frame)
             frame.ledger.hold(latest)
         elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
-            raise Waits(latest.retry_at, Failed(latest).reason)
+            raise Waits(latest.retry_at, latest.failure, address)
     attempt, decision = _attempt(walk, step, address, frame)
     walk.runner.tried(attempt)
     return _settle(attempt, decision, frame)
@@ -54,11 +58,13 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
 
 def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame) -> Json:
     """Note what came of an attempt; it is stored with the next write, which comes soon."""
+    if decision.verdict is Verdict.PAUSE and not frame.handling:
+        frame.ledger.end(attempt)
+        raise Failed(attempt)
     frame.ledger.hold(attempt)
     if decision.verdict is Verdict.RETRY:
-        raise Waits(decision.at or frame.ledger.clock.now(), f"{attempt.address} ({attempt.use}): {decision.reason}")
-    if decision.verdict is Verdict.PAUSE and not frame.handling:
-        raise Failed(attempt)
+        reason = f"{attempt.address} ({attempt.use}): {decision.reason}"
+        raise Waits(decision.at or frame.ledger.clock.now(), reason, attempt.address)
     return attempt.output
 
 
@@ -71,6 +77,7 @@ def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) 
     message = "the process ended before an answer was stored; it may have been done"
     failure = Failure(message, "unknown")
     retry = step.retry if idempotency != "none" else None
+    attempt.series = frame.ledger.progress.series  # it is decided now, also where a person resumed the run before
     tries = frame.ledger.progress.tries(attempt.address)
     now = walk.clock.now()
     decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)

@@ -43,7 +43,7 @@ def decision(
     latest = frame.latest(address)
     if latest is not None and latest.state is not AttemptState.FAILED:
         return None if latest.state is AttemptState.SKIPPED else latest
-    if latest is not None and (frame.handling or walk.stands(latest)):
+    if latest is not None and (frame.handling or frame.ledger.progress.stands(latest)):
         return _passed_over(latest, frame)
     walk.go_on(frame)
     (kind, when), scope = what, frame.scope(address)
@@ -58,10 +58,18 @@ def decision(
     except (ChangewireError, ValueError, ArithmeticError, OSError, TypeError) as error:
         row.state, row.finished_at = AttemptState.FAILED, frame.ledger.moment()
         row.error, row.error_class = mask(str(error)), str(FailureClass.BAD_INPUT)
-    frame.ledger.hold(row)
     if row.state is AttemptState.FAILED:
+        _note_failure(row, frame)
         return _passed_over(row, frame)
+    frame.ledger.hold(row)
     return None if row.state is AttemptState.SKIPPED else row
+
+
+def _note_failure(row: AttemptRecord, frame: Frame) -> None:
+    if frame.handling:
+        frame.ledger.hold(row)
+    else:
+        frame.ledger.end(row)
 
 
 def _passed_over(row: AttemptRecord, frame: Frame) -> AttemptRecord | None:
@@ -125,7 +133,7 @@ def wait(walk: Course, step: Wait | WaitUntil, address: str, frame: Frame) -> Js
         walk.go_on(frame)
         until = from_text(row.output["until"])
         if walk.clock.now() < until:
-            raise Waits(until, f"{address} ({step.kind}): until {row.output['until']}")
+            raise Waits(until, f"{address} ({step.kind}): until {row.output['until']}", address)
         frame.ledger.close(row)
     return row.output
 
@@ -169,6 +177,8 @@ def stop(walk: Course, step: Stop, address: str, frame: Frame) -> Json:
     row = decided(walk, step, address, frame, work_out)
     if row is None:
         return None
+    if row.output["state"] == RunState.FAILED and not frame.handling:
+        frame.ledger.ends_at(address)
     frame.ledger.close(row)
     raise Stopped(row)
 
@@ -214,7 +224,7 @@ def _pinned(walk: Course, step: Call, row: AttemptRecord, frame: Frame) -> Any:
         row.state, row.finished_at = AttemptState.FAILED, frame.ledger.moment()
         row.error = mask(f"the workflow {step.workflow!r} as it was stored cannot be used: {error}")
         row.error_class = str(FailureClass.BAD_INPUT)
-        frame.ledger.hold(row)
+        _note_failure(row, frame)
         if frame.handling:
             return ()
         raise Failed(row) from error

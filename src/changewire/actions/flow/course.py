@@ -83,8 +83,5 @@ class Course(Protocol):
     def go_on(self, frame: Frame) -> None:
         """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""
 
-    def stands(self, failed: AttemptRecord) -> bool:
-        """Whether a failure still has to be handled. If it has been, a person resumed the run."""
-
     def time_left(self, wanted: timedelta, frame: Frame) -> timedelta:
         """How long an attempt may take that may take ``wanted`` by itself."""

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from changewire.state.records import AttemptRecord, PauseRecord, RunState
-
-if TYPE_CHECKING:
-    from changewire.actions.flow.ledger import Ledger
 
 
 class Ended(Exception):
@@ -22,9 +18,9 @@ class Interrupted(Ended):
 class Waits(Ended):
     """A step goes on by itself at a later moment."""
 
-    def __init__(self, until: datetime, reason: str) -> None:
+    def __init__(self, until: datetime, reason: str, address: str) -> None:
         super().__init__(reason)
-        self.until, self.reason = until, reason
+        self.until, self.reason, self.address = until, reason, address
 
 
 class Failed(Ended):
@@ -32,7 +28,6 @@ class Failed(Ended):
 
     def __init__(self, attempt: AttemptRecord) -> None:
         self.attempt = attempt
-        self.held: Ledger | None = None  # rows that are stored with the run's state: alone they would look resumed
         self.reason = attempt.failure
         super().__init__(self.reason)
 

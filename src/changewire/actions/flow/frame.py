@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from changewire.actions.context import Origin
@@ -38,17 +37,12 @@ class Frame:
         """Whether these are steps of ``on_failure``, which cannot hold each other up."""
         return self.failed is not None
 
-    @property
-    def since(self) -> datetime | None:
-        """Older attempts do not count: they handled an earlier failure. None: all count."""
-        return self.failed.finished_at if self.failed is not None else None
-
     def latest(self, address: str) -> AttemptRecord | None:
-        """The latest attempt there that counts; None: there was none."""
+        """Return the latest attempt there, or None. In ``on_failure`` only the present series counts: the steps of
+        an earlier one handled another failure.
+        """
         attempt = self.ledger.progress.latest(address)
-        if attempt is None or self.since is None:
-            return attempt
-        return attempt if attempt.started_at is not None and attempt.started_at >= self.since else None
+        return attempt if attempt is None or not self.handling or self.ledger.progress.stands(attempt) else None
 
     def scope(self, address: str) -> dict[str, Any]:
         """What the expressions of a step see."""

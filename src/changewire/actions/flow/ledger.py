@@ -8,6 +8,7 @@ So does the end of a step that did something, if that comes at once: a write of 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypedDict
 
 from changewire.actions.flow.progress import Progress
 from changewire.clock import Clock
@@ -21,6 +22,18 @@ LONGEST_HELD_S = 0.02  # that the end of something done outside waits for the ne
 _PAUSES = {"wait", "wait_until"}
 
 
+class _Facts(TypedDict):
+    """What is stored of a run that is left, as `Store.finish_run` takes it."""
+
+    reason: str | None
+    due_at: datetime | None
+    finished_at: datetime | None
+    held_by: str | None
+    waits_for: str | None
+    ending_step: str | None
+    time_left_s: float | None
+
+
 class Ledger:
     """The rows of one run under one claim. All but `fork` is for one thread; forks share what is known."""
 
@@ -31,20 +44,18 @@ class Ledger:
         self._held: dict[int, AttemptRecord] = {}  # by identity: a row that is held again takes the last place
         self._started: AttemptRecord | None = None  # the latest that was stored before something was done outside
         self._done_at: float | None = None  # since when the end of such a one is held
+        self._ending: str | None = None  # address of the step that ends the run, for the next write
 
     def fork(self) -> Ledger:
         """The same run for another thread, which holds rows of its own."""
         return Ledger(self._store, self.clock, self.run_id, self._claim, self.progress)
 
-    def join(self, fork: Ledger) -> None:
-        """Take over what ``fork`` still holds."""
-        self._held |= fork._held
-        fork._held = {}
-
     def row(self, address: str, use: str) -> AttemptRecord:
         """A new attempt there, under way; it is not noted yet."""
         number, _ = self.progress.next(address)
-        return AttemptRecord(self.run_id, address, number, use, AttemptState.RUNNING, started_at=self.moment())
+        row = AttemptRecord(self.run_id, address, number, use, AttemptState.RUNNING, started_at=self.moment())
+        row.series = self.progress.series
+        return row
 
     def moment(self) -> datetime:
         """Now, for a row of this run."""
@@ -59,6 +70,15 @@ class Ledger:
             self._done_at = self.clock.monotonic()
         if len(self._held) > MOST_HELD or self._is_late():
             self.flush()
+
+    def end(self, row: AttemptRecord) -> None:
+        """Note the row of a step that ends the run: no write has the one without the other."""
+        self._ending = row.address
+        self.hold(row)
+
+    def ends_at(self, address: str) -> None:
+        """Note which step ends the run, of those in a parallel loop that would."""
+        self._ending = address
 
     def _is_late(self) -> bool:
         return self._done_at is not None and self.clock.monotonic() - self._done_at > LONGEST_HELD_S
@@ -77,45 +97,48 @@ class Ledger:
     def start(self, row: AttemptRecord) -> None:
         """Store that an attempt begins, and all that is held. Raises FencedError."""
         held, self._started = self._take(), row
-        if not self._store.start_attempt(self._claim, row, before=held):
+        if not self._store.start_attempt(self._claim, row, before=held, ending_step=self._ending):
             raise FencedError
 
     def flush(self) -> None:
         """Store all that is held. Raises FencedError."""
         held = self._take()
-        if held and not self._store.commit_step(self._claim, held[-1], before=held[:-1]):
+        if held and not self._store.commit_step(self._claim, held[-1], before=held[:-1], ending_step=self._ending):
             raise FencedError
 
     def leave(
-        self, state: RunState, reason: str | None = None, due_at: datetime | None = None, held_by: str | None = None
+        self,
+        state: RunState,
+        reason: str | None = None,
+        due_at: datetime | None = None,
+        *,
+        held_by: str | None = None,
+        waits_for: str | None = None,
+        time_left_s: float | None = None,
     ) -> RunState:
         """Store all that is held and where the run stands, which ends the claim. Raises FencedError.
 
-        ``held_by``: the pause that it goes on after by itself.
+        Returns the state that the run is left in: pending where the pause ``held_by`` has ended meanwhile.
         """
         if state.finished:
             self._cut_off()
         held = self._take()
-        reason = mask(reason) if reason else None
-        end = self.clock.now() if state.finished else None
+        facts: _Facts = {
+            "reason": mask(reason) if reason else None,
+            "due_at": due_at,
+            "finished_at": self.clock.now() if state.finished else None,
+            "held_by": held_by,
+            "waits_for": waits_for,
+            "ending_step": self._ending,
+            "time_left_s": time_left_s,
+        }
         if held:
-            kept = self._store.commit_step(
-                self._claim,
-                held[-1],
-                state=state,
-                reason=reason,
-                due_at=due_at,
-                finished_at=end,
-                before=held[:-1],
-                held_by=held_by,
-            )
+            left = self._store.commit_step(self._claim, held[-1], state=state, before=held[:-1], **facts)
         else:
-            kept = self._store.finish_run(
-                self.run_id, self._claim, state, reason=reason, due_at=due_at, finished_at=end, held_by=held_by
-            )
-        if not kept:
+            left = self._store.finish_run(self.run_id, self._claim, state, **facts)
+        if left is None:
             raise FencedError
-        return state
+        return left
 
     def _cut_off(self) -> None:
         """A run that ends early leaves no step under way."""

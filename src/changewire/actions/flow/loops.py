@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from changewire.actions.flow.control import decided, decision
-from changewire.actions.flow.endings import Ended, Failed, Interrupted, Stopped, Waits
+from changewire.actions.flow.endings import Ended, Failed, Held, Interrupted, Stopped, Waits
 from changewire.config.step_fields import MOST_ITERATIONS
 from changewire.errors import StateError, UsageError
 from changewire.templates import condition, render
@@ -187,9 +187,6 @@ class _Parallel:
     def _iterate(self, index: int, frame: Frame) -> Json:
         try:
             result = self._walk.block(self._step.do, f"{self._address}[{index}]/do", frame)
-        except Failed as end:
-            end.held = frame.ledger
-            raise
         except StateError:
             raise
         except Exception:
@@ -205,8 +202,6 @@ class _Parallel:
         except Waits as end:
             self._parked[index] = end
         except Ended as end:
-            if isinstance(end, Failed) and end.held is not None:
-                self._frame.ledger.join(end.held)
             self._ends[index] = end
             self._halt.set()
         except BaseException as fault:
@@ -223,9 +218,10 @@ class _Parallel:
         return min(waits.until for waits in self._parked.values())
 
     def _raise_end(self) -> None:
-        serious = [n for n, end in self._ends.items() if isinstance(end, Failed | Stopped)]
-        if serious:
-            raise self._ends[min(serious)]
+        over = {n: end for n, end in self._ends.items() if isinstance(end, Failed | Stopped)}
+        over = {n: end for n, end in over.items() if not isinstance(end, Held)} or over  # a hold may last for days
+        if over:
+            raise over[min(over)]
         if self._ends:
             raise Interrupted
         if self._parked:

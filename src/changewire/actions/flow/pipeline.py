@@ -113,7 +113,7 @@ class Runner:
             if known.claims == run.claims - 1:  # else somebody else had the run since it was left here
                 return run, event, known.progress
         run, event, attempts = self.store.load_run(run_id)
-        return run, event, Progress(attempts)
+        return run, event, Progress(attempts, run.resumes)
 
     def workflow(self, version: str, name: str) -> Workflow:
         """The workflow ``name`` as it was in a version. Raises ConfigError, StateError."""

@@ -46,7 +46,8 @@ class Passed:
 class Progress:
     """The attempts of a run by address, but for those of loop iterations that are over."""
 
-    def __init__(self, attempts: Sequence[AttemptRecord]) -> None:
+    def __init__(self, attempts: Sequence[AttemptRecord], series: int = 0) -> None:
+        self.series = series  # how often a person has resumed the run
         self._attempts: dict[str, list[AttemptRecord]] = {}
         self.loops: dict[str, Passed] = {}  # by address
         self._weight: int | None = None
@@ -56,10 +57,7 @@ class Progress:
         self._last = max(moments, default=None)
 
     def moment(self, now: datetime) -> datetime:
-        """``now`` for a row: not before any row there is, also where the clock was set back.
-
-        Which failure the steps of ``on_failure`` were about is told by this order.
-        """
+        """Return ``now`` for a row, or the moment after the latest row where the clock was set back behind that."""
         self._last = now if self._last is None or now >= self._last else self._last + _TICK
         return self._last
 
@@ -93,13 +91,13 @@ class Progress:
         return self._weight
 
     def tries(self, address: str) -> int:
-        """How often the step was tried since the run began or a person resumed it; put off is not tried."""
-        count = 0
-        for attempt in reversed(self._attempts.get(address, [])):
-            if attempt.state is not AttemptState.RUNNING and attempt.retry_at is None:
-                break
-            count += not put_off(attempt)
-        return count
+        """Count the attempts of the step in the present series. One that was only put off does not count."""
+        known = self._attempts.get(address, [])
+        return sum(attempt.series == self.series and not put_off(attempt) for attempt in known)
+
+    def stands(self, failed: AttemptRecord) -> bool:
+        """Return whether a failure belongs to the present series. If not, a person resumed the run after it."""
+        return failed.series == self.series
 
     def next(self, address: str) -> tuple[int, int]:
         """Number of the next attempt, and which try it is. An attempt that was only put off keeps its number."""

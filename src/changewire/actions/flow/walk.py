@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.flow import control, loops
 from changewire.actions.flow.acting import act
-from changewire.actions.flow.endings import Failed, Held, Interrupted, Stopped, Waits
+from changewire.actions.flow.endings import Ended, Failed, Held, Interrupted, Stopped, Waits
 from changewire.actions.flow.frame import Frame
 from changewire.actions.flow.ledger import Ledger
-from changewire.actions.flow.progress import Progress, is_over
+from changewire.actions.flow.progress import Progress
 from changewire.actions.flow.scope import build_scope, explain_when
-from changewire.clock import from_text, to_text
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
 from changewire.durations import format_duration
 from changewire.errors import ChangewireError, StateError
@@ -80,6 +79,7 @@ class Walk:
         self._late = threading.Lock()
         self.advice: str | None = None  # the next step of the person whom the run waits for; None: it does not
         self._deadline = self._find_deadline()
+        self._ended_by = self._find_ending()
 
     # the whole
 
@@ -109,28 +109,35 @@ class Walk:
         left = self._filter()
         if left is not None:
             return left
+        end = self._walk()
+        if self._ended_by is not None:  # stored before; the walk only found again what on_failure sees
+            return self._handle(*self._ended_by)
+        match end:
+            case None:
+                return self._ledger.leave(RunState.SUCCEEDED)
+            case Waits():
+                until = end.until if self._deadline is None else min(end.until, self._deadline)
+                return self._ledger.leave(RunState.WAITING, end.reason, until, waits_for=end.address)
+            case Held():
+                return self._hold(end.pause, end.reason, end.attempt.address)
+            case Failed():
+                return self._handle(end.attempt, end.reason, RunState.PAUSED)
+            case Stopped():
+                return self._stop(end)
+        return self._ledger.leave(RunState.PENDING, None, self.clock.now())
+
+    def _walk(self) -> Ended | None:
+        """Do what is left of the run's steps; why that ended before the last one, or None."""
         try:
             self.block(self._workflow.steps, "steps", self._top)
-        except Waits as end:
-            until = end.until if self._deadline is None else min(end.until, self._deadline)
-            return self._ledger.leave(RunState.WAITING, end.reason, until)
-        except Interrupted:
-            return self._ledger.leave(RunState.PENDING, None, self.clock.now())
-        except Held as end:
-            return self._hold(end.pause, end.reason)
-        except Failed as end:
-            return self._handle(end.attempt, end.reason, RunState.PAUSED)
-        except Stopped as end:
-            return self._stop(end)
-        return self._ledger.leave(RunState.SUCCEEDED)
+        except Ended as end:
+            return end
+        return None
 
-    def _hold(self, pause: PauseRecord, reason: str) -> RunState:
+    def _hold(self, pause: PauseRecord, reason: str, waits_for: str | None = None) -> RunState:
         """Leave the run until a pause ends. The time until then is none of the run's own."""
-        if self._deadline is not None:
-            row = self._ledger.row(TIMEOUT, TIMEOUT)
-            row.output = {"left_s": max(0.0, (self._deadline - self.clock.now()).total_seconds())}
-            self._ledger.close(row)
-        return self._ledger.leave(RunState.PAUSED, reason, held_by=pause.held_by)
+        left = None if self._deadline is None else max(0.0, (self._deadline - self.clock.now()).total_seconds())
+        return self._ledger.leave(RunState.PAUSED, reason, held_by=pause.held_by, waits_for=waits_for, time_left_s=left)
 
     def _filter(self) -> RunState | None:
         when = self._workflow.when
@@ -145,22 +152,30 @@ class Walk:
         return self._ledger.leave(RunState.FILTERED, explain_when(when, scope))
 
     def _stop(self, end: Stopped) -> RunState:
-        """A run that a step ended. One that it let fail is told to ``on_failure`` like any other failure."""
+        """Leave a run that a step ended. ``on_failure`` handles a failed one like any other failure."""
         if end.state is not RunState.FAILED:
             return self._ledger.leave(end.state, end.reason)
-        failed = end.decision
-        told = AttemptRecord(failed.run_id, failed.address, failed.attempt, failed.use, AttemptState.FAILED)
-        told.error, told.error_class, told.finished_at = end.reason, "stopped", failed.finished_at
-        return self._handle(told, end.reason, RunState.FAILED)
+        return self._handle(*_stop_failure(end))
 
     # failures
 
+    def _find_ending(self) -> tuple[AttemptRecord, str, RunState] | None:
+        """The failure that ends the run, from the store: what `_handle` takes. None: nothing ends it yet."""
+        address = self._top.run.ending_step
+        row = None if address is None else self._ledger.progress.latest(address)
+        if row is None:
+            return None
+        if row.use == "stop" and row.state is AttemptState.SUCCEEDED:
+            return _stop_failure(Stopped(row))
+        return row, row.failure, RunState.PAUSED
+
     def _handle(self, failed: AttemptRecord, reason: str, state: RunState) -> RunState:
         """Run the steps of on_failure; after the last the run is left in ``state``."""
+        self._ledger.ends_at(failed.address)
         try:
             self.block(self._workflow.on_failure, "on_failure", self._top.after(failed))
         except Waits as end:
-            return self._ledger.leave(RunState.WAITING, reason, end.until)
+            return self._ledger.leave(RunState.WAITING, reason, end.until, waits_for=end.address)
         except Interrupted:
             return self._ledger.leave(RunState.PENDING, reason, self.clock.now())
         except Stopped as end:
@@ -168,38 +183,20 @@ class Walk:
         if state is RunState.PAUSED:
             todo = next_step(failed)
             self.advice = reason + (f"\nnext: {todo}" if todo else "")
+            return self._ledger.leave(state, reason, waits_for=failed.address)
         return self._ledger.leave(state, reason)
-
-    def stands(self, failed: AttemptRecord) -> bool:
-        """Whether a failure still has to be handled. If it has been, a person resumed the run."""
-        frame = self._top.after(failed)
-        latest = (frame.latest(f"on_failure/{number}") for number in range(len(self._workflow.on_failure)))
-        return any(attempt is None or not is_over(attempt, True) for attempt in latest)
 
     # time
 
     def _find_deadline(self) -> datetime | None:
-        """When the run's time is over. One that a person resumed after that gets all of its time once more."""
-        timeout, latest = self._workflow.timeout, self._ledger.progress.latest(TIMEOUT)
+        """When the run's time is over; None: it has no timeout. It counts from what the store says, so that a process
+        that ends in between grants nothing.
+        """
+        timeout, run = self._workflow.timeout, self._top.run
         if timeout is None:
             return None
-        since_resumed = (self._top.run.started_at or self._top.run.created_at) + timeout
-        if latest is None:
-            return since_resumed
-        if latest.state is not AttemptState.FAILED and "left_s" in latest.output:
-            return self._grant(timedelta(seconds=latest.output["left_s"]))
-        if latest.state is not AttemptState.FAILED:
-            return max(from_text(latest.output["until"]), since_resumed)
-        if self.stands(latest):
-            return latest.finished_at
-        return self._grant(timeout)
-
-    def _grant(self, timeout: timedelta) -> datetime:
-        row = self._ledger.row(TIMEOUT, TIMEOUT)
-        until = self.clock.now() + timeout
-        row.output = {"until": to_text(until)}
-        self._ledger.close(row)
-        return until
+        left = timeout if run.time_left_s is None else timedelta(seconds=run.time_left_s)
+        return (run.started_at or run.created_at) + left
 
     def time_left(self, wanted: timedelta, frame: Frame) -> timedelta:
         """How long an attempt may take that may take ``wanted`` by itself."""
@@ -211,19 +208,21 @@ class Walk:
         """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""
         if self._stopping() or any(halt.is_set() for halt in frame.halts):
             raise Interrupted
+        if self._ended_by is not None and not frame.handling:
+            raise Interrupted
         if self._deadline is not None and not frame.handling and self.clock.now() >= self._deadline:
             raise Failed(self._too_late())
 
     def _too_late(self) -> AttemptRecord:
         with self._late:  # parallel iterations find it out together
             latest = self._ledger.progress.latest(TIMEOUT)
-            if latest is not None and latest.state is AttemptState.FAILED:
+            if latest is not None and self._ledger.progress.stands(latest):
                 return latest
             row = self._ledger.row(TIMEOUT, TIMEOUT)
             row.state, row.finished_at, row.error_class = AttemptState.FAILED, row.started_at, TIMEOUT
             assert self._workflow.timeout is not None
             row.error = f"the run took longer than the {format_duration(self._workflow.timeout)} that it has"
-            self._ledger.hold(row)
+            self._ledger.end(row)
             return row
 
     # steps
@@ -235,3 +234,11 @@ class Walk:
             output = _WAYS[type(step)](self, step, f"{place}/{number}", frame)
             frame.note(place, number, step.id, output)
         return output
+
+
+def _stop_failure(end: Stopped) -> tuple[AttemptRecord, str, RunState]:
+    """The failure that a `stop` is, as ``on_failure`` sees it; its reason; and the state that the run ends in."""
+    row = end.decision
+    failed = AttemptRecord(row.run_id, row.address, row.attempt, row.use, AttemptState.FAILED, series=row.series)
+    failed.error, failed.error_class, failed.finished_at = end.reason, "stopped", row.finished_at
+    return failed, end.reason, RunState.FAILED
