@@ -14,6 +14,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The present moment, aware, in UTC."""
 
+    def offset(self) -> timedelta:
+        """What the wall clock shows now, less `now`. Not zero only for a clock that ignores a wall clock being set."""
+
     def monotonic(self) -> float:
         """Seconds since some fixed moment; for measuring durations only."""
 
@@ -22,15 +25,21 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's own time. Elapsed time includes the time for which the machine was suspended, where it says so."""
+
+    _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
     def now(self) -> datetime:
         """The present moment, aware, in UTC."""
         return datetime.now(UTC)
 
+    def offset(self) -> timedelta:
+        """Zero: `now` is what the wall clock shows."""
+        return timedelta(0)
+
     def monotonic(self) -> float:
         """Seconds since some fixed moment."""
-        return time.monotonic()
+        return time.clock_gettime(self._ELAPSED)
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
         """Sleep, or wait for ``wake``."""
@@ -38,6 +47,11 @@ class SystemClock:
             time.sleep(max(0.0, seconds))
             return False
         return wake.wait(max(0.0, seconds))
+
+
+def wall(clock: Clock) -> datetime:
+    """The moment that the wall clock shows: for people, for calendars, and for other programs."""
+    return clock.now() + clock.offset()
 
 
 def to_text(moment: datetime) -> str:

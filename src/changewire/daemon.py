@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from changewire.actions.flow.pipeline import Runner
-from changewire.clock import Clock, from_text, to_text
+from changewire.clock import Clock, from_text, to_text, wall
 from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.engine.alerts import Alerts
 from changewire.engine.chores import Chores
+from changewire.engine.clock_changes import ClockChanges
 from changewire.engine.dispatcher import Dispatcher, Handlers, LocalDispatcher, ShortWay
 from changewire.engine.feeding import Feeder
 from changewire.engine.leases import LEASE, LeaseKeeper
 from changewire.engine.mending import Mender
 from changewire.engine.polling import Engine, Outcome
+from changewire.engine.retention import Retention
+from changewire.engine.steady_clock import SteadyClock
 from changewire.engine.syncing import sync
 from changewire.engine.watching import FileWatch
 from changewire.errors import ChangewireError, PollError, StateError, described
@@ -30,6 +34,7 @@ from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store
 from changewire.state.records import Claimed, RunRecord
 from changewire.state.store import SqliteStore
+from changewire.values import Json
 
 DATABASE = Path("state") / "changewire.db"
 LOCK = Path("state") / "changewire.lock"
@@ -37,7 +42,6 @@ LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
-CLOCK_MAY_DIFFER = timedelta(minutes=1)  # between two turns; more means that somebody set the clock
 
 
 class Daemon:
@@ -54,33 +58,34 @@ class Daemon:
     ) -> None:
         self.path = path
         self.home: Home = load_home(path)
-        self.store: Store = store or SqliteStore(path / DATABASE, clock=clock)
-        self._clock = clock
+        steady = clock if isinstance(clock, SteadyClock) else SteadyClock(clock)
+        self.store: Store = store or SqliteStore(path / DATABASE, clock=steady)
+        self._clock = steady
         self._log = log
         self._lock = HomeLock(path / LOCK)
         workers = self.home.settings.workers
-        self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, clock)
+        self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, steady)
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
-        self._clients = Clients(self.home.connections, clock, self.home.settings, TokenStore.of_home(path, clock))
-        checkup = Checkup(lambda: self.home, self.store, clock, self._idle_s, lambda: self._refused)
-        self._serving = Serving(checkup, self._clients, clock, log)
-        self._mender = Mender(self.store, self._clients, clock, log)
-        self._leases = LeaseKeeper(self.store, clock, log)
+        self._clients = Clients(self.home.connections, steady, self.home.settings, TokenStore.of_home(path, clock))
+        checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused)
+        self._serving = Serving(checkup, self._clients, steady, log)
+        self._mender = Mender(self.store, self._clients, steady, log)
+        self._leases = LeaseKeeper(self.store, steady, log)
         self._short_way = ShortWay(self._dispatcher, self._leases)
-        self._engine = Engine(self.home, self.store, self._clients, clock, log, self._short_way)
+        self._engine = Engine(self.home, self.store, self._clients, steady, log, self._short_way)
         self._echoes = self._engine.echoes
-        self._feeder = Feeder(lambda: self.home, self.store, clock, log)
+        self._feeder = Feeder(lambda: self.home, self.store, steady, log)
         self._alerts = Alerts(self.store, self._feeder, log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._reloading = threading.Lock()
-        self._chores = Chores(clock, log)
+        self._chores = Chores(log)
+        self._clock_changes = ClockChanges(lambda: self.home, self.store, steady, log)
+        self._retention = Retention(self.store, steady, lambda: self.home.settings.retention)
         self._watcher: FileWatch | None = None
         self._started_at: datetime | None = None
-        self._looking = threading.Lock()
-        self._looked: tuple[datetime, float] | None = None  # when the last turn was, on the wall and since the start
         self._turned = clock.monotonic()  # when the last turn began
         self._refused: str | None = None  # why changed files could not be taken over
         self.polls = 0
@@ -96,10 +101,13 @@ class Daemon:
         try:
             self._serving.listen(self.home.settings.serve.listen)
             self.store.open()
-            self._clients.restore((self.store.daemon_info() or {}).get("spent") or {})
-            self._started_at = self._clock.now()
-            self._heed_earlier_clock(self._started_at)
+            info = self.store.daemon_info() or {}
+            before, gap = self._resume_clock(info)
+            self._clients.restore(info.get("spent") or {})
+            self._started_at = wall(self._clock)
+            self._retention.begin(info.get("witnessed_s"), gap)
             self._sync()
+            self._clock_changes.begin(before)
             self._mender.begin(self.home.connections)
         except BaseException:
             self._serving.close()
@@ -130,7 +138,7 @@ class Daemon:
     def turn(self, now: datetime) -> float:
         """Claim what is due at ``now`` and hand it out; how many seconds there are until the next look."""
         self._turned = self._clock.monotonic()
-        self._heed_clock(now)
+        self._follow_wall_clock()
         free_polls, free_runs = self._dispatcher.free()
         runs = self.store.claim_runs(now, free_runs, LEASE) if free_runs else []
         for run in runs:
@@ -139,43 +147,26 @@ class Daemon:
             self._dispatcher.submit_run(run)
         self._short_way.open = len(runs) < free_runs
         self._hand_out_polls(now, free_polls)
-        self._alerts.tell(now)
+        self._alerts.tell()
         return self._nap(now)
 
-    def _heed_clock(self, now: datetime) -> None:
-        """Where the clock on the wall was set back, what is due would wait until the old time comes again.
-
-        Where it was set forward, or the machine slept, what is under way would seem to have taken too long.
-        """
-        with self._looking:
-            passed = self._clock.monotonic()
-            before, self._looked = self._looked, (now, passed)
-        if before is None:
-            return
-        step = before[0] + timedelta(seconds=passed - before[1]) - now
-        self._set_back(now, step)
-        if -step > CLOCK_MAY_DIFFER:
-            self.store.lengthen_leases(-step)
-            words = f"the clock went on by {-step.total_seconds():.0f} seconds at once: what is under way goes on"
-            self._log("clock_set_forward", words, seconds=round(-step.total_seconds()))
+    def _follow_wall_clock(self) -> None:
+        """Where the wall clock was set, commands beside this daemon learn it at once."""
+        if self._clock_changes.look():
+            self._beat()
 
     def _idle_s(self) -> float:
         """Seconds since the last turn began."""
         return self._clock.monotonic() - self._turned
 
-    def _heed_earlier_clock(self, now: datetime) -> None:
-        """It may have been set back since the last sign of life of an earlier process."""
-        last = (self.store.daemon_info() or {}).get("at")
-        if isinstance(last, str):
-            self._set_back(now, from_text(last) - now)
-
-    def _set_back(self, now: datetime, step: timedelta) -> None:
-        if step > CLOCK_MAY_DIFFER:
-            self.store.set_back(now, step)
-            self._chores.set_back(step)
-            self._clients.set_back(step)
-            words = f"the clock was set back by {step.total_seconds():.0f} seconds: what is due was moved with it"
-            self._log("clock_set_back", words, seconds=round(step.total_seconds()))
+    def _resume_clock(self, info: Mapping[str, Json]) -> tuple[timedelta, timedelta]:
+        """Continue the timeline of an earlier process: its offset of the wall clock, and how long ago it ended."""
+        if not isinstance(info.get("at"), str):
+            return timedelta(0), timedelta(0)
+        at, now = from_text(info["at"]), wall(self._clock)
+        steady = from_text(info.get("steady") or info["at"])
+        self._clock.resume(steady, at)
+        return at - steady, max(timedelta(0), now - at)
 
     def _hand_out_polls(self, now: datetime, free: int) -> None:
         """Where more is due than there is room for, it goes on in batches: a claim is a write to disk."""
@@ -322,20 +313,22 @@ class Daemon:
 
     def _start_housekeeping(self) -> None:
         self._chores.start(
-            {self._beat: HEARTBEAT_S, self.mend: MEND_S}, {self._reap: REAPER_S, self._prune: RETENTION_S}
+            {self._beat: HEARTBEAT_S, self.mend: MEND_S}, {self._reap: REAPER_S, self._retention.prune: RETENTION_S}
         )
 
     def _beat(self) -> None:
         info = {
             "pid": os.getpid(),
-            "started_at": to_text(self._started_at or self._clock.now()),
+            "started_at": to_text(self._started_at or wall(self._clock)),
             "polls": self.polls,
             "kept": dict(self.home.kept),
             "spent": self._clients.spent(),
             "listens": self._serving.url,
             "stopped": self._stopping.is_set(),
+            "witnessed_s": self._retention.witnessed_s,
         }
-        self.store.heartbeat(info, self._clock.now())
+        now = self._clock.now()
+        self.store.heartbeat({**info, "steady": to_text(now)}, now + self._clock.offset())
 
     def mend(self) -> None:
         """Try paused connections whose time has come; a chore of its own thread, and safe beside it."""
@@ -344,7 +337,9 @@ class Daemon:
 
     def _reap(self) -> None:
         now = self._clock.now()
-        self._heed_clock(now)  # before the next turn does: leases that only seem to have passed are still held
+        self._follow_wall_clock()
+        if self._clock_changes.align():
+            self._wake.set()
         polls, runs = self.store.stale_claims(now, self._leases.held())
         for claimed in polls:
             self._engine.give_up(claimed, PollError("the poll came to no end, and no worker has it any more"))
@@ -357,8 +352,4 @@ class Daemon:
         if woken := self.store.wake_sleepers(now):
             self._log("runs_woken", f"{len(woken)} runs waited for nothing and continue: {', '.join(woken[:10])}")
             self._wake.set()
-        self._alerts.look_for_stalled(now)
-
-    def _prune(self) -> None:
-        retention = self.home.settings.retention
-        self.store.prune(self._clock.now(), retention.events, retention.runs)
+        self._alerts.look_for_stalled(now, self._clock.offset())

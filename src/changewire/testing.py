@@ -29,6 +29,10 @@ class ManualClock:
         """The moment on the wall clock."""
         return self._wall + timedelta(seconds=self.monotonic())
 
+    def offset(self) -> timedelta:
+        """Zero: `now` is what the wall clock shows."""
+        return timedelta(0)
+
     def monotonic(self) -> float:
         """Seconds that have elapsed since the clock was made."""
         if not self._rate:

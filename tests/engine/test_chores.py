@@ -1,25 +1,39 @@
-"""Chores on a thread of their own."""
+"""Chores on threads of their own."""
 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
 
 from changewire.engine.chores import Chores
 from changewire.log import silent
-from changewire.testing import ManualClock
-
-AHEAD = 3 * 3600
 
 
-def test_chores_go_on_when_the_clock_on_the_wall_was_set_back() -> None:
-    clock, done = ManualClock(datetime.now(UTC) + timedelta(seconds=AHEAD)), threading.Event()
-    chores = Chores(clock, silent)
-    chores.start({done.set: 3600}, {})
+def test_a_chore_that_takes_long_holds_up_no_other() -> None:
+    chores, released, done = Chores(silent), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        released.wait(10)
+
+    chores.start({wait: 3600, done.set: 3600}, {})
     try:
-        assert not done.wait(0.05)  # planned by the old time
-        clock.set_back(AHEAD)
-        chores.set_back(timedelta(seconds=AHEAD))
         assert done.wait(10)
+    finally:
+        released.set()
+        chores.stop()
+
+
+def test_a_chore_that_fails_comes_again() -> None:
+    logged: list[str] = []
+    chores, again, times = Chores(lambda event, message, /, **_: logged.append(event)), threading.Event(), iter((1, 2))
+
+    def fail() -> None:
+        if next(times, 0) == 1:
+            raise OSError("no disk")
+        again.set()
+
+    chores.start({fail: 0}, {})
+    try:
+        assert again.wait(10)
+        assert logged == ["chore_failed"]
     finally:
         chores.stop()

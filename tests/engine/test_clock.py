@@ -55,7 +55,7 @@ def polls(turned: Turned) -> int:
 
 def on(turned: Turned, seconds: float) -> None:
     turned.clock.advance(seconds)
-    turned.daemon.turn(turned.clock.now())
+    turned.daemon.turn(turned.steady.now())
     turned.turn()
 
 
@@ -131,18 +131,18 @@ def test_what_was_to_wait_before_the_clock_went_ahead_waits_as_long_as_it_should
 
 def test_a_lease_does_not_last_for_hours(turned: Turned) -> None:
     turned.clock.advance(60)
-    assert len(turned.store.claim_due(turned.clock.now(), 1, timedelta(minutes=2))) == 1
-    turned.daemon.turn(turned.clock.now())
+    assert len(turned.store.claim_due(turned.steady.now(), 1, timedelta(minutes=2))) == 1
+    turned.daemon.turn(turned.steady.now())
     turned.clock.set_back(HOURS)
     on(turned, 180)
-    end_stale(turned.store, turned.clock.now())  # unless a chore was quicker
+    end_stale(turned.store, turned.steady.now())  # unless a chore was quicker
     assert ask(turned.daemon.path, "SELECT claim FROM triggers WHERE claim <> 0") == []
 
 
 def test_what_is_under_way_when_the_clock_goes_on_at_once_is_not_begun_again(turned: Turned, logged: list[str]) -> None:
     turned.clock.advance(60)
-    assert len(turned.store.claim_due(turned.clock.now(), 1, timedelta(minutes=2))) == 1
-    turned.daemon.turn(turned.clock.now())
+    assert len(turned.store.claim_due(turned.steady.now(), 1, timedelta(minutes=2))) == 1
+    turned.daemon.turn(turned.steady.now())
     turned.clock.set_back(-HOURS)
     turned.daemon._reap()
     assert ("claims_freed" in logged, "clock_set_forward" in logged) == (False, True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from changewire.daemon import DATABASE, Daemon
 from changewire.engine.dispatcher import Handlers
+from changewire.engine.steady_clock import SteadyClock
 from changewire.log import Log, silent
 from changewire.state.records import Claimed, RunRecord, RunState
 from changewire.state.store import SqliteStore
@@ -66,8 +67,9 @@ class Turned:
     ) -> None:
         self.clock = clock
         self.dispatcher = InlineDispatcher()
-        self.store = SqliteStore(home / DATABASE, clock=clock, on_write=on_write)
-        self.daemon = Daemon(home, clock, log, store=self.store, dispatcher=self.dispatcher)
+        self.steady = SteadyClock(clock)
+        self.store = SqliteStore(home / DATABASE, clock=self.steady, on_write=on_write)
+        self.daemon = Daemon(home, self.steady, log, store=self.store, dispatcher=self.dispatcher)
 
     def start(self) -> Turned:
         """Begin, without looking at files by itself."""
@@ -79,7 +81,7 @@ class Turned:
         self.daemon.mend()  # this and the next otherwise have threads of their own
         self.daemon._leases.renew()
         for _ in range(100):
-            now = self.clock.now()
+            now = self.steady.now()
             if not self.store.due(now, 1) and not self._runs_due():
                 return
             self.daemon.turn(now)
@@ -88,7 +90,7 @@ class Turned:
         """Let time pass, and do all that is due then and what follows from it, as alerts do."""
         self.clock.advance(seconds)
         self.turn()
-        self.daemon.turn(self.clock.now())
+        self.daemon.turn(self.steady.now())
         self.turn()
 
     def close(self) -> None:
@@ -96,6 +98,6 @@ class Turned:
         self.daemon.close()
 
     def _runs_due(self) -> bool:
-        now = self.clock.now()
+        now = self.steady.now()
         unfinished = self.store.runs(states=(RunState.PENDING, RunState.RUNNING, RunState.WAITING))
         return any((each.run.due_at or now) <= now for each in unfinished)

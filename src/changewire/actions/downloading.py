@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from changewire.actions.context import ActionContext
 from changewire.actions.files import digest_file, place_below, safe_name
+from changewire.clock import wall
 from changewire.connectors.client import Client, DownloadInfo
 from changewire.connectors.downloads import Expected
 from changewire.connectors.partial_file import Part
@@ -67,7 +68,7 @@ def download(context: ActionContext, client: Client, wanted: Wanted) -> dict[str
         def note_and_take(place: Path) -> None:
             # The other way round somebody could find the part gone and the file not yet known, and download it again.
             if key is not None:
-                known.put(key, _known(context.home, place, path, info, content[1]), context.clock.now())
+                known.put(key, _known(context.home, place, path, info, content[1]), wall(context.clock))
             part.take(place)
 
         place = place_below(root, wanted.folder, file_name(wanted, info))
@@ -191,7 +192,7 @@ def _told(file: KnownFile, *, downloaded: bool) -> dict[str, Json]:
 def _turn(context: ActionContext, path: Path) -> Iterator[Path]:
     """Nobody else works on the part at ``path``; whoever does first, in whatever process, is waited for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _forget_old(path.parent, context.clock.now())
+    _forget_old(path.parent, wall(context.clock))
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+") as file:
             if _locked(file) and _is_at(file, path):

@@ -59,7 +59,6 @@ class Budget:
         self._clock = clock
         self._short = {label: self._short_counters(label, limits) for label, limits in self._limits.items()}
         self._forbidden: dict[str, datetime] = {}
-        self._days: set[str] = set()  # keys of what is forbidden until a day is over
         self._refused: Counter[str] = Counter()  # by label: how often in a row the API said that it was too much
         self._today: Counter[tuple[str, ...]] = Counter()  # what was taken of daily limits, by their keys
         self._sent: Counter[str] = Counter()  # by label
@@ -112,15 +111,12 @@ class Budget:
             for one in self._pool(label) if daily else (label,):
                 key = one or ""
                 self._forbidden[key] = max(until, self._forbidden.get(key, until))
-                (self._days.add if daily else self._days.discard)(key)
 
     def forbid_user(self, user: str | None, call: tuple[str, str], until: datetime) -> None:
         """Nothing more of this kind for this user before ``until``."""
         with self._lock:
             for counter in self._per_user(user, call, until):
-                key = "/".join(counter.keys[:2])
-                self._forbidden[key] = until
-                self._days.add(key)
+                self._forbidden["/".join(counter.keys[:2])] = until
 
     def refused(self, label: str | None, until: datetime, now: datetime) -> tuple[datetime, bool]:
         """The API said that this was too much and ``until`` when: when it may be asked again, and whether that lasts.
@@ -137,13 +133,6 @@ class Budget:
             told = max(until, now + timedelta(seconds=wait)) if self._refused[key] > 1 else until
             self._forbidden[key] = max(told, known or told)
             return self._forbidden[key], 2 ** (self._refused[key] - 1) > LONGEST_BACKOFF
-
-    def set_back(self, step: timedelta) -> None:
-        """The clock was set back by ``step``: waits move with it, and days end when they end."""
-        with self._lock:
-            for key in self._forbidden.keys() - self._days:
-                self._forbidden[key] -= step
-            self._promised = {key: until - step for key, until in self._promised.items()}
 
     def accepted(self, label: str | None) -> None:
         """The API answered a request of ``label``, so it has enough again."""
@@ -166,7 +155,7 @@ class Budget:
     def spent(self, now: datetime) -> list[list[Json]]:
         """What was taken of today's limits, for `restore`: of each the words that name it, and how many requests."""
         with self._lock:
-            today = str(now.date())
+            today = self._day(now)
             for keys in [keys for keys in self._today if keys[-1] != today]:
                 del self._today[keys]
             return [[*keys, count] for keys, count in self._today.items()]
@@ -179,10 +168,17 @@ class Budget:
             for *words, count in spent:
                 keys = tuple(map(str, words))
                 counter = known.get(keys)
-                if counter is None and len(keys) == 3 and keys[0] in caps and keys[2] == str(now.date()):
+                if counter is None and len(keys) == 3 and keys[0] in caps and keys[2] == self._day(now):
                     counter = self._of_user(caps[keys[0]], keys[1], now)
                 if counter is not None and isinstance(count, int) and count > 0:
                     self._spend(counter, count)
+
+    def _day(self, now: datetime) -> str:
+        """The day in UTC by the wall clock."""
+        return str((now + self._clock.offset()).date())
+
+    def _shown(self, until: datetime) -> str:
+        return to_text(until + self._clock.offset())
 
     def _spend(self, counter: _Counter, count: int) -> None:
         self._fixed.hit(counter.item, *counter.keys, cost=count)
@@ -210,7 +206,7 @@ class Budget:
         if limits is not None and limits.day is not None:
             day, pool = shared(limits.day, self._share), limits.day_pool or f"label {label}"
             words = f"today's {day} {label} requests of connection {self._name!r} are used up"
-            yield _Counter(RateLimitItemPerDay(day), (pool, str(now.date())), words)
+            yield _Counter(RateLimitItemPerDay(day), (pool, self._day(now)), words)
 
     def _per_user(self, user: str | None, call: tuple[str, str], now: datetime) -> Iterator[_Counter]:
         method, path = call
@@ -221,16 +217,16 @@ class Budget:
 
     def _of_user(self, cap: UserCap, whose: str, now: datetime) -> _Counter:
         words = f"today's {cap.day} {cap.name} ({whose}) are used up"
-        return _Counter(RateLimitItemPerDay(cap.day), (cap.name, whose, str(now.date())), words)
+        return _Counter(RateLimitItemPerDay(cap.day), (cap.name, whose, self._day(now)), words)
 
     def _heed_days(self, daily: list[_Counter], now: datetime) -> None:
         for counter in daily:
             until = self._forbidden.get("/".join(counter.keys[:2]))
             if until is not None and until > now:
-                raise DelayedError(f"{counter.words}: it goes on at {to_text(until)}", until)
+                raise DelayedError(f"{counter.words}: it goes on at {self._shown(until)}", until)
             if not self._fixed.test(counter.item, *counter.keys):
-                until = next_midnight(now)
-                raise DelayedError(f"{counter.words}: it goes on at {to_text(until)}", until)
+                until = next_midnight(now + self._clock.offset()) - self._clock.offset()
+                raise DelayedError(f"{counter.words}: it goes on at {self._shown(until)}", until)
 
     def _wait(self, label: str | None, now: datetime) -> float:
         """Seconds until the next request of ``label`` fits into all short limits and is not forbidden."""
@@ -252,7 +248,7 @@ class Budget:
         self._promised[label or ""] = until + timedelta(seconds=apart)
         what = f"{label} requests" if label else "requests"
         plan = f" of plan {self._plan or self._connector.default_plan!r}" if self.limited else ""
-        message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {to_text(until)}"
+        message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {self._shown(until)}"
         return DelayedError(message, until)
 
 

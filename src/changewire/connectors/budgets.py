@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import TypeAlias
 
 from changewire.clock import Clock
@@ -36,11 +35,6 @@ class Budgets:
         budget.restore(spent, now)
         self._budgets[connection.name] = (limits, budget)
         return budget
-
-    def set_back(self, step: timedelta) -> None:
-        """The clock was set back by ``step``."""
-        for _, budget in self._budgets.values():
-            budget.set_back(step)
 
     def spent(self) -> dict[str, list[list[Json]]]:
         """What was taken of today's limits, by connection, for `restore`."""

@@ -243,7 +243,7 @@ class Client:
         if failure.failure is FailureClass.CREDENTIAL and self.connection.auth.type == "none":
             failure = replace(failure, advice="no credentials were sent: name a connection that has some")
         now = self._clock.now()
-        until = retry_at(failure, headers, now, self.budget.span(request.label))
+        until = retry_at(failure, headers, now, self.budget.span(request.label), self._clock.offset())
         if failure.passing and until is not None:
             until, lasts = self.budget.refused(request.label, until, now)
             error = failure.error(self.connector, self.name, request.path, until, body)

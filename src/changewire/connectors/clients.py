@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import timedelta
 
 from changewire.clock import Clock
 from changewire.config.connections import Connection
@@ -42,11 +41,6 @@ class Clients:
             for name in self._clients.keys() - kept.keys():
                 self._clients[name].close()
             self._clients = kept
-
-    def set_back(self, step: timedelta) -> None:
-        """The clock was set back by ``step``: what the budgets wait for moves with it."""
-        with self._lock:
-            self._budgets.set_back(step)
 
     def spent(self) -> dict[str, list[list[Json]]]:
         """What was taken of today's limits, by connection, for `restore` in another process."""

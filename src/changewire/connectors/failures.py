@@ -147,19 +147,22 @@ def _from_text(fields: ErrorBody, text: str) -> tuple[str | None, str]:
     return (code[1] if code else None), message[1] if message else ""
 
 
-def retry_at(failure: Failure, headers: Mapping[str, str], now: datetime, span: float) -> datetime | None:
+def retry_at(
+    failure: Failure, headers: Mapping[str, str], now: datetime, span: float, offset: timedelta = timedelta(0)
+) -> datetime | None:
     """When the same may be asked again; None when nobody said and no rule does.
 
-    ``span`` is the length in seconds of the label's short limit, waited when a rate error says nothing.
+    ``span`` is the length in seconds of the label's short limit, waited when a rate error says nothing. ``offset``:
+    what the wall clock shows, by which an API names dates, less ``now``.
     """
-    told = parse_retry_after(headers.get("Retry-After"), now)
+    told = parse_retry_after(headers.get("Retry-After"), now, offset)
     if told is not None or failure.failure is not FailureClass.RATE:
         return told
     daily = failure.reason in {"daily", "user_daily"} or headers.get("X-RateLimit-Type", "").lower() == "daily-limit"
-    return next_midnight(now) if daily else now + timedelta(seconds=span)
+    return next_midnight(now + offset) - offset if daily else now + timedelta(seconds=span)
 
 
-def parse_retry_after(text: str | None, now: datetime) -> datetime | None:
+def parse_retry_after(text: str | None, now: datetime, offset: timedelta = timedelta(0)) -> datetime | None:
     """What a Retry-After header means: seconds, an HTTP date, or an ISO instant. None: nothing readable."""
     text = (text or "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
@@ -167,7 +170,7 @@ def parse_retry_after(text: str | None, now: datetime) -> datetime | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)) - offset
         except (ValueError, OverflowError):
             continue
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from changewire.clock import to_text
 from changewire.engine.feeding import Feeder
@@ -24,17 +24,20 @@ class Alerts:
         self._store, self._feeder, self._log = store, feeder, log
         self._stalled: dict[str, TriggerRecord] | None = None  # None: nobody looked so far
 
-    def look_for_stalled(self, now: datetime) -> None:
-        """Silence is an alarm: said once for each trigger that is late by several intervals."""
+    def look_for_stalled(self, now: datetime, offset: timedelta) -> None:
+        """Silence is an alarm: said once for each trigger that is late by several intervals.
+
+        ``offset`` is what the wall clock shows, less ``now``.
+        """
         records = self._store.triggers()
         before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
         late = {record.id: record for record in records if record.late(now, STALLED_AFTER)}
         for record in late.values():
-            self._stall(record, now, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
+            self._stall(record, now + offset, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
         for record in [each for each in before if each.id not in late]:
-            self._stall(record, now, ON_TIME, f"{record.shown} is polled in time again")
+            self._stall(record, now + offset, ON_TIME, f"{record.shown} is polled in time again")
         self._stalled = late
-        self.tell(now)
+        self.tell()
 
     def _stall(self, record: TriggerRecord, now: datetime, what: str, words: str) -> None:
         """Said once when it begins and once when it is over, also where another process said the first."""
@@ -42,7 +45,7 @@ class Alerts:
         if what != (ON_TIME if before is None else before.what):
             self._store.raise_alert(trigger_alert(what, record, now, words))
 
-    def tell(self, now: datetime) -> None:
+    def tell(self) -> None:
         """Hand what somebody should know to the workflows that watch for it. Telling twice stores nothing twice."""
         while found := self._store.untold_alerts():
             for alert in found:
@@ -56,4 +59,4 @@ class Alerts:
                     raise
                 except ChangewireError as error:
                     self._log("alert_not_told", f"no workflow can be told that {alert.message}: {error}")
-            self._store.alerts_told([alert.id for alert in found], now)
+            self._store.alerts_told([alert.id for alert in found])

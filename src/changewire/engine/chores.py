@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 
-from apscheduler.schedulers.background import BackgroundScheduler
-
-from changewire.clock import Clock
 from changewire.errors import ChangewireError, fault_of_ours
 from changewire.log import Log
 
@@ -15,38 +12,25 @@ Chore = Callable[[], None]
 
 
 class Chores:
-    """Runs chores on a thread of their own. One that fails is told in the log and comes again."""
+    """Runs each chore on a thread of its own, by elapsed time. One that fails is logged and comes again."""
 
-    def __init__(self, clock: Clock, log: Log) -> None:
-        self._clock, self._log = clock, log
-        self._scheduler = BackgroundScheduler(timezone="UTC")
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def start(self, at_once: Mapping[Chore, int], later: Mapping[Chore, int]) -> None:
-        """Begin. Each has its seconds in between, and those of ``later`` wait as long before the first time.
-
-        APScheduler's defaults would drop a chore that is a second late.
-        """
+        """Begin. Each has its seconds in between, and those of ``later`` wait as long before the first time."""
         for chore, every in [*at_once.items(), *later.items()]:
-            self._scheduler.add_job(
-                self.guarded(chore),
-                "interval",
-                seconds=every,
-                misfire_grace_time=None,
-                coalesce=True,
-                max_instances=1,
-                next_run_time=self._clock.now() + timedelta(seconds=0 if chore in at_once else every),
-            )
-        self._scheduler.start()
-
-    def set_back(self, step: timedelta) -> None:
-        """The clock on the wall was set back, and APScheduler goes by it: no chore waits for the old time."""
-        for job in self._scheduler.get_jobs():
-            job.modify(next_run_time=job.next_run_time - step)
+            first = 0 if chore in at_once else every
+            name = f"changewire-{getattr(chore, '__name__', 'chore').strip('_')}"
+            thread = threading.Thread(target=self._repeat, args=(chore, first, every), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def stop(self) -> None:
         """Begin no more of them."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        self._stopping.set()
 
     def guarded(self, chore: Chore) -> Chore:
         """The chore, which raises nothing."""
@@ -60,3 +44,9 @@ class Chores:
                 self._log("chore_failed", fault_of_ours(error))
 
         return done
+
+    def _repeat(self, chore: Chore, first: int, every: int) -> None:
+        done, pause = self.guarded(chore), first
+        while not self._stopping.wait(pause):
+            done()
+            pause = every

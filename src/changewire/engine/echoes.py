@@ -15,7 +15,7 @@ from datetime import datetime
 
 from changewire.actions.context import Origin
 from changewire.actions.flow.effects import may_be_done
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.connectors.client import Acknowledge, Answer, Watcher
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError
@@ -67,7 +67,7 @@ class Echoes:
     ) -> Iterator[Acknowledge]:
         triggers = triggers if path is not None else []
         where = (origin.run_id, origin.address, request.method, path or "", _body(request))
-        writes = [WriteRecord(trigger.id, *where, None, self._clock.now()) for trigger in triggers]
+        writes = [WriteRecord(trigger.id, *where, None, wall(self._clock)) for trigger in triggers]
         if writes:
             self._store.put_writes(writes)
         with self._lock:
@@ -76,7 +76,7 @@ class Echoes:
             self._under_way |= zip(numbers, writes, strict=True)
 
         def acknowledged(answer: Answer) -> None:
-            now = self._clock.now()
+            now = wall(self._clock)
             made = _data(answer) if request.method == "POST" else None
             keys = [made_key(made, trigger.watch, trigger.reader, now) for trigger in triggers]
             done = [replace(write, key=key, acknowledged_at=now) for write, key in zip(writes, keys, strict=True)]
@@ -108,7 +108,7 @@ class Echoes:
         return self._sift(trigger, notice, writes, began) if writes else Sifted(notice)
 
     def _sift(self, trigger: Trigger, notice: Notice, writes: list[WriteRecord], began: datetime) -> Sifted:
-        ended = self._clock.now()
+        ended = wall(self._clock)
         sifted = Sifted(
             replace(notice, noticed=[], quiet=[*notice.quiet], verdicts=notice.verdicts.copy(), held=[*notice.held])
         )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from changewire.actions.flow.beginning import in_lane
 from changewire.clock import Clock
@@ -47,15 +47,15 @@ class Feeder:
         """
         if len(raised.chain) > MOST_HOPS:
             raise LoopError(_too_long(raised))
-        now = self._clock.now()
+        now, offset = self._clock.now(), self._clock.offset()
         taken: list[tuple[Trigger, EventRecord]] = []
         failed: ChangewireError | None = None
         for trigger in self._home().fed_by(raised.type):
             try:
-                taken += [(trigger, event) for event in events_for(trigger, raised, now)]
+                taken += [(trigger, event) for event in events_for(trigger, raised, now + offset)]
             except ChangewireError as error:
                 failed = error
-        runs = [run_for(event, trigger, now) for trigger, event in taken]
+        runs = [run_for(event, trigger, now, offset) for trigger, event in taken]
         new = set(self._store.feed([event for _, event in taken], runs))
         for _, event in taken:
             if event.id in new:
@@ -110,13 +110,17 @@ def _events(trigger: Trigger, item: Json, now: datetime) -> list[EventRecord]:
     )
 
 
-def run_for(event: EventRecord, trigger: Trigger, now: datetime) -> RunRecord:
-    """The run that an event starts. Its id follows from both, so that an event has one run of a workflow."""
+def run_for(event: EventRecord, trigger: Trigger, now: datetime, offset: timedelta = timedelta(0)) -> RunRecord:
+    """The run that an event starts. Its id follows from both, so that an event has one run of a workflow.
+
+    It is due at ``now``. ``offset`` is what the wall clock shows, less ``now``.
+    """
     run = RunRecord(
         id=make_id("run", event.id, trigger.workflow.name),
         workflow=trigger.workflow.name,
         version=trigger.version,
         event_id=event.id,
-        created_at=now,
+        created_at=now + offset,
+        due_at=now,
     )
     return in_lane(run, event, trigger.workflow, trigger.connection)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.connectors.clients import Clients
 from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
@@ -61,13 +61,13 @@ class Engine:
     def poll(self, claimed: Claimed) -> Outcome:
         """Poll one claimed trigger and store the outcome. If it raises, the caller gives the poll up."""
         trigger = self.home.triggers.get(claimed.trigger_id)
-        now = self._clock.now()
+        now, offset = self._clock.now(), self._clock.offset()
         if trigger is None:
             self._store.release(claimed.trigger_id, claimed.claim, None)
             return Outcome.FENCED
         record = claimed.record
         try:
-            found = self._finder.find(trigger, record, now)
+            found = self._finder.find(trigger, record, now + offset)
         except DelayedError as error:
             until = max(error.until, now + timedelta(milliseconds=100))
             self._store.release(trigger.id, claimed.claim, until)
@@ -100,7 +100,7 @@ class Engine:
         Without a baseline nothing would: then the latest items are shown as events marked as backfill. A trigger that
         is not polled shows the sample of its type.
         """
-        now = self._clock.now()
+        now = wall(self._clock)
         if trigger.schedule is None:
             return samples_of(trigger, now)
         record, _ = self._store.load_poll_state(trigger.id, ())
@@ -126,7 +126,7 @@ class Engine:
     def _commit(
         self, trigger: Trigger, record: TriggerRecord, claimed: Claimed, now: datetime, found: Found
     ) -> Outcome:
-        done = self._clock.now()
+        done, offset = self._clock.now(), self._clock.offset()
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         upserts = [*found.notice.quiet, *(n.record for n in found.notice.noticed if n.record is not None)]
         unfinished = bool(found.cursor.get("backfill"))
@@ -135,7 +135,7 @@ class Engine:
             claim=claimed.claim,
             generation=claimed.generation,
             now=now,
-            next_due=done + timedelta(seconds=1) if unfinished else polled(trigger.schedule).next_after(done),
+            next_due=done + timedelta(seconds=1) if unfinished else polled(trigger.schedule).due_after(done, offset),
             ok=True,
             state=TriggerState.OK,
             baseline_at=found.baseline_at if record.baseline_at is None else None,
@@ -144,13 +144,14 @@ class Engine:
             cursor=found.cursor,
             upserts=upserts,
             events=found.events,
-            runs=[run_for(event, trigger, done) for event in found.events],
+            runs=[run_for(event, trigger, done, offset) for event in found.events],
             echoes=found.sifted.outcomes if found.sifted is not None else {},
             lag_ms=lag,
             lag_p99_ms=lag_p99,
-            verdicts=None if found.reading.unchanged else verdicts_of(found.notice, found.ignored, now),
-            alert=self._recovered(trigger, record, now),
+            verdicts=None if found.reading.unchanged else verdicts_of(found.notice, found.ignored, now + offset),
+            alert=self._recovered(trigger, record, now + offset),
             mends=trigger.connection if _on_trial(record) else None,
+            offset=offset,
         )
         commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
         kept = False
@@ -179,7 +180,7 @@ class Engine:
 
     def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
         """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
-        record = pauses.refusal(error, now)
+        record = pauses.refusal(error, now + self._clock.offset())
         paused = self._store.pause(record, now, by=(claimed.trigger_id, claimed.claim))
         if paused is Paused.NEW:
             self._log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
@@ -203,8 +204,8 @@ class Engine:
     ) -> Outcome:
         failure, message = describe(error)
         failures = record.failures + 1
-        done = self._clock.now()
-        next_due = done + retry_delay(failures, polled(trigger.schedule).interval(done), failure)
+        done, offset = self._clock.now(), self._clock.offset()
+        next_due = done + retry_delay(failures, polled(trigger.schedule).interval(done + offset), failure)
         late_since = None
         if isinstance(error, ApiError) and error.retry_at is not None and error.retry_at > next_due:
             next_due = error.retry_at
@@ -226,8 +227,9 @@ class Engine:
                 late_since=late_since,
                 lag_ms=lag,
                 lag_p99_ms=lag_p99,
-                alert=self._failing(trigger, failures, message, now),
+                alert=self._failing(trigger, failures, message, now + offset),
                 mends=trigger.connection if answered else None,
+                offset=offset,
             )
         )
         if answered and kept:

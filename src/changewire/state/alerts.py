@@ -46,13 +46,21 @@ def latest(connection: sqlite3.Connection, name: str, whats: Sequence[str]) -> A
     return _record(found[0]) if found else None
 
 
-def told(ids: Sequence[str], now: datetime) -> Callable[[Transaction], None]:
+def told(ids: Sequence[str]) -> Callable[[Transaction], None]:
     """See `Store.alerts_told`."""
 
     def unit(transaction: Transaction) -> None:
         transaction.execute_many("alert.told", "UPDATE alerts SET told = 1 WHERE id = ?", [(one,) for one in ids])
-        given = (to_text(now - KEPT),)
-        transaction.execute("alert.prune", "DELETE FROM alerts WHERE told = 1 AND at < ?", given)
+
+    return unit
+
+
+def prune(before: datetime) -> Callable[[Transaction], None]:
+    """Delete alerts from before this that were told."""
+    given = {"before": to_text(before)}
+
+    def unit(transaction: Transaction) -> None:
+        transaction.execute("prune.alerts", sql("prune_alerts"), given)
 
     return unit
 

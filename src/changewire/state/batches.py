@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from changewire.clock import to_text
 from changewire.state import rows
@@ -26,7 +27,7 @@ def put_runs(transaction: Transaction, runs: Sequence[RunRecord], point: str) ->
     """
     alone = [run for run in runs if run.batch_max is None]
     transaction.execute_many(f"{point}.runs", sql("put_run"), [rows.run_row(run) for run in alone])
-    for workflow, at in {run.workflow: run.created_at for run in alone if run.state is RunState.PENDING}.items():
+    for workflow, at in {run.workflow: _due(run) for run in alone if run.state is RunState.PENDING}.items():
         if rows.read_all(transaction.connection, sql("gathering_runs"), {"workflow": workflow}):
             given = {"workflow": workflow, "now": to_text(at)}
             transaction.execute(f"{point}.close_batches", sql("close_batches"), given)
@@ -44,17 +45,20 @@ def _gather(transaction: Transaction, run: RunRecord, most: int, point: str) -> 
     ((run_id, count),) = found
     full = count + 1 >= most
     joined = {"run_id": run_id, "event_id": run.event_id, "version": run.version, "batch_max": most, "full": full}
-    joined |= {"gathering": None if full else count + 1, "now": to_text(run.created_at)}
+    joined |= {"gathering": None if full else count + 1, "now": to_text(_due(run))}
     transaction.execute(f"{point}.join_batch", sql("join_batch"), joined)
     transaction.execute(f"{point}.batch", sql("put_batch"), (run_id, count, run.event_id))
+
+
+def _due(run: RunRecord) -> datetime:
+    return run.due_at or run.created_at
 
 
 def put_batch(
     transaction: Transaction, run: RunRecord, event_ids: Sequence[str], point: str, *, gathering: int | None
 ) -> None:
     """Store a batch with its events, oldest first. ``gathering`` None: no other event joins, and it is due at once."""
-    if gathering is None:
-        run = replace(run, due_at=run.created_at, reason=None)
+    run = replace(run, reason=None) if gathering is None else replace(run, due_at=run.gathers_until)
     transaction.execute(f"{point}.run", sql("put_run"), rows.run_row(run, gathering))
     places = [(run.id, place, event_id) for place, event_id in enumerate(event_ids)]
     transaction.execute_many(f"{point}.batch", sql("put_batch"), places)

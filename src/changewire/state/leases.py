@@ -68,9 +68,9 @@ def stale(
 
 
 def abandon(
-    run_id: str, claim: int, now: datetime, reason: str, alert_after: int
+    run_id: str, claim: int, now: datetime, reason: str, alert_after: int, wall: datetime
 ) -> Callable[[Transaction], RunState | None]:
-    """See `Store.abandon_run`."""
+    """See `Store.abandon_run`. ``wall`` is ``now`` on the wall clock."""
 
     def unit(transaction: Transaction) -> RunState | None:
         found = rows.read_all(transaction.connection, "SELECT abandoned FROM runs WHERE id = ?", (run_id,))
@@ -82,7 +82,7 @@ def abandon(
         else:
             due_at = now + timedelta(seconds=RETRY_S * 2 ** (count - 2) if count > 1 else 0)
         end = RunEnd(state, words, due_at)
-        if runs.leave_run(run_id, claim, end, now=now, alert_after=alert_after)(transaction) is None:
+        if runs.leave_run(run_id, claim, end, now=now, wall=wall, alert_after=alert_after)(transaction) is None:
             return None
         if state is RunState.PENDING:
             transaction.execute("abandon.count", _COUNT, {"run_id": run_id, "abandoned": count})

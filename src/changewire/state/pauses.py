@@ -78,14 +78,16 @@ def pause(record: PauseRecord, now: datetime, by: tuple[str, int] | None) -> Cal
         try_at = next_try(0, now) if record.cause is PauseCause.CREDENTIAL else None
         _put(transaction, replace(record, try_at=try_at, trial=None), now)
         if record.cause is PauseCause.CREDENTIAL:
-            alerts.put(transaction, _alert("connection_paused", record, now, told(record)))
+            alerts.put(transaction, _alert("connection_paused", record, record.since, told(record)))
         return Paused.NEW
 
     return unit
 
 
-def lift(kind: PauseKind, name: str, now: datetime, cause: PauseCause | None) -> Callable[[Transaction], Lifted | None]:
-    """See `Store.lift`."""
+def lift(
+    kind: PauseKind, name: str, now: datetime, cause: PauseCause | None, wall: datetime
+) -> Callable[[Transaction], Lifted | None]:
+    """See `Store.lift`. ``wall`` is ``now`` on the wall clock."""
 
     def unit(transaction: Transaction) -> Lifted | None:
         known = _known(transaction, kind, name)
@@ -96,7 +98,7 @@ def lift(kind: PauseKind, name: str, now: datetime, cause: PauseCause | None) ->
         resumed = transaction.execute("lift.runs", sql("resume_held_runs"), given).fetchall()
         if known.cause is PauseCause.CREDENTIAL:
             words = f"connection {name!r} works again: what waited for it goes on"
-            alerts.put(transaction, _alert("connection_mended", known, now, words))
+            alerts.put(transaction, _alert("connection_mended", known, wall, words))
         return Lifted(apply(transaction, now), [row[0] for row in resumed])
 
     return unit

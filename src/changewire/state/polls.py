@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,7 +87,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     mended = (
         None
         if commit.mends is None
-        else pauses.lift(PauseKind.CONNECTION, commit.mends, commit.now, PauseCause.CREDENTIAL)
+        else pauses.lift(PauseKind.CONNECTION, commit.mends, commit.now, PauseCause.CREDENTIAL, commit.wall)
     )
 
     def unit(transaction: Transaction) -> bool:
@@ -99,12 +99,22 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
         if commit.alert is not None:
             alerts.put(transaction, commit.alert)
-        settle(transaction, commit.echoes, commit.now)
+        settle(transaction, commit.echoes, commit.wall)
         if mended is not None:
             mended(transaction)
         if commit.handover is not None and commit.runs:
             commit.handover.taken = _hand_over(transaction, commit.claim, commit.handover, commit.runs)
         return True
+
+    return unit
+
+
+def move_due(moments: Mapping[str, tuple[datetime, datetime]]) -> Callable[[Transaction], int]:
+    """See `Store.move_due`."""
+    changed = [{"id": name, "before": to_text(old), "due": to_text(new)} for name, (old, new) in moments.items()]
+
+    def unit(transaction: Transaction) -> int:
+        return sum(transaction.execute("move_due", sql("move_due"), one).rowcount for one in changed)
 
     return unit
 

@@ -125,15 +125,14 @@ class Store(Protocol):
         The poll that did not happen stays due since its first due moment, which is what lateness and lag count from.
         """
 
-    def set_back(self, now: datetime, step: timedelta) -> None:
-        """The clock was set back by ``step`` and says ``now``: due times of polls, leases and tries move with it.
+    def move_due(self, moments: Mapping[str, tuple[datetime, datetime]]) -> int:
+        """Make triggers due at another moment: by id the present moment and the new one. How many were moved.
 
-        So do waits and retries of runs that began while the clock was ahead. Runs that were due already are due now;
-        what a `wait_until` waits for is a moment on the wall and stays.
+        Those that are claimed, or were due at another moment by now, stay as they are.
         """
 
-    def lengthen_leases(self, step: timedelta) -> None:
-        """The clock was set forward by ``step``: the claims that there are last as long as before."""
+    def wake_runs(self, now: datetime, wall: datetime) -> int:
+        """Make runs due at ``now`` whose `wait_until` ended by the wall clock, which shows ``wall``; how many."""
 
     # leases
 
@@ -279,7 +278,7 @@ class Store(Protocol):
     def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
         """The latest of these alerts about something; None: there was none."""
 
-    def alerts_told(self, ids: Sequence[str], now: datetime) -> None:
+    def alerts_told(self, ids: Sequence[str]) -> None:
         """Note that these were told. Telling them once more stores nothing twice."""
 
     # pauses
@@ -395,5 +394,16 @@ class Store(Protocol):
     def daemon_info(self) -> dict[str, Json] | None:
         """What the last heartbeat told, with its moment as ``"at"``; None: there never was a daemon."""
 
-    def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
-        """Delete finished runs, and events without runs, older than this: how many of each. Never items."""
+    def mark(self, witnessed_s: int, wall: datetime) -> None:
+        """Note, once a day, which history is older than now: ``witnessed_s`` seconds that daemons watched so far."""
+
+    def witnessed(self) -> int:
+        """``witnessed_s`` of the last `mark`; 0 if there is none."""
+
+    def prune(
+        self, now: datetime, events: timedelta, runs: timedelta, *, witnessed_s: int | None = None
+    ) -> dict[str, int]:
+        """Delete finished runs, and events without runs, older than this: how many of each. Never items.
+
+        ``now`` is the wall clock. With ``witnessed_s`` only what is as old by the time that was witnessed is deleted.
+        """

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 from changewire.clock import to_text
 from changewire.state import rows
+from changewire.state.marks import Limit
 from changewire.state.queries import sql
 from changewire.state.writer import Transaction
 from changewire.values import dumps_text
@@ -19,19 +19,20 @@ AT_ONCE = 1_500  # rows that one transaction deletes about, so that polls need n
 Found = list[tuple[Any, ...]]
 
 
-def find_runs(before: datetime) -> Callable[[sqlite3.Connection], Found]:
-    """Some of the finished runs that ended before this: (seq, id, number of its attempts). None left: empty.
+def find_runs(limit: Limit) -> Callable[[sqlite3.Connection], Found]:
+    """Some of the finished runs that ended before the limit: (seq, id, number of its attempts). None left: empty.
 
     They come by their ids: attempts and the index of ids lie in that order, so that neighbours share pages. By time,
     every run would be on pages of its own.
     """
-    given = {"before": to_text(before), "limit": LOOKED_AT}
+    given = {"before": to_text(limit.before), "last": limit.run_seq, "limit": LOOKED_AT}
     return lambda connection: sorted(rows.read_all(connection, sql("old_runs"), given), key=itemgetter(1))
 
 
-def find_events(before: datetime, after: tuple[str, int]) -> Callable[[sqlite3.Connection], Found]:
-    """Some of the events without runs that are older than this: (detected_at, seq), beginning ``after`` such a pair."""
-    given = {"before": to_text(before), "limit": LOOKED_AT, "detected_at": after[0], "seq": after[1]}
+def find_events(limit: Limit, after: tuple[str, int]) -> Callable[[sqlite3.Connection], Found]:
+    """Some of the events without runs that are older than the limit: (detected_at, seq), ``after`` such a pair."""
+    given = {"before": to_text(limit.before), "last": limit.event_seq, "limit": LOOKED_AT}
+    given |= {"detected_at": after[0], "seq": after[1]}
     return lambda connection: rows.read_all(connection, sql("old_events"), given)
 
 

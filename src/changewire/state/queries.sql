@@ -35,6 +35,9 @@ UPDATE triggers SET
     claim = 0, lease_until = NULL, late_since = coalesce(late_since, next_due), next_due = :next_due
 WHERE id = :trigger_id AND claim = :claim AND claim <> 0
 
+-- name: move_due
+UPDATE triggers SET next_due = :due WHERE id = :id AND claim = 0 AND next_due = :before
+
 -- name: commit_trigger
 UPDATE triggers SET
     claim = 0,
@@ -244,7 +247,7 @@ WHERE id = :id
 
 -- name: cancel_run
 UPDATE runs SET
-    state = 'cancelled', reason = :reason, finished_at = :now, due_at = NULL, claim = 0, lease_until = NULL,
+    state = 'cancelled', reason = :reason, finished_at = :wall, due_at = NULL, claim = 0, lease_until = NULL,
     slot = 0
 WHERE id = :run_id AND state IN ('pending', 'running', 'waiting', 'paused')
 
@@ -284,11 +287,11 @@ WHERE workflow = :workflow AND lane IS NOT NULL AND state IN ('pending', 'runnin
 ORDER BY slot DESC, seq LIMIT 1000
 
 -- name: filter_run
-UPDATE runs SET state = 'filtered', reason = :reason, finished_at = :now, due_at = NULL WHERE seq = :seq
+UPDATE runs SET state = 'filtered', reason = :reason, finished_at = :wall, due_at = NULL WHERE seq = :seq
 
 -- name: supersede_runs
 UPDATE runs SET
-    state = 'cancelled', reason = :reason, finished_at = :now, due_at = NULL, claim = 0, lease_until = NULL,
+    state = 'cancelled', reason = :reason, finished_at = :wall, due_at = NULL, claim = 0, lease_until = NULL,
     slot = 0
 WHERE seq IN (
     SELECT seq FROM runs
@@ -334,6 +337,13 @@ SELECT 1 FROM runs WHERE id = :run_id AND claim = :claim AND claim <> 0
 -- name: end_run_at
 UPDATE runs SET ending_step = :ending_step WHERE id = :run_id
 
+-- name: wake_runs
+UPDATE runs SET due_at = :now
+WHERE claim = 0 AND state IN ('pending', 'waiting') AND due_at > :now AND id IN (
+    SELECT run_id FROM attempts INDEXED BY attempts_until
+    WHERE use = 'wait_until' AND state = 'running' AND json_extract(output, '$.until') <= :wall
+)
+
 -- name: leave_run
 UPDATE runs SET
     state = :state, reason = :reason, due_at = :due_at, finished_at = :finished_at, claim = 0, lease_until = NULL,
@@ -347,9 +357,20 @@ INSERT OR REPLACE INTO attempts
     series)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
+-- name: put_mark
+INSERT INTO marks (witnessed_s, at, event_seq, run_seq)
+SELECT :witnessed_s, :wall, coalesce((SELECT max(seq) FROM events), 0), coalesce((SELECT max(seq) FROM runs), 0)
+WHERE NOT EXISTS (SELECT 1 FROM marks WHERE witnessed_s > :witnessed_s - :apart_s)
+
+-- name: mark_before
+SELECT at, event_seq, run_seq FROM marks WHERE witnessed_s <= :most ORDER BY witnessed_s DESC LIMIT 1
+
+-- name: prune_alerts
+DELETE FROM alerts WHERE told = 1 AND at < :before
+
 -- name: old_runs
 SELECT seq, id, (SELECT count(*) FROM attempts WHERE run_id = runs.id) FROM runs
-WHERE finished_at < :before AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
+WHERE finished_at < :before AND (:last IS NULL OR seq <= :last) AND state IN ('succeeded', 'failed', 'filtered', 'cancelled')
 ORDER BY finished_at LIMIT :limit
 
 -- name: thin_out_run
@@ -368,7 +389,7 @@ DELETE FROM runs WHERE seq IN (SELECT value FROM json_each(:seqs))
 
 -- name: old_events
 SELECT detected_at, seq FROM events
-WHERE detected_at < :before AND (detected_at, seq) > (:detected_at, :seq)
+WHERE detected_at < :before AND (detected_at, seq) > (:detected_at, :seq) AND (:last IS NULL OR seq <= :last)
     AND NOT EXISTS (SELECT 1 FROM runs WHERE event_id = events.id)
     AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 ORDER BY detected_at, seq LIMIT :limit

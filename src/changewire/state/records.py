@@ -208,6 +208,7 @@ class RunRecord:
     ending_step: str | None = None  # address of the step that ends the run: `on_failure` is next, or the end
     waits_for: str | None = None  # of a waiting or paused run: address of the step; None: it waits before any step
     time_left_s: float | None = None  # of its timeout, from `started_at` on; None: all of it
+    gathers_until: datetime | None = None  # of a batch that is about to be stored: it is due then, unless it is full
 
     @property
     def claimed_as(self) -> Claim:
@@ -363,7 +364,7 @@ class PollCommit:
     trigger_id: str
     claim: int
     generation: int
-    now: datetime
+    now: datetime  # when the poll began
     next_due: datetime | None
     ok: bool
     state: TriggerState
@@ -387,6 +388,12 @@ class PollCommit:
     late_since: datetime | None = None  # the API put it off, and it is due since then; None: the next one counts
     alert: AlertRecord | None = None  # what to tell of this poll
     mends: str | None = None  # a connection whose pause this poll ends, with all that waits for it
+    offset: timedelta = timedelta(0)  # what the wall clock shows, less `now`
+
+    @property
+    def wall(self) -> datetime:
+        """When the poll began, on the wall clock."""
+        return self.now + self.offset
 
 
 @dataclass(slots=True)

@@ -184,7 +184,7 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
         "trigger_id": commit.trigger_id,
         "claim": commit.claim,
         "generation": commit.generation,
-        "now": to_text(commit.now),
+        "now": to_text(commit.wall),
         "next_due": text(commit.next_due),
         "ok": int(commit.ok),
         "state": str(commit.state),

@@ -18,12 +18,12 @@ from changewire.state.writer import Transaction
 from changewire.values import make_id
 
 
-def claim_runs(now: datetime, limit: int, lease: timedelta) -> Callable[[Transaction], list[RunRecord]]:
-    """See `Store.claim_runs`."""
+def claim_runs(now: datetime, limit: int, lease: timedelta, wall: datetime) -> Callable[[Transaction], list[RunRecord]]:
+    """See `Store.claim_runs`. ``wall`` is ``now`` on the wall clock."""
 
     def unit(transaction: Transaction) -> list[RunRecord]:
         claim = next_claim(transaction)
-        given = {"now": to_text(now), "claim": claim, "lease_until": to_text(now + lease)}
+        given = {"now": to_text(now), "claim": claim, "lease_until": to_text(now + lease), "wall": to_text(wall)}
         claimed = lanes.claim(limit, given, sql("claim_runs"), now)(transaction)
         return [rows.run_of(row[2:]) for row in sorted(claimed, key=lambda row: row[:2])]
 
@@ -66,9 +66,12 @@ def commit_step(
 
 
 def leave_run(
-    run_id: str, claim: int, end: RunEnd, *, now: datetime, alert_after: int
+    run_id: str, claim: int, end: RunEnd, *, now: datetime, wall: datetime, alert_after: int
 ) -> Callable[[Transaction], RunState | None]:
-    """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none."""
+    """See `Store.finish_run`. ValueError where the run would go on by itself at no time, or end at none.
+
+    ``wall`` is ``now`` on the wall clock.
+    """
     state, held_by = end.state, end.held_by
     if (state in {RunState.PENDING, RunState.WAITING}) != (end.due_at is not None):
         raise ValueError(f"a run that is {state} {'takes no' if end.due_at else 'needs a'} due_at")
@@ -96,7 +99,7 @@ def leave_run(
         if transaction.execute("leave_run", sql("leave_run"), wanted).rowcount != 1:
             return None
         if counts:
-            alerts.count_run(transaction, run_id, state, end.reason, now, alert_after)
+            alerts.count_run(transaction, run_id, state, end.reason, wall, alert_after)
         return RunState.PENDING if lifted else state
 
     return unit
@@ -130,9 +133,9 @@ def sleepers(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(rows.read_all(connection, sql("sleeping_runs")))
 
 
-def cancel(run_id: str, now: datetime, reason: str) -> Callable[[Transaction], bool]:
-    """See `Store.cancel`."""
-    given = {"run_id": run_id, "now": to_text(now), "reason": rows.shown(reason)}
+def cancel(run_id: str, now: datetime, reason: str, wall: datetime) -> Callable[[Transaction], bool]:
+    """See `Store.cancel`. ``wall`` is ``now`` on the wall clock."""
+    given = {"run_id": run_id, "now": to_text(now), "reason": rows.shown(reason), "wall": to_text(wall)}
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("cancel.run", sql("cancel_run"), given).rowcount != 1:
@@ -143,8 +146,20 @@ def cancel(run_id: str, now: datetime, reason: str) -> Callable[[Transaction], b
     return unit
 
 
-def replay(wanted: Sequence[RunRecord]) -> Callable[[Transaction], list[RunRecord]]:
-    """See `Store.replay`."""
+def wake(now: datetime, wall: datetime) -> Callable[[Transaction], int]:
+    """See `Store.wake_runs`."""
+    given = {"now": to_text(now), "wall": to_text(wall)}
+
+    def unit(transaction: Transaction) -> int:
+        return transaction.execute("wake_runs", sql("wake_runs"), given).rowcount
+
+    return unit
+
+
+def replay(
+    wanted: Sequence[RunRecord], due: Callable[[datetime], datetime]
+) -> Callable[[Transaction], list[RunRecord]]:
+    """See `Store.replay`. ``due`` says when what is created at a moment on the wall clock is due."""
 
     def unit(transaction: Transaction) -> list[RunRecord]:
         stored = []
@@ -152,7 +167,10 @@ def replay(wanted: Sequence[RunRecord]) -> Callable[[Transaction], list[RunRecor
             run = group[-1]
             counted = transaction.execute("replay.count", sql("count_replay"), (run.event_id,)).fetchall()
             for (number,) in counted:  # none where the event was pruned meanwhile
-                made = replace(run, id=make_id("run", run.event_id, run.workflow, number), replay=number)
+                run_id = make_id("run", run.event_id, run.workflow, number)
+                made = replace(run, id=run_id, replay=number)
+                if made.state is RunState.PENDING:
+                    made.due_at = due(run.created_at)
                 if run.batch_max is None:
                     transaction.execute("replay.run", sql("put_run"), rows.run_row(made))
                 else:

@@ -13,18 +13,19 @@ from changewire.state import (
     alerts,
     batches,
     by_hand,
-    clocks,
     echoes,
     figures,
     history,
     lanes,
     leases,
+    marks,
     pauses,
     polls,
     pruning,
     rows,
     runs,
 )
+from changewire.state.beside import Beside, beside
 from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -65,12 +66,19 @@ class SqliteStore(DatabaseFile):
     """
 
     alert_after = 3
+    _beside = Beside()
 
     def open(self, *, take_over: bool = True) -> None:
         if self._readers is None:
             super().open()
             if take_over:
                 self._take_over()
+            else:
+                self._beside = self._read(beside)
+
+    def open_to_read(self) -> None:
+        super().open_to_read()
+        self._beside = self._read(beside)
 
     def _take_over(self) -> None:
         try:
@@ -88,10 +96,10 @@ class SqliteStore(DatabaseFile):
         return self._write(polls.adopt(orphan_id, record, now))
 
     def triggers(self, *, active: bool | None = True, workflow: str | None = None) -> list[TriggerRecord]:
-        return self._read(lambda connection: history.triggers(connection, active, workflow))
+        return self._beside.shown(self._read(lambda connection: history.triggers(connection, active, workflow)))
 
     def forget(self, trigger_id: str, now: datetime) -> int:
-        return self._write(polls.forget(trigger_id, now))
+        return self._write(polls.forget(trigger_id, self._beside.due(now)))
 
     def retry_failing(self, now: datetime) -> int:
         return self._write(polls.retry_failing(now))
@@ -134,12 +142,11 @@ class SqliteStore(DatabaseFile):
     def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
         return self._write(polls.release(trigger_id, claim, next_due))
 
-    def set_back(self, now: datetime, step: timedelta) -> None:
-        """See `Store.set_back`."""
-        self._write(clocks.set_back(now, step))
+    def move_due(self, moments: Mapping[str, tuple[datetime, datetime]]) -> int:
+        return self._write(polls.move_due(moments))
 
-    def lengthen_leases(self, step: timedelta) -> None:
-        self._write(clocks.lengthen_leases(step))
+    def wake_runs(self, now: datetime, wall: datetime) -> int:
+        return self._write(runs.wake(now, wall))
 
     def renew_claims(self, held: Collection[Claim], now: datetime, lease: timedelta) -> set[Claim]:
         return self._write(leases.renew(held, now + lease)) if held else set()
@@ -148,7 +155,7 @@ class SqliteStore(DatabaseFile):
         return self._read(lambda connection: leases.stale(connection, now, held))
 
     def abandon_run(self, run_id: str, claim: int, now: datetime, reason: str) -> RunState | None:
-        return self._write(leases.abandon(run_id, claim, now, reason, self.alert_after))
+        return self._write(leases.abandon(run_id, claim, now, reason, self.alert_after, self._wall(now)))
 
     # runs
 
@@ -158,7 +165,7 @@ class SqliteStore(DatabaseFile):
             lambda connection: lanes.plan(connection, now)
         ):
             return []
-        return self._write(runs.claim_runs(now, limit, lease))
+        return self._write(runs.claim_runs(now, limit, lease, self._wall(now)))
 
     def next_run_after(self, now: datetime) -> datetime | None:
         return self._next("next_run_due", now)
@@ -218,7 +225,7 @@ class SqliteStore(DatabaseFile):
         return self._write(self._leave(run_id, claim, end))
 
     def resume(self, now: datetime, *, by: str, run_id: str | None = None, workflow: str | None = None) -> list[str]:
-        return self._write(runs.resume(now, by, run_id, workflow))
+        return self._write(runs.resume(self._beside.due(now), by, run_id, workflow))
 
     def wake_sleepers(self, now: datetime) -> list[str]:
         return self._write(runs.wake_sleepers(now)) if self.sleepers() else []
@@ -229,16 +236,17 @@ class SqliteStore(DatabaseFile):
     def say_done(
         self, run_id: str, now: datetime, *, by: str, output: Json = None, address: str | None = None
     ) -> AttemptRecord:
-        return self._write(by_hand.say_done(run_id, now, by, output, address))
+        return self._write(by_hand.say_done(run_id, self._beside.due(now), by, output, address))
 
     def cancel(self, run_id: str, now: datetime, reason: str) -> bool:
-        return self._write(runs.cancel(run_id, now, reason))
+        return self._write(runs.cancel(run_id, self._beside.now(now), reason, self._wall(now)))
 
     def replay(self, wanted: Sequence[RunRecord]) -> list[RunRecord]:
-        return self._write(runs.replay(wanted))
+        return self._write(runs.replay(wanted, self._beside.due))
 
     def _leave(self, run_id: str, claim: int, end: RunEnd) -> Callable[[Transaction], RunState | None]:
-        return runs.leave_run(run_id, claim, end, now=self._clock.now(), alert_after=self.alert_after)
+        now = self._clock.now()
+        return runs.leave_run(run_id, claim, end, now=now, wall=self._wall(now), alert_after=self.alert_after)
 
     # alerts
 
@@ -251,25 +259,25 @@ class SqliteStore(DatabaseFile):
     def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
         return self._read(lambda connection: alerts.latest(connection, name, whats))
 
-    def alerts_told(self, ids: Sequence[str], now: datetime) -> None:
-        self._write(alerts.told(ids, now))
+    def alerts_told(self, ids: Sequence[str]) -> None:
+        self._write(alerts.told(ids))
 
     # pauses
 
     def pauses(self) -> list[PauseRecord]:
-        return self._read(pauses.pauses)
+        return self._beside.shown(self._read(pauses.pauses))
 
     def pause(self, record: PauseRecord, now: datetime, *, by: tuple[str, int] | None = None) -> Paused:
-        return self._write(pauses.pause(record, now, by))
+        return self._write(pauses.pause(record, self._beside.now(now), by))
 
     def lift(self, kind: PauseKind, name: str, now: datetime, *, cause: PauseCause | None = None) -> Lifted | None:
-        return self._write(pauses.lift(kind, name, now, cause))
+        return self._write(pauses.lift(kind, name, self._beside.due(now), cause, self._wall(now)))
 
     def put_off_pause(self, name: str, reason: str | None, now: datetime) -> None:
-        self._write(pauses.put_off(name, reason, now))
+        self._write(pauses.put_off(name, reason, self._beside.now(now)))
 
     def try_pauses(self, now: datetime, names: Collection[str] | None = None) -> None:
-        self._write(pauses.try_now(names, now))
+        self._write(pauses.try_now(names, self._beside.due(now)))
 
     def begin_trial(self, name: str, now: datetime) -> str | None:
         return self._write(pauses.begin_trial(name, now))
@@ -309,7 +317,7 @@ class SqliteStore(DatabaseFile):
             yield from self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
 
     def runs_of_event(self, event_id: str) -> list[RunHistory]:
-        return self._read(lambda connection: history.runs_of_event(connection, event_id))
+        return self._beside.shown_runs(self._read(lambda connection: history.runs_of_event(connection, event_id)))
 
     def beginning_with(self, table: Literal["events", "runs"], beginning: str) -> list[str]:
         return self._read(lambda connection: history.beginning_with(connection, table, beginning))
@@ -336,10 +344,11 @@ class SqliteStore(DatabaseFile):
         limit: int | None = None,
     ) -> Iterator[RunHistory]:
         numbers = self._read(lambda connection: history.run_numbers(connection, since, workflow, states, limit))
-        return self._each(numbers, history.runs_of)
+        return self._each(numbers, lambda connection, part: self._beside.shown_runs(history.runs_of(connection, part)))
 
     def run(self, run_id: str) -> RunHistory | None:
-        return self._read(lambda connection: history.run(connection, run_id))
+        found = self._read(lambda connection: history.run(connection, run_id))
+        return None if found is None else self._beside.shown_runs([found])[0]
 
     def counts(self) -> dict[str, dict[str, int]]:
         return self._read(history.counts)
@@ -347,7 +356,8 @@ class SqliteStore(DatabaseFile):
     # reading for monitoring
 
     def suspects(self, now: datetime) -> list[TriggerRecord]:
-        return self._read(lambda connection: figures.suspects(connection, now))
+        at = self._beside.now(now)
+        return self._beside.shown(self._read(lambda connection: figures.suspects(connection, at)))
 
     def waiting_for_a_person(self) -> dict[str, int]:
         return self._read(figures.waiting_for_a_person)
@@ -365,13 +375,31 @@ class SqliteStore(DatabaseFile):
         found = self._read(lambda connection: rows.read_all(connection, "SELECT at, info FROM daemon"))
         return {**loads(found[0][1]), "at": found[0][0]} if found else None
 
-    def prune(self, now: datetime, events: timedelta, runs: timedelta) -> dict[str, int]:
-        self._write(echoes.prune(now - events))
-        return {"runs": self._prune_runs(now - runs), "events": self._prune_events(now - events)}
+    def mark(self, witnessed_s: int, wall: datetime) -> None:
+        self._write(marks.put(witnessed_s, wall))
 
-    def _prune_runs(self, before: datetime) -> int:
+    def witnessed(self) -> int:
+        return self._read(marks.last)
+
+    def prune(
+        self, now: datetime, events: timedelta, runs: timedelta, *, witnessed_s: int | None = None
+    ) -> dict[str, int]:
+        def limit(kept: timedelta) -> marks.Limit | None:
+            return self._read(lambda connection: marks.limit(connection, now, kept, witnessed_s))
+
+        if (old := limit(alerts.KEPT)) is not None:
+            self._write(alerts.prune(old.before))
+        old_runs, old_events = limit(runs), limit(events)
+        if old_events is not None:
+            self._write(echoes.prune(old_events.before))
+        return {
+            "runs": 0 if old_runs is None else self._prune_runs(old_runs),
+            "events": 0 if old_events is None else self._prune_events(old_events),
+        }
+
+    def _prune_runs(self, limit: marks.Limit) -> int:
         total = 0
-        while found := self._read(pruning.find_runs(before)):
+        while found := self._read(pruning.find_runs(limit)):
             for part in pruning.parts(found):
                 for _, run_id, _ in part if len(part) == 1 else ():
                     while self._write(pruning.thin_out(run_id)) == pruning.AT_ONCE:
@@ -379,13 +407,17 @@ class SqliteStore(DatabaseFile):
                 total += self._write(pruning.delete_runs(part))
         return total
 
-    def _prune_events(self, before: datetime) -> int:
+    def _prune_events(self, limit: marks.Limit) -> int:
         total, after = 0, ("", 0)
-        while found := self._read(pruning.find_events(before, after)):
+        while found := self._read(pruning.find_events(limit, after)):
             after = found[-1]
             for start in range(0, len(found), pruning.AT_ONCE):
                 total += self._write(pruning.delete_events(found[start : start + pruning.AT_ONCE]))
         return total
+
+    def _wall(self, now: datetime) -> datetime:
+        """The wall clock at ``now``: a daemon's clock converts, and commands are on the wall clock."""
+        return now + self._clock.offset()
 
     def _next(self, query: str, now: datetime) -> datetime | None:
         given = {"now": to_text(now)}

@@ -38,6 +38,13 @@ class Schedule:
         offset = self.phase * self.every  # rounded to microseconds once, so that a due moment is not due again
         return EPOCH + offset + ((moment - EPOCH - offset) // self.every + 1) * self.every
 
+    def due_after(self, now: datetime, offset: timedelta) -> datetime:
+        """The first due time after ``now``; ``offset`` is what the wall clock shows, less ``now``.
+
+        A cron expression names moments on the wall clock. An interval is elapsed time.
+        """
+        return self.next_after(now) if self.every is not None else self._next_cron(now + offset) - offset
+
     def interval(self, moment: datetime) -> timedelta:
         """How far apart two polls are around ``moment``; cron: the next gap."""
         if self.every is not None:

@@ -28,9 +28,10 @@ def in_lane(run: RunRecord, event: EventRecord, workflow: Workflow, connection: 
     run = _ordered(run, event, workflow, connection) if stopped is None else stopped
     if run.state is not RunState.PENDING:
         return run
-    due_at = run.created_at + workflow.batch.every
-    reason = f"gathers events until {to_text(due_at)}, at most {workflow.batch.max}"
-    return replace(run, batch_max=workflow.batch.max, due_at=due_at, reason=reason)
+    every = workflow.batch.every
+    reason = f"gathers events until {to_text(run.created_at + every)}, at most {workflow.batch.max}"
+    until = (run.due_at or run.created_at) + every
+    return replace(run, batch_max=workflow.batch.max, gathers_until=until, reason=reason)
 
 
 def _filtered(run: RunRecord, event: EventRecord, workflow: Workflow, connection: str | None) -> RunRecord | None:
@@ -42,9 +43,9 @@ def _filtered(run: RunRecord, event: EventRecord, workflow: Workflow, connection
         if condition(workflow.when, scope):
             return None
     except ChangewireError as error:
-        return replace(run, state=RunState.PAUSED, reason=f"when: bad_input: {error}")
+        return replace(run, state=RunState.PAUSED, due_at=None, reason=f"when: bad_input: {error}")
     reason = explain_when(workflow.when, scope)
-    return replace(run, state=RunState.FILTERED, reason=reason, finished_at=run.created_at)
+    return replace(run, state=RunState.FILTERED, due_at=None, reason=reason, finished_at=run.created_at)
 
 
 def _ordered(run: RunRecord, event: EventRecord, workflow: Workflow, connection: str | None) -> RunRecord:
@@ -57,5 +58,5 @@ def _ordered(run: RunRecord, event: EventRecord, workflow: Workflow, connection:
         value = text_of(render(workflow.order_by, build_scope(run, event, connection=connection)))
     except (ChangewireError, ValueError) as error:
         reason = f"order_by: bad_input: {error} (resumed, it runs without an order)"
-        return replace(run, state=RunState.PAUSED, reason=reason)
+        return replace(run, state=RunState.PAUSED, due_at=None, reason=reason)
     return replace(run, order_value=mask(value))

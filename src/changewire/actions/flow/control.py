@@ -10,7 +10,7 @@ from changewire.actions.calling import LARGEST_OUTPUT
 from changewire.actions.flow.acting import kept
 from changewire.actions.flow.endings import Failed, Stopped, Waits
 from changewire.clock import from_text, to_text
-from changewire.config.steps import Wait
+from changewire.config.steps import Wait, WaitUntil
 from changewire.durations import parse_duration
 from changewire.errors import ChangewireError, ConfigError, FailureClass, StateError, UsageError
 from changewire.secret import mask
@@ -21,7 +21,7 @@ from changewire.values import Json, dumps
 if TYPE_CHECKING:
     from changewire.actions.flow.course import Course
     from changewire.actions.flow.frame import Frame
-    from changewire.config.steps import Call, Choose, Common, If, SetNames, Stop, WaitUntil
+    from changewire.config.steps import Call, Choose, Common, If, SetNames, Stop
 
 MOST_CALLS = 20  # workflows inside each other
 
@@ -121,26 +121,40 @@ def choose(walk: Course, step: Choose, address: str, frame: Frame) -> Json:
 
 
 def wait(walk: Course, step: Wait | WaitUntil, address: str, frame: Frame) -> Json:
-    """`wait` and `wait_until`: a due time, worked out once."""
+    """`wait` and `wait_until`: a due time, worked out once, and shown by the wall clock.
+
+    A `wait` ends when its time has elapsed, a `wait_until` when the wall clock shows its moment.
+    """
+    ends_at: datetime | None = None
 
     def work_out(scope: Mapping[str, Any]) -> Json:
-        return {"until": to_text(_until(step, scope, walk.clock.now()))}
+        nonlocal ends_at
+        if isinstance(step, WaitUntil):
+            return {"until": to_text(_moment(step, scope))}
+        ends_at, offset = walk.clock.now() + parse_duration(render(step.duration, scope)), walk.clock.offset()
+        return {"until": to_text(ends_at + offset)}
 
     row = decided(walk, step, address, frame, work_out)
     if row is None:
         return None
     if row.state is AttemptState.RUNNING:
+        row.retry_at = row.retry_at or ends_at
         walk.go_on(frame)
-        until = from_text(row.output["until"])
-        if walk.clock.now() < until:
-            raise Waits(until, f"{address} ({step.kind}): until {row.output['until']}", address)
+        _wait(walk, step, address, row)
         frame.ledger.close(row)
     return row.output
 
 
-def _until(step: Wait | WaitUntil, scope: Mapping[str, Any], now: datetime) -> datetime:
-    if isinstance(step, Wait):
-        return now + parse_duration(render(step.duration, scope))
+def _wait(walk: Course, step: Wait | WaitUntil, address: str, row: AttemptRecord) -> None:
+    """Raises Waits unless the time is over. An older `wait` has no moment of its own beside the one that it shows."""
+    until = from_text(row.output["until"])
+    moment = None if isinstance(step, Wait) else until
+    ends = Waits(row.retry_at or until, f"{address} ({step.kind}): until {row.output['until']}", address, moment)
+    if walk.clock.now() < ends.due(walk.clock):
+        raise ends
+
+
+def _moment(step: WaitUntil, scope: Mapping[str, Any]) -> datetime:
     value = render(step.moment, scope)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return datetime.fromtimestamp(value, UTC)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from changewire.state.records import AttemptRecord, PauseRecord, RunState
+
+if TYPE_CHECKING:
+    from changewire.clock import Clock
 
 
 class Ended(Exception):
@@ -16,11 +20,16 @@ class Interrupted(Ended):
 
 
 class Waits(Ended):
-    """A step goes on by itself at a later moment."""
+    """A step continues at ``until``, or when the wall clock shows ``moment``."""
 
-    def __init__(self, until: datetime, reason: str, address: str) -> None:
+    def __init__(self, until: datetime, reason: str, address: str, moment: datetime | None = None) -> None:
         super().__init__(reason)
-        self.until, self.reason, self.address = until, reason, address
+        self.reason, self.address = reason, address
+        self._until, self._moment = until, moment
+
+    def due(self, clock: Clock) -> datetime:
+        """When the step continues, as ``clock`` counts: later or earlier than before if the wall clock was set."""
+        return self._until if self._moment is None else self._moment - clock.offset()
 
 
 class Failed(Ended):

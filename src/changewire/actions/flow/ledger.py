@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from changewire.actions.flow.progress import Progress
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.errors import FencedError
 from changewire.secret import mask
 from changewire.state.protocol import Store
@@ -126,7 +126,7 @@ class Ledger:
         facts: _Facts = {
             "reason": mask(reason) if reason else None,
             "due_at": due_at,
-            "finished_at": self.clock.now() if state.finished else None,
+            "finished_at": wall(self.clock) if state.finished else None,
             "held_by": held_by,
             "waits_for": waits_for,
             "ending_step": self._ending,

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from changewire.actions.flow.control import decided, decision
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from changewire.actions.flow.course import Course
     from changewire.actions.flow.frame import Frame
     from changewire.config.steps import ForEach, Repeat
+
+LOOK_AGAIN_S = 30.0  # the wall clock may be set while iterations wait for a moment on it
 
 
 def for_each(walk: Course, step: ForEach, address: str, frame: Frame) -> Json:
@@ -170,7 +171,7 @@ class _Parallel:
     def _fill(self, pool: ThreadPoolExecutor) -> None:
         """Give every free place an iteration: one that has waited long enough, else the next one."""
         now = self._walk.clock.now()
-        for index in [n for n, waits in self._parked.items() if waits.until <= now]:
+        for index in [n for n, waits in self._parked.items() if waits.due(self._walk.clock) <= now]:
             if not self._halt.is_set():
                 del self._parked[index]
                 self._submit(pool, index)
@@ -209,13 +210,12 @@ class _Parallel:
             self._halt.set()
 
     def _patience(self) -> float | None:
-        """Seconds until an iteration that waits can go on; None: none waits."""
+        """Seconds until an iteration that waits can go on, or may if the wall clock is set; None: none waits."""
         if not self._parked:
             return None
-        return max(0.01, (self._earliest() - self._walk.clock.now()).total_seconds())
-
-    def _earliest(self) -> datetime:
-        return min(waits.until for waits in self._parked.values())
+        clock = self._walk.clock
+        earliest = min(waits.due(clock) for waits in self._parked.values())
+        return min(LOOK_AGAIN_S, max(0.01, (earliest - clock.now()).total_seconds()))
 
     def _raise_end(self) -> None:
         over = {n: end for n, end in self._ends.items() if isinstance(end, Failed | Stopped)}
@@ -225,4 +225,4 @@ class _Parallel:
         if self._ends:
             raise Interrupted
         if self._parked:
-            raise min(self._parked.values(), key=lambda waits: waits.until)
+            raise min(self._parked.values(), key=lambda waits: waits.due(self._walk.clock))

@@ -15,7 +15,7 @@ from changewire.actions.flow.progress import Progress
 from changewire.actions.flow.sleeping import Asleep
 from changewire.actions.flow.walk import Walk
 from changewire.actions.inputs import resolve, revealed
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.config.workflows import workflow_from_text
 from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
 from changewire.state import pauses
@@ -202,7 +202,7 @@ class Runner:
     def refused(self, error: CredentialError, run_id: str) -> PauseRecord:
         """Pause a connection that a step of the run found refused."""
         now = self.clock.now()
-        record = pauses.refusal(error, now, trial=run_id)
+        record = pauses.refusal(error, wall(self.clock), trial=run_id)
         if self.store.pause(record, now) is Paused.NEW:
             self.log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
         return record

@@ -116,7 +116,8 @@ class Walk:
             case None:
                 return self._ledger.leave(RunState.SUCCEEDED)
             case Waits():
-                until = end.until if self._deadline is None else min(end.until, self._deadline)
+                due = end.due(self.clock)
+                until = due if self._deadline is None else min(due, self._deadline)
                 return self._ledger.leave(RunState.WAITING, end.reason, until, waits_for=end.address)
             case Held():
                 return self._hold(end.pause, end.reason, end.attempt.address)
@@ -175,7 +176,7 @@ class Walk:
         try:
             self.block(self._workflow.on_failure, "on_failure", self._top.after(failed))
         except Waits as end:
-            return self._ledger.leave(RunState.WAITING, reason, end.until, waits_for=end.address)
+            return self._ledger.leave(RunState.WAITING, reason, end.due(self.clock), waits_for=end.address)
         except Interrupted:
             return self._ledger.leave(RunState.PENDING, reason, self.clock.now())
         except Stopped as end:

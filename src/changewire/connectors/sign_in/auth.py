@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.config.connections import (
     ApiKeyAuth,
     BasicAuth,
@@ -93,7 +93,7 @@ class AppItself(RenewingAuth):
     def fetch(self, refused: str | None, deadline: float | None) -> Fetched:
         """A new token."""
         grant = self._app.as_itself(deadline)
-        lives = None if grant.expires_at is None else (grant.expires_at - self._clock.now()).total_seconds()
+        lives = None if grant.expires_at is None else (grant.expires_at - wall(self._clock)).total_seconds()
         return Fetched(grant.access_token, lives, grant.region, grant.scopes)
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote_plus
 
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
 from changewire.connectors.definition import Connector
 from changewire.connectors.sign_in.credentials import basic
@@ -200,7 +200,7 @@ class OAuthApp:
         return data
 
     def _grant(self, data: Mapping[str, Any], before: Grant | None) -> Grant:
-        now = self._clock.now()
+        now = wall(self._clock)
         lifetime, scope, refresh = data.get("expires_in"), data.get("scope"), data.get("refresh_token")
         if not (isinstance(refresh, str) and refresh):
             refresh = None if before is None else before.refresh_token

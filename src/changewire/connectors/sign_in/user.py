@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.connectors.sign_in.oauth import SIGN_IN_AGAIN, OAuthApp
 from changewire.connectors.sign_in.renewal import EARLY_S, Fetched, RenewingAuth
 from changewire.connectors.sign_in.token_store import Grant, Renewal, TokenStore
@@ -77,7 +77,7 @@ class UserSignIn(RenewingAuth):
         return grant.access_token != refused and (lives is None or lives > EARLY_S)
 
     def _lives(self, grant: Grant) -> float | None:
-        return None if grant.expires_at is None else (grant.expires_at - self._clock.now()).total_seconds()
+        return None if grant.expires_at is None else (grant.expires_at - wall(self._clock)).total_seconds()
 
     def _ended(self, what: str) -> CredentialError:
         return self._broken(f"connection {self._app.name!r} {what}; {self._advice}")

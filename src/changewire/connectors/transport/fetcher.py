@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import urllib3
 from urllib3 import exceptions as faults
 
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.connectors.transport.patience import be_patient
 from changewire.connectors.transport.routes import Route, Router, same_place, split_url
 from changewire.errors import ApiError, FailureClass
@@ -103,7 +103,7 @@ class Fetcher:
     def send(self, outgoing: Outgoing, *, deadline: float | None, max_bytes: int) -> Reply:
         """The whole answer. Raises ApiError: transient without one, broken when longer than ``max_bytes``."""
         end = self._clock.monotonic() + self._total_s if deadline is None else deadline
-        asked_at = self._clock.now()
+        asked_at = wall(self._clock)
         response, url = self._follow(outgoing, deadline)
         try:
             body = b"".join(self._chunks(response, url, end, max_bytes))
