@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 
@@ -19,6 +21,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some fixed moment; for measuring durations only."""
+
+    def boot(self) -> str:
+        """The name of what `monotonic` counts from: all processes with the same name see the same seconds."""
 
     def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
         """Let ``seconds`` pass, less if ``wake`` is set in between. True when it was woken."""
@@ -41,6 +46,10 @@ class SystemClock:
         """Seconds since some fixed moment."""
         return time.clock_gettime(self._ELAPSED)
 
+    def boot(self) -> str:
+        """The name of this boot of the machine."""
+        return _boot()
+
     def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
         """Sleep, or wait for ``wake``."""
         if wake is None:
@@ -52,6 +61,15 @@ class SystemClock:
 def wall(clock: Clock) -> datetime:
     """The moment that the wall clock shows: for people, for calendars, and for other programs."""
     return clock.now() + clock.offset()
+
+
+@cache
+def _boot() -> str:
+    """The name of this boot; "" on a system that gives none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def to_text(moment: datetime) -> str:

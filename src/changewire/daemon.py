@@ -30,6 +30,7 @@ from changewire.health.serving import Serving
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import Log
+from changewire.state.budgets import FILE, SqliteBudgetStore
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store
 from changewire.state.records import Claimed, RunRecord
@@ -67,7 +68,9 @@ class Daemon:
         self._dispatcher: Dispatcher = dispatcher or LocalDispatcher(workers.polls, workers.runs, steady)
         self._batch = max(1, workers.polls // 2)  # polls handed out at once while more are due than there is room for
         self._crowded = False
-        self._clients = Clients(self.home.connections, steady, self.home.settings, TokenStore.of_home(path, clock))
+        self._budgets = SqliteBudgetStore(path / FILE, steady, lambda why: log("budget_not_shared", why))
+        tokens = TokenStore.of_home(path, clock)
+        self._clients = Clients(self.home.connections, steady, self.home.settings, tokens, self._budgets)
         checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused)
         self._serving = Serving(checkup, self._clients, steady, log)
         self._mender = Mender(self.store, self._clients, steady, log)
@@ -103,7 +106,6 @@ class Daemon:
             self.store.open()
             info = self.store.daemon_info() or {}
             before, gap = self._resume_clock(info)
-            self._clients.restore(info.get("spent") or {})
             self._started_at = wall(self._clock)
             self._retention.begin(info.get("witnessed_s"), gap)
             self._sync()
@@ -193,8 +195,9 @@ class Daemon:
         if self._watcher is not None:
             self._watcher.join(1.0)
         if self._started_at is not None:
-            self._chores.guarded(self._beat)()  # what was taken of daily limits since the last one
+            self._chores.guarded(self._beat)()
         self._clients.close()
+        self._budgets.close()
         self.store.close()
         self._lock.release()
         self._log("daemon_stopped", "stopped" if finished else "stopped; unfinished work goes on at the next start")
@@ -322,7 +325,6 @@ class Daemon:
             "started_at": to_text(self._started_at or wall(self._clock)),
             "polls": self.polls,
             "kept": dict(self.home.kept),
-            "spent": self._clients.spent(),
             "listens": self._serving.url,
             "stopped": self._stopping.is_set(),
             "witnessed_s": self._retention.witnessed_s,

@@ -28,6 +28,7 @@ _WORDS: dict[str, Level] = {
         ("problem", "warning", "poll_failed", "trigger_failing", "trigger_stalled", "workflow_failing"), "warning"
     ),
     **dict.fromkeys(("connection_paused", "reload_failed", "claims_freed", "serving_failed"), "warning"),
+    "budget_not_shared": "warning",
     **dict.fromkeys(("state_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
 }
 

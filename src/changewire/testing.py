@@ -39,6 +39,10 @@ class ManualClock:
             return self._elapsed
         return self._elapsed + self._rate * (SystemClock().monotonic() - self._real)
 
+    def boot(self) -> str:
+        """A name of its own for each clock."""
+        return f"clock {id(self)}"
+
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass at once, on the wall clock as well."""
         with self._lock:

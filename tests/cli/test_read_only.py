@@ -19,15 +19,15 @@ RUN = """
 import json, os, sys
 from click.testing import CliRunner
 from changewire.cli import root
-commands = json.loads(sys.argv[1])
-def told():
-    done = [CliRunner().invoke(root, words) for words in commands]
+commands, home, other_home = map(json.loads, sys.argv[1:])
+def told(home):
+    done = [CliRunner().invoke(root, [*words, "--home", home]) for words in commands]
     return [(result.exit_code, result.stdout, result.stderr) for result in done]
-told()  # so that all modules are loaded: the other user may not be able to read them
+told(other_home)  # so that all modules are loaded: the other user may not be able to read them
 if os.geteuid() == 0:  # root may write everything
     os.setuid(65534)
 os.environ["HOME"] = "/nonexistent"
-print(json.dumps(told()))
+print(json.dumps(told(home)))
 """
 
 
@@ -45,10 +45,10 @@ def home(watched: Path) -> Iterator[Path]:
             path.chmod(0o755)
 
 
-def as_another(*commands: tuple[str, ...]) -> list[Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps(commands)], capture_output=True, text=True, check=True, timeout=60
-    )
+def as_another(home: Path, other_home: Path, *commands: tuple[str, ...]) -> list[Any]:
+    """What the commands say in ``home`` to a user who may not write it, after they were tried in ``other_home``."""
+    given = [json.dumps(commands), json.dumps(str(home)), json.dumps(str(other_home))]
+    done = subprocess.run([sys.executable, "-c", RUN, *given], capture_output=True, text=True, check=True, timeout=60)
     told: list[Any] = json.loads(done.stdout)
     return told
 
@@ -58,7 +58,7 @@ def test_commands_that_only_look_work_where_nothing_can_be_written(home: Path, w
     commands = [("status",), ("status", "--json"), ("events",), ("runs",), ("runs", run), ("explain", "Meetings")]
     commands += [("explain", run), ("plan",), ("validate",), ("test", "Meetings", "--json")]
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    found = as_another(*((*words, "--home", str(home)) for words in commands))
+    found = as_another(home, watched, *commands)
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
     for words, (code, out, err) in zip(commands, found, strict=True):
         expected = changewire(*words, "--home", watched)
@@ -73,7 +73,7 @@ def test_commands_that_only_look_work_where_nothing_can_be_written(home: Path, w
 def test_a_state_folder_of_another_user_is_told(home: Path) -> None:
     (home / "state").chmod(0o700)
     for command in (("status",), ("events",), ("explain", "Meetings")):
-        ((code, out, err),) = as_another((*command, "--home", str(home)))
+        ((code, out, err),) = as_another(home, home, command)
         assert (code, out) == (1, "")
         assert err == (
             f"The database {home}/state/changewire.db cannot be read by this user: do it as the user who runs the "
@@ -84,6 +84,6 @@ def test_a_state_folder_of_another_user_is_told(home: Path) -> None:
 def test_commands_that_write_say_what_they_need(home: Path) -> None:
     words = "cannot be written: let this user write the file and its folder"
     for command in (("prune",), ("pause", "Meetings"), ("reset", "Meetings", "--yes")):
-        ((code, _, err),) = as_another((*command, "--home", str(home)))
+        ((code, _, err),) = as_another(home, home, command)
         assert code == 1
         assert f"The database {home}/state/changewire.db {words}" in err

@@ -7,7 +7,7 @@ from bisect import bisect_left
 
 import pytest
 
-from changewire.connectors.budget import Budget
+from changewire.connectors.budget import Budget, Turn
 from changewire.connectors.definition import load_connector
 from changewire.errors import DelayedError
 from changewire.testing import ManualClock
@@ -39,24 +39,26 @@ def test_ten_windows_of_twenty_workers_under_a_turned_clock(
     """Each worker asks, is served for a twentieth of a second, and comes again when it was told to."""
     clock, served = ManualClock(), 0.05
     one = Budget(load_connector("zoom"), "work", plan, share, clock)
-    due = [(0.0, worker) for worker in range(WORKERS)]
+    due: list[tuple[float, int, float | None]] = [(0.0, worker, None) for worker in range(WORKERS)]
     taken: list[float] = []
-    under_way: list[tuple[float, float]] = []  # end, beginning
+    under_way: list[tuple[float, float]] = []  # end, place
     while due[0][0] < 10 * window:
-        at, worker = heapq.heappop(due)
+        at, worker, place = heapq.heappop(due)
         while under_way and under_way[0][0] <= at:
-            end, begun = heapq.heappop(under_way)
+            end, sent = heapq.heappop(under_way)
             clock.advance(end - clock.monotonic())
-            one.landed(label, begun)
+            one.landed(label, sent)
         clock.advance(max(0.0, at - clock.monotonic()))
         try:
-            wait = one.take(label, clock.now())
+            turn = one.take(label, clock.now(), place=place)
         except DelayedError as error:
-            wait = (error.until - clock.now()).total_seconds()
-        if wait == 0.0:
+            turn = Turn((error.until - clock.now()).total_seconds())
+        if turn.wait_s == 0.0:
+            assert turn.place is not None
             taken.append(clock.monotonic())
-            heapq.heappush(under_way, (clock.monotonic() + served, clock.monotonic()))
-        heapq.heappush(due, (clock.monotonic() + (wait or served), worker))
+            heapq.heappush(under_way, (clock.monotonic() + served, turn.place))
+        place = turn.place if turn.wait_s else None
+        heapq.heappush(due, (clock.monotonic() + (turn.wait_s or served), worker, place))
     for number, start in enumerate(taken):
         assert bisect_left(taken, start + window - 1e-6) - number <= most
     assert len(taken) >= 0.9 * most * 10

@@ -7,8 +7,10 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -19,8 +21,14 @@ from changewire.secret import mask
 from changewire.values import harmless
 
 if TYPE_CHECKING:
+    from changewire.clock import Clock
+    from changewire.connectors.clients import Clients
+    from changewire.home.definition import Home
     from changewire.state.store import SqliteStore
 
+PATIENCE_S = 90.0  # a command waits until the longest short limit, a minute, is free again
+SHORT_WAIT_S = 1.0  # waits below are not mentioned
+SAY_AGAIN_S = 15.0
 FAILED, WRONG_USE, NEEDS_PERSON, INTERRUPTED = 1, 2, 3, 130
 _SIDE_BY_SIDE = 42  # characters of the longest line to type that leaves room beside it
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +81,36 @@ def open_store(home: Path, *, to_write: bool = False) -> SqliteStore | None:
     else:
         store.open_to_read()
     return store
+
+
+@contextmanager
+def open_clients(home: Home, clock: Clock) -> Iterator[Clients]:
+    """The clients of a home, which share the request budget with the daemon and other commands, and wait for it."""
+    from changewire.connectors.client import Patience
+    from changewire.connectors.clients import Clients
+    from changewire.connectors.sign_in.token_store import TokenStore
+    from changewire.state.budgets import FILE, SqliteBudgetStore
+
+    tokens, patience = TokenStore.of_home(home.path, clock), Patience(PATIENCE_S, WaitNotice(clock))
+    with (
+        closing(SqliteBudgetStore(home.path / FILE, clock, lambda why: say(f"warning: {why}"))) as budgets,
+        closing(Clients(home.connections, clock, home.settings, tokens, budgets, patience)) as clients,
+    ):
+        yield clients
+
+
+class WaitNotice:
+    """Says on stderr that a request waits for the budget, also where stderr is no terminal; not for short waits."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._next = clock, 0.0
+
+    def __call__(self, connection: str, wait_s: float) -> None:
+        """Say that a request of ``connection`` waits for ``wait_s`` seconds."""
+        now = self._clock.monotonic()
+        if wait_s >= SHORT_WAIT_S and now >= self._next:
+            self._next = now + SAY_AGAIN_S
+            say(f"waiting {ceil(wait_s)} s for the request budget of connection {connection!r}")
 
 
 def _shared_options() -> list[click.Option]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from changewire.cli.base import FAILED, Command, Options, database_of, open_store, say
+from changewire.cli.base import FAILED, Command, Options, database_of, open_clients, open_store, say
 from changewire.cli.completing import complete_connection, complete_watch
 from changewire.cli.output import print_json, print_text
 from changewire.errors import ApiError, UsageError, nearest
@@ -132,13 +131,10 @@ def resume_paused(options: Options, store: SqliteStore, pause: PauseRecord) -> i
 def _refused(options: Options, name: str) -> ApiError | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock
-    from changewire.connectors.clients import Clients
-    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
-    tokens = TokenStore.of_home(home.path, clock)
-    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
+    with open_clients(home, clock) as clients:
         try:
             clients.get(name).sign_in()
         except ApiError as error:

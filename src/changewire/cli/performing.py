@@ -18,7 +18,7 @@ from changewire.actions.checking.advice import RETIRED, outdated
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
-from changewire.cli.base import FAILED, Options, database_of, say
+from changewire.cli.base import FAILED, Options, database_of, open_clients, say
 from changewire.cli.given import Dates, read_given
 from changewire.cli.listing import bars, check_place, has_column, list_in, print_rows, write_out
 from changewire.cli.output import print_json, print_pretty
@@ -29,7 +29,6 @@ from changewire.config.connections import load_connections
 from changewire.config.environment import UnsetError
 from changewire.connectors.clients import Clients
 from changewire.connectors.definition import connector_names
-from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.errors import ApiError, ConfigError, FailureClass, UsageError, nearest
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
@@ -72,7 +71,7 @@ def carry_out(options: Options, order: Order) -> int:
     chosen = _connection(home, kind, given.get("connection"))
     check_place(order.out)
     clock = SystemClock()
-    with closing(Clients(home.connections, clock, home.settings, TokenStore.of_home(home.path, clock))) as clients:
+    with open_clients(home, clock) as clients:
         client = None if chosen is None else clients.get(chosen)
         head: dict[str, Json] = {"v": 1, "action": kind.name, "connection": chosen}
         if order.dry_run:

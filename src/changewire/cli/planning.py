@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from changewire.cli.base import FAILED, NEEDS_PERSON, Command, Options, say
+from changewire.cli.base import FAILED, NEEDS_PERSON, Command, Options, open_clients, say
 from changewire.cli.completing import complete_connection
 from changewire.cli.output import local, print_json, print_table, print_text
 from changewire.config.environment import EXPOSED
@@ -45,8 +44,6 @@ def check(options: Options, connection: str | None) -> int:
     one connection with its findings (what, state, message, add, needed_by).
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.clients import Clients
-    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.home.loading import load_home
 
     home, clock = load_home(options.find_home()), SystemClock()
@@ -55,7 +52,7 @@ def check(options: Options, connection: str | None) -> int:
         if warning.code == EXPOSED:
             say(f"warning: {warning}")
     states: set[str] = set()
-    with closing(Clients(home.connections, clock, home.settings, TokenStore.of_home(home.path, clock))) as clients:
+    with open_clients(home, clock) as clients:
         for one in chosen:
             found = _check(home, one, clients, clock)
             states |= {finding.state for finding in found}

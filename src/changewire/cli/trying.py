@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from changewire.cli.base import Command, Options, database_of, open_store, say
+from changewire.cli.base import Command, Options, database_of, open_clients, open_store, say
 from changewire.cli.completing import complete_workflow
 from changewire.cli.history import change_lines
 from changewire.cli.output import print_json, print_text, print_yaml, shorten
@@ -50,8 +50,6 @@ def test(options: Options, workflow: str) -> int:
     With --json each line is as in `events --json`, with steps (address, use, with) on top.
     """
     from changewire.clock import SystemClock
-    from changewire.connectors.clients import Clients
-    from changewire.connectors.sign_in.token_store import TokenStore
     from changewire.engine.polling import Engine
     from changewire.home.loading import load_home
     from changewire.log import silent
@@ -59,8 +57,7 @@ def test(options: Options, workflow: str) -> int:
     home, clock = load_home(options.find_home()), SystemClock()
     file = home.workflow(workflow)
     triggers = [trigger for trigger in home.triggers.values() if trigger.version == file.version]
-    tokens = TokenStore.of_home(home.path, clock)
-    with closing(Clients(home.connections, clock, home.settings, tokens)) as clients:
+    with open_clients(home, clock) as clients:
         for trigger in triggers:
             with _memory(home, trigger) as store:
                 record, _ = store.load_poll_state(trigger.id, ())

@@ -2,262 +2,263 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
-
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute, RateLimitItemPerSecond
-from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from changewire.clock import Clock, to_text
-from changewire.connectors.budget_storage import ClockedStorage
-from changewire.connectors.definition import Connector, Limits, UserCap
+from changewire.connectors.budget_store import BudgetStore, Counts, MemoryBudgetStore
+from changewire.connectors.definition import Connector
+from changewire.connectors.rate_counts import DayCount, LabelCount
+from changewire.connectors.rate_table import DayLimit, RateTable
 from changewire.errors import DelayedError
-from changewire.values import Json
 
 PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
 LONGEST_BACKOFF = 64  # short limits that are waited at most when the API refuses again and again
-_ITEMS: dict[int, type[RateLimitItem]] = {1: RateLimitItemPerSecond, 60: RateLimitItemPerMinute}
+LOOK_AGAIN_S = 0.25  # how often refusals that other processes met are looked up if nothing else is counted
+SHORTEST_WAIT_S = 0.001
+DAY_S = 86400.0
+_Change: TypeAlias = Callable[[LabelCount, float], LabelCount]
 
 
 @dataclass(frozen=True)
-class _Counter:
-    """One limit that one request uses up."""
+class Turn:
+    """When one request may be sent."""
 
-    item: RateLimitItem
-    keys: tuple[str, ...]
-    words: str
+    wait_s: float  # 0.0: now
+    place: float | None = None  # in the line of requests, for `Budget.take` and `Budget.landed`; None: not counted
 
 
 @dataclass(frozen=True)
 class Use:
-    """What was asked with one rate label, and what may be."""
+    """The requests of one rate label, and its limits."""
 
     label: str  # "": those that no limit counts
-    requests: int  # that were sent since the budget was made
+    requests: int  # sent by this process since the budget was made
     limits: dict[str, int]  # by "second", "minute" and "day"; a span that is missing has no limit
-    today: int  # that count for the daily limit, those of labels that share it included
+    today: int  # of all processes that count for the daily limit, those of labels that share it included
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One request that wants to be sent."""
+
+    label: str
+    days: tuple[DayLimit, ...]
+    now: datetime
+    place: float | None
+    patience_s: float
 
 
 class Budget:
-    """What one connection may still ask; thread-safe, shared by all polls and steps of the connection.
+    """The requests that one connection may still send; thread-safe, shared by all polls and steps of the connection.
 
     ``plan`` None means the connector's default. ``share``, above 0 and up to 1, is the part of every limit that
-    is used; one request is always allowed. Raises UsageError for an unknown plan.
+    is used; one request is always allowed. ``store`` None: nothing is shared with other processes. Raises UsageError
+    for an unknown plan.
     """
 
-    def __init__(self, connector: Connector, name: str, plan: str | None, share: float, clock: Clock) -> None:
-        self._connector, self._name, self._plan, self._share = connector, name, plan, share
-        self._limits = connector.limits(plan)
+    def __init__(
+        self,
+        connector: Connector,
+        name: str,
+        plan: str | None,
+        share: float,
+        clock: Clock,
+        store: BudgetStore | None = None,
+    ) -> None:
+        self._name, self._clock = name, clock
+        self._store = store or MemoryBudgetStore(clock)
+        self._table = RateTable(connector, name, plan, share)
         self._lock = threading.Lock()
-        storage = self._storage = ClockedStorage(clock)
-        self._moving, self._fixed = MovingWindowRateLimiter(storage), FixedWindowRateLimiter(storage)
-        self._clock = clock
-        self._short = {label: self._short_counters(label, limits) for label, limits in self._limits.items()}
-        self._forbidden: dict[str, datetime] = {}
-        self._refused: Counter[str] = Counter()  # by label: how often in a row the API said that it was too much
-        self._today: Counter[tuple[str, ...]] = Counter()  # what was taken of daily limits, by their keys
         self._sent: Counter[str] = Counter()  # by label
-        self._promised: dict[str, datetime] = {}  # by label: the last moment that a delayed request was told
-        self._user_caps = tuple((cap, re.compile(cap.path)) for cap in connector.user_caps)
-        self.limited = bool(self._limits)  # False: nothing is counted
+        self._promised: dict[str, float] = {}  # by label: the latest moment that a delayed request was given
+        self._held: dict[str, tuple[float, float]] = {}  # by label: until when, and when to look again
+        self._refused: set[str] = set()  # labels that the API refused last, as far as this process knows
 
     def take(
-        self, label: str | None, now: datetime, *, user: str | None = None, call: tuple[str, str] = ("", "")
-    ) -> float:
-        """Take one request: 0.0 when it may go now, else the seconds after which to ask again.
+        self,
+        label: str | None,
+        now: datetime,
+        *,
+        user: str | None = None,
+        call: tuple[str, str] = ("", ""),
+        place: float | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> Turn:
+        """Take one request: it may be sent now, or is in line and must be taken again, with its place, after a wait.
 
         ``call`` is (method, path), for the daily limits per user; ``user`` None: the path may name one.
-        Raises DelayedError where the wait would be longer than `PATIENCE_S`.
-        """
-        if not self.limited and not self._forbidden:
-            return 0.0
-        with self._lock:
-            daily = [*self._daily(label, now), *self._per_user(user, call, now)]
-            self._heed_days(daily, now)
-            wait = self._wait(label, now)
-            if wait > PATIENCE_S:
-                raise self._delayed(label, now, wait)
-            if wait == 0.0:
-                for counter in self._short.get(label or "", ()):
-                    self._moving.hit(counter.item, *counter.keys)
-                for counter in daily:
-                    self._spend(counter, 1)
-            return wait
-
-    def landed(self, label: str | None, taken_at: float) -> None:
-        """A request that was taken at ``taken_at``, by `Clock.monotonic`, has come to its end.
-
-        It may have reached the API as late as now, and there it counts from then on.
-        """
-        with self._lock:
-            self._sent[label or ""] += 1
-            for counter in self._short.get(label or "", ()):
-                key = counter.item.key_for(*counter.keys)
-                self._storage.renew_entry(key, counter.item.get_expiry(), taken_at)
-
-    def delayed(self, label: str | None, now: datetime, wait: float) -> DelayedError:
-        """The error for a request that gives up waiting; one after the other is told a later moment."""
-        with self._lock:
-            return self._delayed(label, now, wait)
-
-    def forbid(self, label: str | None, until: datetime, *, daily: bool = False) -> None:
-        """Nothing of ``label`` before ``until``, the API said; ``daily``: nor of labels in its daily pool."""
-        with self._lock:
-            for one in self._pool(label) if daily else (label,):
-                key = one or ""
-                self._forbidden[key] = max(until, self._forbidden.get(key, until))
-
-    def forbid_user(self, user: str | None, call: tuple[str, str], until: datetime) -> None:
-        """Nothing more of this kind for this user before ``until``."""
-        with self._lock:
-            for counter in self._per_user(user, call, until):
-                self._forbidden["/".join(counter.keys[:2])] = until
-
-    def refused(self, label: str | None, until: datetime, now: datetime) -> tuple[datetime, bool]:
-        """The API said that this was too much and ``until`` when: when it may be asked again, and whether that lasts.
-
-        Each time in a row it is twice as long, however many requests were on their way at that time. It lasts where
-        it cannot become any longer.
+        Raises DelayedError, and keeps no place, if the wait would be longer than ``patience_s``.
         """
         key = label or ""
+        windows, days = self._table.windows(key), self._table.days(key, user, call)
+        if not windows and not days:
+            turn = Turn(self._held_s(key))
+        else:
+            asked = _Asked(key, days, now, place, patience_s)
+            found = self._store.change(self._name, lambda counts: self._reserve(counts, asked))
+            if isinstance(found, DelayedError):
+                raise found
+            turn = found if windows else Turn(found.wait_s)
+        if turn.wait_s > patience_s:
+            raise self._delayed(key, now, turn.wait_s)
+        return turn
+
+    def landed(self, label: str | None, place: float | None) -> None:
+        """Count a request that was answered, or failed, from now on: it may have reached the API just now."""
         with self._lock:
-            known = self._forbidden.get(key)
-            if known is None or known <= now:
-                self._refused[key] += 1
-            wait = self.span(label) * min(2 ** (self._refused[key] - 1), LONGEST_BACKOFF)
-            told = max(until, now + timedelta(seconds=wait)) if self._refused[key] > 1 else until
-            self._forbidden[key] = max(told, known or told)
-            return self._forbidden[key], 2 ** (self._refused[key] - 1) > LONGEST_BACKOFF
+            self._sent[label or ""] += 1
+        if place is not None:
+            self._change(label or "", lambda count, elapsed: count.landed(place, elapsed))
+
+    def give_up(self, label: str | None, place: float | None) -> None:
+        """Give up the place of a request that will not be sent."""
+        if place is not None:
+            self._change(label or "", lambda count, _: count.without(place))
+
+    def delayed(self, label: str | None, now: datetime, turn: Turn) -> DelayedError:
+        """Give up the place of a request that cannot wait. Returns its error; each one names a later moment."""
+        self.give_up(label, turn.place)
+        return self._delayed(label or "", now, turn.wait_s)
+
+    def forbid(self, label: str | None, until: datetime, *, daily: bool = False) -> None:
+        """Send nothing of ``label`` before ``until``, the API said; ``daily``: nor of labels in its daily pool."""
+        wait = (until - self._clock.now()).total_seconds()
+
+        def hold(count: LabelCount, elapsed: float) -> LabelCount:
+            return replace(count, held_until=max(count.held_until, elapsed + wait))
+
+        for each in self._table.pool(label or "") if daily else (label or "",):
+            self._change(each, hold)
+
+    def forbid_user(self, user: str | None, call: tuple[str, str], until: datetime) -> None:
+        """Send nothing more of this kind for this user before ``until``, the API said."""
+        now, limits = self._clock.now(), tuple(self._table.user_days(user, call))
+
+        def hold(counts: Counts) -> None:
+            held_until = counts.elapsed + (until - now).total_seconds()
+            for limit in limits:
+                _put_day(counts, limit, replace(self._today(counts, limit, now), held_until=held_until))
+
+        self._store.change(self._name, hold)
+
+    def refused(self, label: str | None, until: datetime, now: datetime) -> tuple[datetime, bool]:
+        """Return when to send again after the API refused a request and said ``until`` when, and whether that lasts.
+
+        Each refusal in a row doubles the wait, however many requests were on their way at that time. It lasts when the
+        wait cannot become any longer.
+        """
+        asked, span = (until - now).total_seconds(), self.span(label)
+
+        def back_off(count: LabelCount, elapsed: float) -> LabelCount:
+            refusals = count.refusals + (count.held_until <= elapsed)
+            wait = span * min(2 ** (refusals - 1), LONGEST_BACKOFF) if refusals > 1 else 0.0
+            held_until = max(count.held_until, elapsed + max(asked, wait))
+            return replace(count, refusals=refusals, held_until=held_until)
+
+        count, elapsed = self._change(label or "", back_off)
+        return now + timedelta(seconds=count.held_until - elapsed), 2 ** (count.refusals - 1) > LONGEST_BACKOFF
 
     def accepted(self, label: str | None) -> None:
-        """The API answered a request of ``label``, so it has enough again."""
-        if self._refused:
-            with self._lock:
-                self._refused.pop(label or "", None)
+        """Take the next refusal of ``label`` for the first in a row, since the API answered."""
+        if (label or "") in self._refused:
+            self._change(label or "", lambda count, _: replace(count, refusals=0))
 
     def uses(self, now: datetime) -> list[Use]:
-        """What was asked so far, by label; those that nothing was asked with are missing."""
+        """Return the requests so far by label; labels without any are missing."""
         with self._lock:
-            return [self._use(label, now) for label in sorted(self._sent)]
+            sent = sorted(self._sent.items())
+        return self._store.read(self._name, lambda counts: [self._use(counts, *each, now) for each in sent])
 
-    def _use(self, label: str, now: datetime) -> Use:
-        limits = self._limits.get(label)
-        found = {} if limits is None else {"second": limits.second, "minute": limits.minute, "day": limits.day}
-        allowed = {span: shared(count, self._share) for span, count in found.items() if count is not None}
-        today = sum(self._today[counter.keys] for counter in self._daily(label, now))
-        return Use(label, self._sent[label], allowed, today)
+    def _use(self, counts: Counts, label: str, requests: int, now: datetime) -> Use:
+        today = [self._today(counts, limit, now) for limit in self._table.day(label)]
+        return Use(label, requests, self._table.allowed(label), sum(day.count for day in today))
 
-    def spent(self, now: datetime) -> list[list[Json]]:
-        """What was taken of today's limits, for `restore`: of each the words that name it, and how many requests."""
+    def span(self, label: str | None) -> float:
+        """Return the seconds after which a short limit of ``label`` is free again for sure: 1 or 60."""
+        return self._table.span(label or "")
+
+    def _held_s(self, label: str) -> float:
+        """Seconds for which the API refuses requests that no limit counts. Most calls ask only the memory."""
+        passed = self._clock.monotonic()
+        until, look_again = self._held.get(label, (0.0, 0.0))
+        if passed >= look_again:
+            count, elapsed = self._store.read(self._name, lambda counts: (_label(counts, label), counts.elapsed))
+            self._note(label, count)
+            until = passed + count.held_until - elapsed
+            self._held[label] = until, passed + LOOK_AGAIN_S
+        return max(0.0, until - passed)
+
+    def _reserve(self, counts: Counts, asked: _Asked) -> Turn | DelayedError:
+        """Count a request that can be sent now, keep the place of one that can wait; DelayedError: the day is over."""
+        elapsed, count = counts.elapsed, _label(counts, asked.label)
+        self._note(asked.label, count)
+        today = [(limit, self._today(counts, limit, asked.now)) for limit in asked.days]
+        closed = self._closed(today, asked.now, elapsed)
+        reserved, moment = count.reserve(self._table.windows(asked.label), elapsed, asked.place)
+        wait = max(SHORTEST_WAIT_S, moment - elapsed) if moment > elapsed else 0.0
+        given_up = closed is not None or wait > asked.patience_s
+        self._put_label(counts, asked.label, count.without(asked.place) if given_up else reserved)
+        for limit, day in today:
+            sent = closed is None and not wait
+            _put_day(counts, limit, replace(day, count=day.count + sent))
+        return closed or Turn(wait, moment)
+
+    def _change(self, label: str, change: _Change) -> tuple[LabelCount, float]:
+        """Change the counts of one label. Returns them, and the moment of the change."""
+
+        def unit(counts: Counts) -> tuple[LabelCount, float]:
+            count = change(_label(counts, label), counts.elapsed)
+            self._put_label(counts, label, count)
+            return count, counts.elapsed
+
+        count, elapsed = self._store.change(self._name, unit)
+        self._held.pop(label, None)
+        self._note(label, count)
+        return count, elapsed
+
+    def _put_label(self, counts: Counts, label: str, count: LabelCount) -> None:
+        count = count.since(counts.elapsed - self.span(label))
+        counts.put(f"label/{label}", count.to_json(), max(DAY_S, count.held_until - counts.elapsed))
+
+    def _note(self, label: str, count: LabelCount) -> None:
+        (self._refused.add if count.refusals else self._refused.discard)(label)
+
+    def _delayed(self, label: str, now: datetime, wait: float) -> DelayedError:
+        apart = max((window.span / window.limit for window in self._table.windows(label)), default=0.0)
+        passed = self._clock.monotonic()
         with self._lock:
-            today = self._day(now)
-            for keys in [keys for keys in self._today if keys[-1] != today]:
-                del self._today[keys]
-            return [[*keys, count] for keys, count in self._today.items()]
+            moment = max(passed + wait, self._promised.get(label, 0.0))
+            self._promised[label] = moment + apart
+        until = now + timedelta(seconds=moment - passed)
+        what = f"{label} requests" if label else "requests"
+        plan = f" of plan {self._table.plan!r}" if self._table.plan else ""
+        message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {self._shown(until)}"
+        return DelayedError(message, until)
 
-    def restore(self, spent: Iterable[list[Json]], now: datetime) -> None:
-        """Count what `spent` told, of another process or of other limits, as taken; other days are passed over."""
-        known = {counter.keys: counter for label in self._limits for counter in self._daily(label, now)}
-        caps = {cap.name: cap for cap in self._connector.user_caps}
-        with self._lock:
-            for *words, count in spent:
-                keys = tuple(map(str, words))
-                counter = known.get(keys)
-                if counter is None and len(keys) == 3 and keys[0] in caps and keys[2] == self._day(now):
-                    counter = self._of_user(caps[keys[0]], keys[1], now)
-                if counter is not None and isinstance(count, int) and count > 0:
-                    self._spend(counter, count)
+    def _today(self, counts: Counts, limit: DayLimit, now: datetime) -> DayCount:
+        return DayCount.at(counts.get(limit.part), now + self._clock.offset(), counts.elapsed)
 
-    def _day(self, now: datetime) -> str:
-        """The day in UTC by the wall clock."""
-        return str((now + self._clock.offset()).date())
+    def _closed(self, today: list[tuple[DayLimit, DayCount]], now: datetime, elapsed: float) -> DelayedError | None:
+        """Why no request may be sent today; None: it may."""
+        offset = self._clock.offset()
+        for limit, day in today:
+            until = day.closed_until(limit.limit, now + offset, elapsed)
+            if until is not None:
+                return DelayedError(f"{limit.words}: it goes on at {to_text(until)}", until - offset)
+        return None
 
     def _shown(self, until: datetime) -> str:
         return to_text(until + self._clock.offset())
 
-    def _spend(self, counter: _Counter, count: int) -> None:
-        self._fixed.hit(counter.item, *counter.keys, cost=count)
-        self._today[counter.keys] += count
 
-    def span(self, label: str | None) -> float:
-        """Seconds after which a short limit of ``label`` is free again for sure: 1 or 60."""
-        limits = self._limits.get(label or "")
-        return 60.0 if limits is not None and limits.minute is not None else 1.0
-
-    def _short_counters(self, label: str, limits: Limits) -> tuple[_Counter, ...]:
-        return tuple(
-            _Counter(_ITEMS[span](shared(count, self._share)), (label,), f"{count} {label} requests per {span} s")
-            for count, span in limits.spans
-        )
-
-    def _pool(self, label: str | None) -> tuple[str | None, ...]:
-        limits = self._limits.get(label or "")
-        if limits is None or limits.day_pool is None:
-            return (label,)
-        return tuple(name for name, other in self._limits.items() if other.day_pool == limits.day_pool)
-
-    def _daily(self, label: str | None, now: datetime) -> Iterator[_Counter]:
-        limits = self._limits.get(label or "")
-        if limits is not None and limits.day is not None:
-            day, pool = shared(limits.day, self._share), limits.day_pool or f"label {label}"
-            words = f"today's {day} {label} requests of connection {self._name!r} are used up"
-            yield _Counter(RateLimitItemPerDay(day), (pool, self._day(now)), words)
-
-    def _per_user(self, user: str | None, call: tuple[str, str], now: datetime) -> Iterator[_Counter]:
-        method, path = call
-        for cap, pattern in self._user_caps:
-            found = pattern.search(path) if method in cap.methods else None
-            if found is not None and (whose := user or found.groupdict().get("user")):
-                yield self._of_user(cap, unquote(whose), now)
-
-    def _of_user(self, cap: UserCap, whose: str, now: datetime) -> _Counter:
-        words = f"today's {cap.day} {cap.name} ({whose}) are used up"
-        return _Counter(RateLimitItemPerDay(cap.day), (cap.name, whose, self._day(now)), words)
-
-    def _heed_days(self, daily: list[_Counter], now: datetime) -> None:
-        for counter in daily:
-            until = self._forbidden.get("/".join(counter.keys[:2]))
-            if until is not None and until > now:
-                raise DelayedError(f"{counter.words}: it goes on at {self._shown(until)}", until)
-            if not self._fixed.test(counter.item, *counter.keys):
-                until = next_midnight(now + self._clock.offset()) - self._clock.offset()
-                raise DelayedError(f"{counter.words}: it goes on at {self._shown(until)}", until)
-
-    def _wait(self, label: str | None, now: datetime) -> float:
-        """Seconds until the next request of ``label`` fits into all short limits and is not forbidden."""
-        waits = [0.0]
-        until = self._forbidden.get(label or "")
-        if until is not None:
-            waits.append((until - now).total_seconds())
-            if until <= now:
-                del self._forbidden[label or ""]
-        for counter in self._short.get(label or "", ()):
-            if not self._moving.test(counter.item, *counter.keys):
-                free_at = self._moving.get_window_stats(counter.item, *counter.keys).reset_time
-                waits.append(max(0.001, free_at - self._clock.monotonic()))
-        return max(waits)
-
-    def _delayed(self, label: str | None, now: datetime, wait: float) -> DelayedError:
-        apart = max((c.item.get_expiry() / c.item.amount for c in self._short.get(label or "", ())), default=0.0)
-        until = max(now + timedelta(seconds=wait), self._promised.get(label or "", now))
-        self._promised[label or ""] = until + timedelta(seconds=apart)
-        what = f"{label} requests" if label else "requests"
-        plan = f" of plan {self._plan or self._connector.default_plan!r}" if self.limited else ""
-        message = f"the budget{plan} for {what} of connection {self._name!r} is used up until {self._shown(until)}"
-        return DelayedError(message, until)
+def _label(counts: Counts, label: str) -> LabelCount:
+    return LabelCount.of(counts.get(f"label/{label}"))
 
 
-def shared(count: int, share: float) -> int:
-    """What ``share`` leaves of a limit; one request is always allowed."""
-    return max(1, int(count * share))
-
-
-def next_midnight(now: datetime) -> datetime:
-    """The moment at which the next day begins in UTC, when daily allowances come back."""
-    day = now.astimezone(UTC).date() + timedelta(days=1)
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def _put_day(counts: Counts, limit: DayLimit, day: DayCount) -> None:
+    counts.put(limit.part, day.to_json(), max(day.ends, day.held_until) - counts.elapsed + DAY_S)

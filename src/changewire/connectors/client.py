@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import HttpSettings
-from changewire.connectors.budget import PATIENCE_S, Budget
+from changewire.connectors.budget import PATIENCE_S, Budget, Turn
 from changewire.connectors.definition import Connector, load_connector
 from changewire.connectors.destinations import Destinations
 from changewire.connectors.downloads import DownloadInfo, Expected, save
@@ -37,6 +37,14 @@ Watcher = Callable[[Request], AbstractContextManager[Acknowledge]]
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a request waits for the budget before it is delayed, and what is done about each wait."""
+
+    longest_s: float = PATIENCE_S
+    notice: Callable[[str, float], None] | None = None  # called with connection and seconds; None: nothing is done
+
+
 class Client:
     """Talks to one API as one connection; thread-safe. Its errors never contain secrets.
 
@@ -51,7 +59,9 @@ class Client:
         http: HttpSettings,
         budget: Budget | None = None,
         tokens: TokenStore | None = None,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self.connection, self.name = connection, connection.name
         self.connector: Connector = load_connector(connection.connector)
         self.budget = budget or Budget(self.connector, self.name, connection.plan, connection.share, clock)
@@ -220,22 +230,35 @@ class Client:
     @contextmanager
     def _reserved(self, request: Request, deadline: float | None) -> Iterator[None]:
         """Have one request of the budget for what is done inside."""
-        self._reserve(request, deadline)
-        taken_at = self._clock.monotonic()
+        self._auth.get(deadline)  # requests that all wait for a sign-in would reach the API together after it
+        place = self._reserve(request, deadline)
         try:
             yield
         finally:
-            self.budget.landed(request.label, taken_at)
+            self.budget.landed(request.label, place)
 
-    def _reserve(self, request: Request, deadline: float | None) -> None:
-        """Take one request from the budget, waiting for it where that is short."""
-        waited, call = 0.0, (request.method, request.path)
-        while wait := self.budget.take(request.label, self._clock.now(), user=request.user, call=call):
-            too_late = deadline is not None and self._clock.monotonic() + wait > deadline
-            if waited + wait > PATIENCE_S or too_late:
-                raise self.budget.delayed(request.label, self._clock.now(), wait)
-            self._clock.wait(wait)
-            waited += wait
+    def _reserve(self, request: Request, deadline: float | None) -> float | None:
+        """Take one request from the budget, waiting for it if it is short. Returns its place for `Budget.landed`."""
+        left, turn, call = self._patience.longest_s, Turn(0.0), (request.method, request.path)
+        while True:
+            turn = self.budget.take(
+                request.label, self._clock.now(), user=request.user, call=call, place=turn.place, patience_s=left
+            )
+            if not turn.wait_s:
+                return turn.place
+            if deadline is not None and self._clock.monotonic() + turn.wait_s > deadline:
+                raise self.budget.delayed(request.label, self._clock.now(), turn)
+            self._wait(request, turn)
+            left -= turn.wait_s
+
+    def _wait(self, request: Request, turn: Turn) -> None:
+        try:
+            if self._patience.notice is not None:
+                self._patience.notice(self.name, turn.wait_s)
+            self._clock.wait(turn.wait_s)
+        except BaseException:  # such as Ctrl-C
+            self.budget.give_up(request.label, turn.place)
+            raise
 
     def _error(
         self, request: Request, failure: Failure, headers: Mapping[str, str], body: bytes | None = None

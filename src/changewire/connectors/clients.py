@@ -9,24 +9,33 @@ from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.config.settings import Settings
 from changewire.connectors.budget import Use
+from changewire.connectors.budget_store import BudgetStore, MemoryBudgetStore
 from changewire.connectors.budgets import Budgets
-from changewire.connectors.client import Client
+from changewire.connectors.client import Client, Patience
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.errors import UsageError, nearest
-from changewire.values import Json
 
 
 class Clients:
-    """The clients of all connections, made when first asked for. ``tokens`` None: people's sign-ins are not kept."""
+    """The clients of all connections, made when first asked for.
+
+    ``tokens`` None: people's sign-ins are not kept. ``budgets`` None: no other process shares their request budgets.
+    """
 
     def __init__(
-        self, connections: Mapping[str, Connection], clock: Clock, settings: Settings, tokens: TokenStore | None = None
+        self,
+        connections: Mapping[str, Connection],
+        clock: Clock,
+        settings: Settings,
+        tokens: TokenStore | None = None,
+        budgets: BudgetStore | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._connections, self._clock, self._settings = dict(connections), clock, settings
-        self._tokens = tokens
+        self._tokens, self._patience = tokens, patience or Patience()
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
-        self._budgets = Budgets(clock)
+        self._budgets = Budgets(clock, budgets or MemoryBudgetStore(clock))
 
     def get(self, name: str) -> Client:
         """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
@@ -42,19 +51,10 @@ class Clients:
                 self._clients[name].close()
             self._clients = kept
 
-    def spent(self) -> dict[str, list[list[Json]]]:
-        """What was taken of today's limits, by connection, for `restore` in another process."""
-        with self._lock:
-            return self._budgets.spent()
-
     def uses(self) -> dict[str, list[Use]]:
         """What was asked so far, by connection; those that nothing was asked of yet are missing."""
         with self._lock:
             return self._budgets.uses()
-
-    def restore(self, spent: Mapping[str, list[list[Json]]]) -> None:
-        """Take over what an earlier process took of today's limits, before any client is asked for."""
-        self._budgets.restore(spent)
 
     def close(self) -> None:
         """Close all connections to servers."""
@@ -73,5 +73,6 @@ class Clients:
                 hint = f": did you mean {near!r}?" if near else ": add it to connections.yaml"
                 raise UsageError(f"there is no connection {name!r}{hint}")
             budget = self._budgets.of(connection)
-            client = self._clients[name] = Client(connection, self._clock, self._settings.http, budget, self._tokens)
+            http, patience = self._settings.http, self._patience
+            client = self._clients[name] = Client(connection, self._clock, http, budget, self._tokens, patience)
             return client

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from changewire.connectors.budget import next_midnight
 from changewire.connectors.definition import Connector, ErrorBody
+from changewire.connectors.rate_counts import next_midnight
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 from changewire.secret import mask

@@ -56,6 +56,10 @@ class SteadyClock:
         """Seconds since some fixed moment."""
         return self._clock.monotonic()
 
+    def boot(self) -> str:
+        """See `Clock.boot`."""
+        return self._clock.boot()
+
     def wait(self, seconds: float, wake: threading.Event | None = None) -> bool:
         """See `Clock.wait`."""
         return self._clock.wait(seconds, wake)

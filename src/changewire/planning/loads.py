@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from changewire.config.connections import Connection
-from changewire.connectors.budget import shared
 from changewire.connectors.definition import Limits, load_connector
+from changewire.connectors.rate_table import shared
 from changewire.home.definition import Home, Trigger
 from changewire.triggers.load import Asker, Peak, peak, per_day, poll_requests
 
