@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from changewire.engine.finding import DETAILS, FRESH_MOST
+from changewire.engine.finding import FRESH_MOST
 from changewire.engine.polling import Outcome
 from changewire.sandbox import Sandbox
 from changewire.state.records import TriggerState
+from changewire.triggers.follow_ups import MOST
 from tests.engine.rig import USER, Rig, workflow
 
 MEETINGS = workflow("New", "zoom.new_meeting_created", f"{{user_id: {USER}}}")
@@ -144,12 +145,12 @@ def test_backfill_is_counted_bounded_and_marked(sandbox: Sandbox, rig: Make) -> 
 def test_details_of_many_new_items_are_asked_for_over_several_polls(sandbox: Sandbox, rig: Make) -> None:
     new = rig(new=workflow("Webinars", "zoom.new_webinar_created", f"{{user_id: {USER}, page_size: 300}}"))
     new.poll()
-    for number in range(DETAILS + 5):
+    for number in range(MOST + 5):
         sandbox.control("create_webinar", user_id=USER, topic=f"Webinar {number}")
     new.poll()
-    assert len(new.events) == DETAILS
+    assert len(new.events) == MOST
     new.poll()
-    assert len(new.events) == DETAILS + 5
+    assert len(new.events) == MOST + 5
     assert all("settings" in event.payload for event in new.events)
 
 

@@ -227,7 +227,10 @@ def test_figures_count_what_happens(sandbox: Sandbox, make: Make) -> None:
     last_ok = daemon.store.triggers()[0].last_ok
     assert last_ok is not None
     assert found["changewire_last_ok_timestamp_seconds"] == {("New",): pytest.approx(last_ok.timestamp())}
-    assert found["changewire_late_seconds"] == {("New",): 0}
+    due_since = daemon.store.triggers()[0].late_since  # the poll that failed has not come to a good end
+    assert due_since is not None
+    late_s = (daemon.clock.now() - due_since).total_seconds()
+    assert found["changewire_late_seconds"] == {("New",): pytest.approx(late_s)}
     daemon.clock.advance(1000)
     late = metrics(daemon)
     assert late["changewire_late_seconds"][("New",)] > 900

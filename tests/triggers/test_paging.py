@@ -15,6 +15,7 @@ from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
 from changewire.connectors.paging import next_link, resolve_link
 from changewire.errors import ApiError, FailureClass, PollError
+from changewire.testing import ManualClock
 from changewire.triggers.binding import Reader
 from changewire.triggers.noticed import item_key
 from changewire.triggers.polling import Allowance, Reading, read
@@ -50,7 +51,7 @@ def kind_with(paging: dict[str, Any], **parts: Any) -> Any:
 
 
 def read_all(listing: Listing, paging: dict[str, Any], known_hash: str | None = None, **more: Any) -> Reading:
-    allowance = Allowance(**{"deadline": 60.0, "monotonic": lambda: 0.0, "fresh_s": 5.0, **more})
+    allowance = Allowance(**{"deadline": 60.0, "clock": ManualClock(), "fresh_s": 5.0, **more})
     return read(Reader(kind_with(paging), {}), listing, allowance, NOW, known_hash=known_hash)
 
 
@@ -235,10 +236,14 @@ def test_a_list_without_an_end_is_an_error_and_never_a_shorter_list(more: dict[s
 
 
 def test_time_is_part_of_the_allowance() -> None:
-    moments = iter(range(0, 100, 25))
-    listing = Listing(lambda _, call: ({"rows": rows(call), "next_page_token": f"t{call}"}, {}))
+    clock = ManualClock()
+
+    def answer(_: dict[str, str], call: int) -> tuple[Any, dict[str, str]]:
+        clock.advance(25)
+        return {"rows": rows(call), "next_page_token": f"t{call}"}, {}
+
     with pytest.raises(PollError, match="allowance of time"):
-        read_all(listing, {"kind": "token"}, monotonic=lambda: next(moments))
+        read_all(Listing(answer), {"kind": "token"}, clock=clock)
 
 
 def test_a_dead_token_begins_the_list_anew_and_not_from_a_kept_answer() -> None:
@@ -353,7 +358,7 @@ NESTED = {"items": "orders[*].lines", "key": ["outer.number", "id"], "paging": N
 def nested(answer: Any, **parts: Any) -> Reading:
     listing = Listing(lambda query, _: (answer, {}))
     kind = kind_of("created", **{**NESTED, **parts})
-    return read(Reader(kind, {}), listing, Allowance(deadline=60.0, monotonic=lambda: 0.0), NOW)
+    return read(Reader(kind, {}), listing, Allowance(deadline=60.0, clock=ManualClock()), NOW)
 
 
 def test_a_list_inside_each_record_holds_the_items() -> None:
@@ -391,6 +396,6 @@ def test_records_without_a_request_ask_the_same_for_several_values() -> None:
     lookup = {"records": [{"state": "open"}, {"state": "{{ parameters.also }}"}]}
     request = {"path": "/things", "query": {"state": "{{ lookup.state }}"}}
     kind = kind_of("created", lookup=lookup, request=request, items="rows", parameters={"also": {"default": "paid"}})
-    allowance = Allowance(deadline=60.0, monotonic=lambda: 0.0)
+    allowance = Allowance(deadline=60.0, clock=ManualClock())
     reading = read(Reader(kind, {"also": "paid"}), listing, allowance, NOW)
     assert [item["id"] for item, _ in reading.items] == ["open", "paid"]

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from changewire.errors import ApiError, FailureClass
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
+from changewire.testing import ManualClock
+from changewire.triggers.follow_ups import MOST, FollowUps
 from changewire.triggers.missing import BRAKE_PATIENCE
 from changewire.triggers.noticed import Memory
 from changewire.triggers.noticing import notice
-from changewire.triggers.proving import GIVE_UP, MOST, proven
+from changewire.triggers.polling import Allowance
+from changewire.triggers.proving import GIVE_UP, proven
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 
 GONE = ApiError("gone", FailureClass("gone"), status=404, code="3001")
@@ -23,7 +26,7 @@ BY_ANSWER = {"path": "/over/{item.id}"}
 
 
 class Proving(Watcher):
-    """A memory whose deletions need evidence: what it ``says`` of any item."""
+    """A memory whose deletions need evidence: what it ``says`` of any item, or of each by its id."""
 
     def __init__(self, evidence: dict[str, Any], says: Any = None) -> None:
         super().__init__(kind_of(["created", "deleted"], absences=2, evidence=evidence))
@@ -32,14 +35,16 @@ class Proving(Watcher):
     def _ask(self, _: object, item: Any) -> Any:
         self.asked += 1
         assert isinstance(item, dict)
-        if isinstance(self.says, Exception):
-            raise self.says
-        return self.says
+        answer = self.says[item["id"]] if isinstance(self.says, dict) and self.says is not ANSWER else self.says
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def read(self, *items: Any, now: Any = NOW) -> list[str]:
         memory = Memory(self.items, self.baseline_at, self.rules)
         found = notice([(item, SCOPE) for item in items], self.watch, memory, now)
-        self.last = proven(found, self.watch, self._ask)
+        self.requests = FollowUps(Allowance(60.0, ManualClock()))
+        self.last = proven(found, self.watch, self._ask, self.requests)
         records = [*self.last.quiet, *(n.record for n in self.last.noticed if n.record)]
         self.items |= {record.key: record for record in records}
         self.baseline_at, self.rules = self.baseline_at or now, self.watch.rules.fingerprint
@@ -91,14 +96,44 @@ def test_what_is_never_proven_is_forgotten_in_the_end() -> None:
 
 
 @pytest.mark.parametrize("evidence", [BY_ERROR, BY_ANSWER])
-def test_any_other_error_is_an_error_of_the_poll(evidence: dict[str, Any]) -> None:
-    watcher = Proving(evidence, DOWN)
-    watcher.read({"id": 1})
+def test_any_other_error_leaves_its_own_item_unproven(evidence: dict[str, Any]) -> None:
+    proof = GONE if evidence is BY_ERROR else ANSWER
+    watcher = Proving(evidence, {1: DOWN, 2: proof})
+    watcher.read({"id": 1}, {"id": 2})
     watcher.read()
-    with pytest.raises(ApiError, match="down"):
-        watcher.read()
-    watcher.says = GONE if evidence is BY_ERROR else ANSWER
+    assert watcher.read() == ["2"]
+    assert [str(error) for error in watcher.requests.refusals] == ["down"]
+    assert watcher.last.verdicts["unproven"] == 1
+    watcher.says = proof
     assert watcher.read() == ["1"]
+
+
+def test_after_three_refusals_in_a_row_no_more_is_requested() -> None:
+    watcher = Proving(BY_ERROR, DOWN)
+    watcher.read(*({"id": number} for number in range(9)))
+    watcher.read()
+    watcher.read()
+    assert watcher.asked == len(watcher.requests.refusals) == 3
+    watcher.says = {number: DOWN if number < 3 else GONE for number in range(9)}
+    assert len(watcher.read()) == 6
+
+
+def test_items_without_proof_do_not_starve_later_ones() -> None:
+    watcher = Proving(BY_ANSWER, dict.fromkeys(range(MOST), NOT_YET) | {MOST: ANSWER})
+    watcher.read(*({"id": number} for number in range(MOST + 1)), *({"id": f"other {n}"} for n in range(2 * MOST)))
+    others = [{"id": f"other {n}"} for n in range(2 * MOST)]
+    assert [key for _ in range(3) for key in watcher.read(*others)] == [str(MOST)]
+
+
+@pytest.mark.parametrize("error", [DelayedError("later", NOW), CredentialError("who?", "work", "sign in")])
+def test_what_stops_the_poll_says_nothing_about_the_items(error: Exception) -> None:
+    watcher = Proving(BY_ERROR, {1: GONE, 2: error})
+    watcher.read({"id": 1}, {"id": 2}, {"id": 3})
+    watcher.read()
+    assert watcher.read() == ["1"]
+    assert (watcher.asked, watcher.requests.refusals) == (2, [])
+    watcher.says = GONE
+    assert watcher.read() == ["2", "3"]
 
 
 def test_only_so_many_are_asked_for_in_one_poll() -> None:

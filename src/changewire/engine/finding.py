@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from changewire.clock import Clock
 from changewire.connectors.clients import Clients
+from changewire.engine.details import Changes, Details
 from changewire.engine.echoes import UNDER_WAY, Echoes, Sifted
+from changewire.engine.progress import Progress
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
-from changewire.state.records import EventRecord, TriggerRecord
+from changewire.state.records import EventRecord, ItemRecord, TriggerRecord
 from changewire.triggers.dating import moment_of
 from changewire.triggers.definition import Evidence
+from changewire.triggers.follow_ups import MOST, FollowUps
 from changewire.triggers.ignoring import ignored_paths
-from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, item_key, keys_to_load
+from changewire.triggers.noticed import Memory, Notice, Watch, item_key, keys_to_load
 from changewire.triggers.noticing import notice
 from changewire.triggers.numbering import numbered
-from changewire.triggers.payloads import make_events
-from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, fetch_detail, read
-from changewire.triggers.proving import proven
+from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, read
+from changewire.triggers.proving import GIVE_UP, proven
 from changewire.triggers.rules import rules_before, written
 from changewire.values import Json
 
 T = TypeVar("T")
-DETAILS = 50  # follow-up requests in one poll; the other new items wait for the next
+_EVER = datetime.max.replace(tzinfo=UTC)
 UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere", UNDER_WAY})
 """Verdicts after which an equal answer still has to be looked at."""
 FRESH_SHARE, FRESH_MOST = 0.1, 5.0
@@ -38,13 +41,19 @@ FRESH_SHARE, FRESH_MOST = 0.1, 5.0
 class Found:
     """What a good poll brought."""
 
-    reading: Reading
+    reading: Reading | None  # None: only pending changes were worked on
     notice: Notice
-    events: list[EventRecord]
+    changes: Changes
     cursor: dict[str, Json]
-    baseline_at: datetime
+    baseline_at: datetime | None
     sifted: Sifted | None = None  # None: nothing was compared
     ignored: list[str] = field(default_factory=list)  # paths that differ and are noise, some of them
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the list was read and was not as before."""
+        return self.reading is not None and not self.reading.unchanged
 
 
 class Finder:
@@ -55,88 +64,114 @@ class Finder:
     ) -> None:
         self._home, self._store, self._clients = home, store, clients
         self._clock, self._log, self._echoes = clock, log, echoes
+        self.details = Details(clients, clock)
 
-    def find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Found:
-        """Read, compare and prove. ``fresh``: no answer that somebody else got will do. Raises PollError, ApiError."""
+    def find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, preview: bool = False) -> Found:
+        """Read, compare and prove. Raises PollError, ApiError.
+
+        ``preview``: no answer that another poll received is used, details are requested for all changes, and what is
+        refused is raised.
+        """
         before, listing = dict(record.cursor or {}), trigger.reader.listing
         turned = before.get("listing", listing) != listing  # the workflow says otherwise how the list goes on
         current = record.rules == trigger.watch.rules.fingerprint and not before.get("pending") and not turned
-        reading = self._read(trigger, record, now, record.body_hash if current else None, fresh=fresh)
+        allowance = self.allowance(trigger, record, now, fresh=preview)
+        reading = self._read(trigger, record, allowance, now, record.body_hash if current else None)
         began = min(now, reading.asked_at or now)  # an answer that another poll asked for is older than this poll
         baseline_at = record.baseline_at or min(began, reading.answered_at or now)
         if reading.unchanged:
-            return Found(reading, Notice(), [], before, baseline_at)
+            progress = self._progress(trigger, before, Changes())
+            return Found(reading, Notice(), Changes(), _with_refusing(before, progress), baseline_at, progress=progress)
         keys = keys_to_load(reading.answers, trigger.watch, record.rules)
         _, items = self._store.load_poll_state(trigger.id, keys, alike=trigger.watch.kind.counts_alike)
         if trigger.watch.kind.counts_alike:
             reading.answers = [numbered(reading.answers, trigger.watch, items)]
-        in_sight = first_keys(reading, trigger.watch) if turned else None
         backfill = self._backfill(trigger, record, reading)
-        memory = Memory(
-            items,
-            record.baseline_at,
-            record.rules,
-            frozenset(backfill) if backfill else None,
-            in_sight,
-            rules_before(trigger.watch.kind, before.get("compare"), trigger.config.ignore),
-        )
+        memory = _memory(trigger, record, reading, items, backfill, turned=turned)
         result = notice(reading.items, trigger.watch, memory, now)
-        result = proven(result, trigger.watch, self._asker(trigger, now))
+        evidence = FollowUps(allowance)
+        result = proven(result, trigger.watch, self._asker(trigger, allowance, now), evidence)
         sifted = self._echoes.sift(trigger, record, result, began)
         result = sifted.notice
         told = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
         ignored = ignored_paths(reading.items, trigger.watch, items, told)
-        chosen, left = _bounded(result.noticed, trigger)
-        events = self._told(trigger, record.epoch, chosen, result, now)
-        cursor = _cursor(trigger, left, result)
-        return Found(reading, replace(result, noticed=chosen), events, cursor, baseline_at, sifted, ignored)
+        details = FollowUps(allowance, None if preview else MOST)
+        waiting = partial(self._store.pending_keys, trigger.id)
+        changes = self.details.of_noticed(trigger, record.epoch, result.noticed, waiting, details, now)
+        _count(changes, result)
+        progress = self._progress(trigger, before, changes, evidence, details)
+        if preview or not changes.pending:
+            _raise_what_stopped(progress, preview=preview)
+        cursor = _cursor(trigger, _left(backfill, result), result, progress)
+        return Found(reading, result, changes, cursor, baseline_at, sifted, ignored, progress)
 
-    def _told(
-        self, trigger: Trigger, epoch: int, chosen: list[Noticed], result: Notice, now: datetime
-    ) -> list[EventRecord]:
-        """The events of what was noticed; a change that no event type is about is counted as such."""
-        found = [self.events_of(trigger, epoch, noticed, now) for noticed in chosen]
-        untold = found.count([])
-        result.verdicts["fired"] -= untold
-        result.verdicts["untold"] += untold
-        return [event for events in found for event in events]
+    def work_on_pending(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> Found:
+        """Make events of changes that are pending and due. Raises CredentialError if nothing else came of it."""
+        requests = FollowUps(self.allowance(trigger, record, now))
+        due = self._store.due_pending(trigger.id, self._clock.now(), MOST)
+        changes = self.details.of_pending(trigger, record.epoch, due, requests, now)
+        before = dict(record.cursor or {})
+        progress = self._progress(trigger, before, changes, requests)
+        if not changes.settled and progress.credential is not None and not progress.refusals:
+            raise progress.credential
+        return Found(None, Notice(), changes, _with_refusing(before, progress), None, progress=progress)
 
-    def _read(
-        self, trigger: Trigger, record: TriggerRecord, now: datetime, known_hash: str | None, *, fresh: bool
-    ) -> Reading:
-        client = self._clients.get(polled(trigger.connection))
+    def _progress(self, trigger: Trigger, before: dict[str, Json], changes: Changes, *requests: FollowUps) -> Progress:
+        refused_before = bool(before.get("refusing"))
+        waiting = refused_before and bool(changes.pending or self._store.pending_keys(trigger.id))
+        return Progress.of(*requests, refused_before=refused_before, waiting=waiting)
+
+    def preview_pending(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> list[EventRecord]:
+        """The events of pending changes whose requests are answered now, whenever they are due."""
+        requests = FollowUps(self.allowance(trigger, record, now, fresh=True), most=None)
+        stored = self._store.due_pending(trigger.id, _EVER, MOST)
+        return self.details.of_pending(trigger, record.epoch, stored, requests, now).events
+
+    def allowance(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Allowance:
+        """What one poll may use. A first poll, which may read the list twice, has twice the time."""
         poll = self._home().settings.poll
         interval = polled(trigger.schedule).interval(now).total_seconds()
+        readings = 2 if record.baseline_at is None else 1
+        return Allowance(
+            deadline=self._clock.monotonic() + readings * poll.time.total_seconds(),
+            clock=self._clock,
+            pages=poll.pages,
+            items=poll.items,
+            bytes=readings * poll.bytes,
+            fresh_s=NEVER if fresh else min(interval * FRESH_SHARE, FRESH_MOST),
+        )
 
-        def once(*, fresh: bool) -> Reading:
-            allowance = Allowance(
-                deadline=self._clock.monotonic() + poll.time.total_seconds(),
-                monotonic=self._clock.monotonic,
-                pages=poll.pages,
-                items=poll.items,
-                bytes=poll.bytes,
-                fresh_s=NEVER if fresh else min(interval * FRESH_SHARE, FRESH_MOST),
-            )
-            backfilling = record.baseline_at is None or bool((record.cursor or {}).get("backfill"))
-            since = trigger.config.first_poll.since if backfilling else None
+    def _read(
+        self, trigger: Trigger, record: TriggerRecord, allowance: Allowance, now: datetime, known_hash: str | None
+    ) -> Reading:
+        client = self._clients.get(polled(trigger.connection))
+        backfilling = record.baseline_at is None or bool((record.cursor or {}).get("backfill"))
+        since = trigger.config.first_poll.since if backfilling else None
+
+        def once(known_hash: str | None) -> Reading:
             return read(
                 trigger.reader, client, allowance, now, last_ok=record.last_ok, since=since, known_hash=known_hash
             )
 
-        reading = once(fresh=fresh)
+        pages, reading = allowance.pages, once(known_hash)
         if record.baseline_at is None and (reading.requests > 1 or not reading.items):
             # An item can slip past between two requests while lists shift, and a source can hiccup with an empty
             # list. What the baseline misses looks new in the next poll, so such a one is read twice.
-            reading.answers += once(fresh=True).answers
+            fresh_s, allowance.fresh_s, allowance.pages = allowance.fresh_s, NEVER, pages
+            reading.answers += once(None).answers
+            allowance.fresh_s = fresh_s
         return reading
 
-    def _backfill(self, trigger: Trigger, record: TriggerRecord, reading: Reading) -> list[str]:
-        """Keys of items that are to fire although they are not new: chosen at the first poll, then what is left."""
+    def _backfill(self, trigger: Trigger, record: TriggerRecord, reading: Reading) -> dict[str, int]:
+        """Keys of items that are to fire although they are not new, chosen at the first poll: those that have not fired
+        so far, and how many polls they have waited.
+        """
         first = trigger.config.first_poll
         if record.baseline_at is not None:
-            return list((record.cursor or {}).get("backfill", ()))
+            left = (record.cursor or {}).get("backfill", {})
+            return dict(left) if isinstance(left, dict) else dict.fromkeys(left, 0)  # a list: an older version wrote it
         if first.mode != "backfill" or not trigger.watch.kind.only_new:
-            return []
+            return {}
         path = trigger.watch.kind.happened_at or trigger.watch.kind.created_at
         dated = {item_key(item, trigger.watch.kind, scope): moment_of(item, path) for item, scope in reading.items}
         wanted = [key for key, at in dated.items() if first.since is None or at is None or at >= first.since]
@@ -150,47 +185,75 @@ class Finder:
             count=len(chosen),
             found=len(wanted),
         )
-        return chosen
+        return dict.fromkeys(chosen, 0)
 
-    def _asker(self, trigger: Trigger, now: datetime) -> Callable[[Evidence, Json], Json]:
+    def _asker(self, trigger: Trigger, allowance: Allowance, now: datetime) -> Callable[[Evidence, Json], Json]:
         def ask(evidence: Evidence, item: Json) -> Json:
             client, scope = self._clients.get(polled(trigger.connection)), trigger.reader.scope(now)
-            return fetch(evidence, trigger.reader, client, self._one(), scope, item)
+            return fetch(evidence, trigger.reader, client, allowance, scope, item)
 
         return ask
 
-    def _one(self) -> Allowance:
-        """What one follow-up request may use up."""
-        poll = self._home().settings.poll
-        return Allowance(self._clock.monotonic() + poll.time.total_seconds(), self._clock.monotonic, 1, 1, poll.bytes)
 
-    def events_of(self, trigger: Trigger, epoch: int, noticed: Noticed, now: datetime) -> list[EventRecord]:
-        """What one change is as events, asked for in detail where the type says so."""
-        scope, detail = noticed.scope or trigger.reader.scope(now), noticed.detail
-        if trigger.watch.kind.detail is not None and noticed.kind != "deleted":
-            client = self._clients.get(polled(trigger.connection))
-            detail = fetch_detail(trigger.reader, client, self._one(), scope, noticed.item)
-        return make_events(
-            noticed,
-            trigger.watch.kind,
-            scope,
-            trigger_id=trigger.id,
-            epoch=epoch,
-            trigger=trigger.shown,
-            workflow=trigger.workflow.name,
-            now=now,
-            detail=detail,
-        )
+def _memory(
+    trigger: Trigger,
+    record: TriggerRecord,
+    reading: Reading,
+    items: Mapping[str, ItemRecord],
+    backfill: Collection[str],
+    *,
+    turned: bool,
+) -> Memory:
+    """What the reading is compared with; ``turned``: more of the list may be seen than before."""
+    before = dict(record.cursor or {})
+    return Memory(
+        items,
+        record.baseline_at,
+        record.rules,
+        frozenset(backfill) if backfill else None,
+        first_keys(reading, trigger.watch) if turned else None,
+        rules_before(trigger.watch.kind, before.get("compare"), trigger.config.ignore),
+    )
 
 
-def _cursor(trigger: Trigger, left: list[Noticed], result: Notice) -> dict[str, Json]:
+def _count(changes: Changes, result: Notice) -> None:
+    """Correct the verdicts: a change that waits has not fired, nor has one that no event type is about."""
+    result.verdicts["untold"] += changes.untold
+    result.verdicts["fired"] -= changes.untold + len(changes.pending)
+    for record in changes.pending:
+        result.hold("pending", record.key)
+
+
+def _raise_what_stopped(progress: Progress, *, preview: bool) -> None:
+    """Where nothing waits for the next poll, the poll itself was stopped; a preview shows all or says why not."""
+    if progress.credential is not None:
+        raise progress.credential
+    if preview and progress.refusals:
+        raise progress.refusals[0]
+    if preview and progress.delayed is not None:
+        raise progress.delayed
+
+
+def _left(backfill: dict[str, int], result: Notice) -> dict[str, int]:
+    """What the backfill still waits for: an item that this poll did not bring, or that is not ready."""
+    done = {noticed.key for noticed in result.noticed if noticed.backfill}
+    return {key: polls + 1 for key, polls in backfill.items() if key not in done and polls + 1 < GIVE_UP}
+
+
+def _cursor(trigger: Trigger, left: dict[str, int], result: Notice, progress: Progress) -> dict[str, Json]:
     """What the next poll has to know besides the items."""
-    waiting = [noticed.key for noticed in left if noticed.backfill]
-    cursor: dict[str, Json] = {"listing": trigger.reader.listing, "backfill": waiting}
+    cursor: dict[str, Json] = {"listing": trigger.reader.listing, "backfill": left}
     if "updated" in trigger.watch.kind.kind:
         cursor["compare"] = written(trigger.watch.kind.compare)
     cursor["pending"] = bool(left or UNSETTLED & result.verdicts.keys())
-    return {name: value for name, value in cursor.items() if value or name == "compare"}
+    cursor = {name: value for name, value in cursor.items() if value or name == "compare"}
+    return _with_refusing(cursor, progress)
+
+
+def _with_refusing(cursor: dict[str, Json], progress: Progress) -> dict[str, Json]:
+    """``cursor`` with the fact whether the latest requests about single items were all refused."""
+    left = {name: value for name, value in cursor.items() if name != "refusing"}
+    return {**left, "refusing": True} if progress.still_refusing else left
 
 
 def first_keys(reading: Reading, watch: Watch) -> frozenset[str]:
@@ -202,10 +265,3 @@ def polled(value: T | None) -> T:
     """What a trigger that is polled always has."""
     assert value is not None
     return value
-
-
-def _bounded(noticed: list[Noticed], trigger: Trigger) -> tuple[list[Noticed], list[Noticed]]:
-    """Those to store now and those that wait, where each costs a request of its own."""
-    if trigger.watch.kind.detail is None:
-        return noticed, []
-    return noticed[:DETAILS], noticed[DETAILS:]

@@ -15,18 +15,22 @@ from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
 from changewire.engine.finding import Finder, Found, polled
+from changewire.engine.progress import Progress, Standing, standing_after
 from changewire.engine.telling import describe, tell_event, trigger_alert, unstorable, verdicts_of
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
+from changewire.secret import mask
 from changewire.state import pauses
 from changewire.state.protocol import Store
 from changewire.state.records import AlertRecord, Claimed, EventRecord, Paused, PollCommit, TriggerRecord, TriggerState
 from changewire.triggers.comparing import additions
-from changewire.triggers.noticed import Noticed, item_key
+from changewire.triggers.noticed import MOST_HELD, Noticed, item_key
 from changewire.triggers.polling import Reading
 from changewire.triggers.schedule import percentile, retry_delay
 
+SOON = timedelta(milliseconds=100)
+PENDING_AFTER = timedelta(seconds=1)  # from a poll to the next one for changes that it had to leave
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
 
@@ -37,7 +41,7 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
     STORED = "stored"
     BEGUN = "begun"  # stored, and all of its runs have workers already
-    FAILED = "failed"  # nothing was changed but the trigger's condition
+    FAILED = "failed"  # nothing was changed but the trigger's condition, or no request about an item was answered
     DELAYED = "delayed"  # the request budget says later; nothing was asked
     FENCED = "fenced"  # the trigger was changed meanwhile; nothing was stored
 
@@ -67,10 +71,13 @@ class Engine:
             return Outcome.FENCED
         record = claimed.record
         try:
-            found = self._finder.find(trigger, record, now + offset)
+            if _only_pending(record):
+                found = self._finder.work_on_pending(trigger, record, now + offset)
+            else:
+                found = self._finder.find(trigger, record, now + offset)
         except DelayedError as error:
-            until = max(error.until, now + timedelta(milliseconds=100))
-            self._store.release(trigger.id, claimed.claim, until)
+            until = max(error.until, now + SOON)
+            self._store.release(trigger.id, claimed.claim, until, delayed=str(error), pending_from=until)
             self._log("poll_delayed", f"{trigger.shown}: {error}", trigger=trigger.shown)
             return Outcome.DELAYED
         except StateError:
@@ -104,12 +111,13 @@ class Engine:
         if trigger.schedule is None:
             return samples_of(trigger, now)
         record, _ = self._store.load_poll_state(trigger.id, ())
-        found = self._finder.find(_all_firing(trigger, record), record, now, fresh=True)
+        found = self._finder.find(_all_firing(trigger, record), record, now, preview=True)
         if record.baseline_at is not None or trigger.watch.kind.only_new:
-            return found.events
-        return self._samples(trigger, record.epoch, found.reading, now)
+            return [*self._finder.preview_pending(trigger, record, now), *found.changes.events]
+        return self._samples(trigger, record, polled(found.reading), now)
 
-    def _samples(self, trigger: Trigger, epoch: int, reading: Reading, now: datetime) -> list[EventRecord]:
+    def _samples(self, trigger: Trigger, record: TriggerRecord, reading: Reading, now: datetime) -> list[EventRecord]:
+        allowance = self._finder.allowance(trigger, record, now, fresh=True)
         noticed: dict[str, Noticed] = {}
         for item, scope in reading.items:
             key = item_key(item, trigger.watch.kind, scope)
@@ -120,52 +128,28 @@ class Engine:
         return [
             event
             for each in list(noticed.values())[:SAMPLES]
-            for event in self._finder.events_of(trigger, epoch, each, now)
+            for event in self._finder.details.events_of(trigger, record.epoch, each, allowance, now)
         ]
 
     def _commit(
         self, trigger: Trigger, record: TriggerRecord, claimed: Claimed, now: datetime, found: Found
     ) -> Outcome:
-        done, offset = self._clock.now(), self._clock.offset()
-        lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
-        upserts = [*found.notice.quiet, *(n.record for n in found.notice.noticed if n.record is not None)]
-        unfinished = bool(found.cursor.get("backfill"))
-        commit = PollCommit(
-            trigger_id=trigger.id,
-            claim=claimed.claim,
-            generation=claimed.generation,
-            now=now,
-            next_due=done + timedelta(seconds=1) if unfinished else polled(trigger.schedule).due_after(done, offset),
-            ok=True,
-            state=TriggerState.OK,
-            baseline_at=found.baseline_at if record.baseline_at is None else None,
-            rules=trigger.watch.rules.fingerprint,
-            body_hash=found.reading.body_hash,
-            cursor=found.cursor,
-            upserts=upserts,
-            events=found.events,
-            runs=[run_for(event, trigger, done, offset) for event in found.events],
-            echoes=found.sifted.outcomes if found.sifted is not None else {},
-            lag_ms=lag,
-            lag_p99_ms=lag_p99,
-            verdicts=None if found.reading.unchanged else verdicts_of(found.notice, found.ignored, now + offset),
-            alert=self._recovered(trigger, record, now + offset),
-            mends=trigger.connection if _on_trial(record) else None,
-            offset=offset,
-        )
-        commit.handover = self._short_way.begin(len(commit.runs), done) if self._short_way else None
+        commit = self._commit_of(trigger, claimed, now, found)
+        commit.handover = self._short_way.begin(len(commit.runs), self._clock.now()) if self._short_way else None
         kept = False
         try:
             kept = self._keep(commit)
             if kept:
-                self._tell(trigger, record, found)
+                self._tell(trigger, record, found, commit)
         finally:
             under_way = self._short_way.end(commit.handover, kept) if self._short_way else 0
         if not kept:
             words = f"{trigger.shown} was changed while it was polled; it is polled again"
             self._log("poll_fenced", words, trigger=trigger.shown)
             return Outcome.FENCED
-        if found.reading.unchanged:
+        if found.progress.refusing:
+            return Outcome.FAILED
+        if not found.compared and not commit.events:
             return Outcome.UNCHANGED
         return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
 
@@ -178,6 +162,60 @@ class Engine:
         except Exception as error:
             raise PollError(unstorable(commit, error)) from error
 
+    def _commit_of(self, trigger: Trigger, claimed: Claimed, now: datetime, found: Found) -> PollCommit:
+        """What is stored of a good poll. One that worked on pending changes only leaves what it knows of the list."""
+        record, reading, changes = claimed.record, found.reading, found.changes
+        done, offset = self._clock.now(), self._clock.offset()
+        standing = standing_after(record, found.progress, listed=reading is not None)
+        lag, lag_p99 = (None, None) if reading is None else self._lag(trigger.id, now, claimed.due_at)
+        return PollCommit(
+            trigger_id=trigger.id,
+            claim=claimed.claim,
+            generation=claimed.generation,
+            now=now,
+            next_due=record.list_due if reading is None else polled(trigger.schedule).due_after(done, offset),
+            ok=True,
+            state=standing.state,
+            error=standing.error,
+            error_class=standing.error_class,
+            failures=standing.failures,
+            baseline_at=found.baseline_at if record.baseline_at is None else None,
+            rules=record.rules if reading is None else trigger.watch.rules.fingerprint,
+            body_hash=record.body_hash if reading is None else reading.body_hash,
+            cursor=found.cursor,
+            upserts=[*found.notice.quiet, *(n.record for n in found.notice.noticed if n.record is not None)],
+            events=changes.events,
+            runs=[run_for(event, trigger, done, offset) for event in changes.events],
+            echoes=found.sifted.outcomes if found.sifted is not None else {},
+            lag_ms=lag,
+            lag_p99_ms=lag_p99,
+            verdicts=verdicts_of(found.notice, found.ignored, now + offset) if found.compared else None,
+            late_since=record.late_since if reading is None else None,
+            alert=self._alert(trigger, record, standing, now + offset),
+            mends=trigger.connection if _on_trial(record) else None,
+            offset=offset,
+            listed=reading is not None,
+            pending=changes.pending,
+            settled=changes.settled,
+            pending_from=self._pending_from(trigger, found.progress, standing, done),
+            delayed=record.delayed if reading is None else None,
+        )
+
+    def _pending_from(self, trigger: Trigger, progress: Progress, standing: Standing, done: datetime) -> datetime:
+        """The earliest next poll for changes that are pending."""
+        if progress.delayed is not None:
+            return max(progress.delayed.until, done + SOON)
+        if progress.refusing:
+            failure, _ = describe(progress.refusals[-1])
+            interval = polled(trigger.schedule).interval(done + self._clock.offset())
+            return done + max(PENDING_AFTER, retry_delay(standing.failures, interval, failure))
+        return done + PENDING_AFTER
+
+    def _alert(self, trigger: Trigger, record: TriggerRecord, standing: Standing, now: datetime) -> AlertRecord | None:
+        if standing.failures > record.failures:
+            return self._failing(trigger, standing.failures, standing.error or "", now)
+        return None if standing.failures else self._recovered(trigger, record, now)
+
     def _refused(self, claimed: Claimed, now: datetime, error: CredentialError) -> Outcome:
         """The connection as a whole is refused: it is paused, which suspends this trigger with all others of it."""
         record = pauses.refusal(error, now + self._clock.offset())
@@ -186,18 +224,32 @@ class Engine:
             self._log("connection_paused", pauses.told(record), connection=record.name, next=record.advice)
         return Outcome.FENCED if paused is Paused.FENCED else Outcome.FAILED
 
-    def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found) -> None:
+    def _tell(self, trigger: Trigger, record: TriggerRecord, found: Found, commit: PollCommit) -> None:
         if _on_trial(record):
             self._tell_mended(polled(trigger.connection))
-        if record.failures >= self.home.settings.alert_after:
+        if commit.failures:
+            self._tell_failed(trigger, record, commit)
+        elif record.failures >= self.home.settings.alert_after:
             self._log("trigger_recovered", _well_again(record), trigger=trigger.shown)
         if record.baseline_at is None:
             words = f"{trigger.shown}: watching, {len(found.notice.quiet)} items known"
             self._log("baseline_taken", words, trigger=trigger.shown)
         if found.sifted is not None:
             self.echoes.tell(trigger, found.sifted)
-        for event in found.events:
+        refused = [each for each in commit.pending if each.tries == 1]
+        for each in refused[:MOST_HELD]:
+            words = f"{trigger.shown}: {each.key} changed, and its event waits: {mask(each.reason or '')}"
+            self._log("event_pending", words, trigger=trigger.shown, key=each.key)
+        for event in commit.events:
             tell_event(self._log, event)
+
+    def _tell_failed(self, trigger: Trigger, record: TriggerRecord, commit: PollCommit) -> None:
+        failures = commit.failures
+        if failures > record.failures and failures in (1, self.home.settings.alert_after):
+            word = "poll_failed" if failures == 1 else "trigger_failing"
+            often = "" if failures == 1 else f" ({failures} times in a row)"
+            words = f"{trigger.shown}: {mask(commit.error or '')}{often}"
+            self._log(word, words, trigger=trigger.shown, failure=commit.error_class)
 
     def _failed(
         self, trigger: Trigger, record: TriggerRecord, claimed: Claimed, now: datetime, error: Exception
@@ -206,40 +258,36 @@ class Engine:
         failures = record.failures + 1
         done, offset = self._clock.now(), self._clock.offset()
         next_due = done + retry_delay(failures, polled(trigger.schedule).interval(done + offset), failure)
-        late_since = None
-        if isinstance(error, ApiError) and error.retry_at is not None and error.retry_at > next_due:
-            next_due = error.retry_at
-            late_since = None if failure.permanent else claimed.due_at  # it may be hours, and one failure is no alert
+        if isinstance(error, ApiError) and error.retry_at is not None:
+            next_due = max(next_due, error.retry_at)
         lag, lag_p99 = self._lag(trigger.id, now, claimed.due_at)
         answered = _on_trial(record) and failure.answered
-        kept = self._store.commit_poll(
-            PollCommit(
-                trigger_id=trigger.id,
-                claim=claimed.claim,
-                generation=claimed.generation,
-                now=now,
-                next_due=next_due,
-                ok=False,
-                state=TriggerState.SUSPENDED if failure.permanent else TriggerState.FAILING,
-                error=message,
-                error_class=str(failure),
-                failures=failures,
-                late_since=late_since,
-                lag_ms=lag,
-                lag_p99_ms=lag_p99,
-                alert=self._failing(trigger, failures, message, now + offset),
-                mends=trigger.connection if answered else None,
-                offset=offset,
-            )
+        commit = PollCommit(
+            trigger_id=trigger.id,
+            claim=claimed.claim,
+            generation=claimed.generation,
+            now=now,
+            next_due=next_due,
+            ok=False,
+            state=TriggerState.SUSPENDED if failure.permanent else TriggerState.FAILING,
+            error=message,
+            error_class=str(failure),
+            failures=failures,
+            late_since=None if failure.permanent else claimed.due_at,  # no progress: it is as late as it was
+            lag_ms=lag,
+            lag_p99_ms=lag_p99,
+            alert=self._failing(trigger, failures, message, now + offset),
+            mends=trigger.connection if answered else None,
+            offset=offset,
+            pending_from=None if _only_pending(record) else done + PENDING_AFTER,
         )
+        kept = self._store.commit_poll(commit)
         if answered and kept:
             self._tell_mended(polled(trigger.connection))
         elif _on_trial(record):
             self._store.put_off_pause(polled(trigger.connection), None, done)
-        if kept and failures in (1, self.home.settings.alert_after):
-            word = "poll_failed" if failures == 1 else "trigger_failing"
-            often = "" if failures == 1 else f" ({failures} times in a row)"
-            self._log(word, f"{trigger.shown}: {message}{often}", trigger=trigger.shown, failure=str(failure))
+        if kept:
+            self._tell_failed(trigger, record, commit)
         return Outcome.FAILED if kept else Outcome.FENCED
 
     def _failing(self, trigger: Trigger, failures: int, message: str, now: datetime) -> AlertRecord | None:
@@ -264,6 +312,11 @@ class Engine:
             lags.append(lag)
             del lags[:-LAGS]
             return lag, round(percentile(lags, 0.99), 3)
+
+
+def _only_pending(record: TriggerRecord) -> bool:
+    """Whether the list is not read in this poll. A trial is a poll of the list: that certainly sends a request."""
+    return record.only_pending and record.list_due is not None and not _on_trial(record)
 
 
 def _on_trial(record: TriggerRecord) -> bool:

@@ -20,7 +20,7 @@ Record = TriggerRecord | RunRecord | AttemptRecord | PauseRecord
 R = TypeVar("R", TriggerRecord, RunRecord, AttemptRecord, PauseRecord)
 
 _FIELDS: dict[type, tuple[str, ...]] = {
-    TriggerRecord: ("next_due", "late_since"),
+    TriggerRecord: ("next_due", "late_since", "pending_at", "list_due"),
     RunRecord: ("due_at", "started_at", "resumed_at"),
     AttemptRecord: ("started_at", "finished_at", "retry_at"),
     PauseRecord: ("try_at",),

@@ -18,10 +18,11 @@ def suspects(connection: sqlite3.Connection, now: datetime) -> list[TriggerRecor
 
 
 def _suspect(row: tuple[Any, ...]) -> TriggerRecord:
-    *head, state, due, error, paused, since = row
+    *head, state, due, error, paused, since, delayed = row
     record = TriggerRecord(*head)
     record.state, record.error, record.paused = TriggerState(state), error, bool(paused)
     record.next_due, record.late_since = rows.moment(due), rows.moment(since)
+    record.delayed = delayed
     return record
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import alerts, pauses, rows
+from changewire.state import alerts, pauses, pending, rows
 from changewire.state.batches import put_runs
 from changewire.state.echoes import settle
 from changewire.state.queries import sql
@@ -66,12 +66,18 @@ def claimed(found: list[tuple[Any, ...]]) -> list[Claimed]:
     return claims
 
 
-def release(trigger_id: str, claim: int, next_due: datetime | None) -> Callable[[Transaction], bool]:
+def release(
+    trigger_id: str, claim: int, next_due: datetime | None, delayed: str | None, pending_from: datetime | None
+) -> Callable[[Transaction], bool]:
     """See `Store.release`."""
-    given = {"trigger_id": trigger_id, "claim": claim, "next_due": rows.text(next_due)}
+    given = {"trigger_id": trigger_id, "claim": claim, "next_due": rows.text(next_due), "delayed": rows.shown(delayed)}
 
     def unit(transaction: Transaction) -> bool:
-        return transaction.execute("release", sql("release_trigger"), given).rowcount == 1
+        if transaction.execute("release", sql("release_trigger"), given).rowcount != 1:
+            return False
+        if pending_from is not None:
+            pending.schedule(transaction, trigger_id, pending_from, listed=True)
+        return True
 
     return unit
 
@@ -79,10 +85,11 @@ def release(trigger_id: str, claim: int, next_due: datetime | None) -> Callable[
 def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     """See `Store.commit_poll`. ValueError where a failed poll wants to store more than its failure."""
     memory = (commit.upserts, commit.touches, commit.deletes, commit.events, commit.runs)
-    if not commit.ok and (any(memory) or commit.baseline_at or commit.rules or commit.cursor is not None):
+    left = (commit.pending, commit.settled)
+    if not commit.ok and (any(memory) or any(left) or commit.baseline_at or commit.rules or commit.cursor is not None):
         raise ValueError("a poll that failed cannot store items, events, runs or memory")
     row = rows.commit_row(commit)
-    changes = _item_rows(commit)
+    changes, pend = _item_rows(commit), pending.write(commit)
     events = [rows.event_row(event) for event in commit.events]
     mended = (
         None
@@ -95,6 +102,9 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             return False
         for name, changed in changes:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
+        pend(transaction)
+        if commit.pending_from is not None:
+            pending.schedule(transaction, commit.trigger_id, commit.pending_from, listed=commit.listed)
         if events:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
         if commit.alert is not None:
@@ -254,7 +264,7 @@ def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Tra
             return False
         transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (record.id,))
         transaction.execute("adopt.trigger", sql("change_trigger"), _change(orphan, record, now))
-        for table in ("items", "events", "echoes"):
+        for table in ("items", "events", "echoes", "pending_changes"):
             moved = f"UPDATE {table} SET trigger_id = ? WHERE trigger_id = ?"
             transaction.execute(f"adopt.{table}", moved, (record.id, orphan_id))
         return True
@@ -265,8 +275,10 @@ def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Tra
 def retry_failing(now: datetime) -> Callable[[Transaction], int]:
     """See `Store.retry_failing`."""
     changed = "UPDATE triggers SET next_due = :now WHERE active AND failures > 0 AND next_due > :now"
+    refused = "UPDATE pending_changes SET due_at = :now WHERE tries > 0 AND due_at > :now"
 
     def unit(transaction: Transaction) -> int:
+        transaction.execute("retry_failing.pending", refused, {"now": to_text(now)})
         return transaction.execute("retry_failing", changed, {"now": to_text(now)}).rowcount
 
     return unit
@@ -277,6 +289,7 @@ def forget(trigger_id: str, now: datetime) -> Callable[[Transaction], int]:
 
     def unit(transaction: Transaction) -> int:
         deleted = transaction.execute("forget.items", "DELETE FROM items WHERE trigger_id = ?", (trigger_id,))
+        transaction.execute("forget.pending", "DELETE FROM pending_changes WHERE trigger_id = ?", (trigger_id,))
         given = {"trigger_id": trigger_id, "now": to_text(now), "epoch": next_epoch(transaction)}
         if transaction.execute("forget.trigger", sql("forget_trigger"), given).rowcount == 0:
             transaction.execute("forget.leave", "DELETE FROM triggers WHERE id = ?", (trigger_id,))

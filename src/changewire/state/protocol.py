@@ -23,11 +23,13 @@ from changewire.state.records import (
     Paused,
     PauseKind,
     PauseRecord,
+    PendingRecord,
     PollCommit,
     RunHistory,
     RunRecord,
     RunState,
     TriggerRecord,
+    WaitingChanges,
     WriteRecord,
 )
 from changewire.values import Json
@@ -57,7 +59,7 @@ class Store(Protocol):
         """
 
     def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
-        """Let ``record`` take over row, items and events of an inactive trigger with the same fingerprint.
+        """Let ``record`` take over all that is stored of an inactive trigger with the same fingerprint.
 
         False, and nothing done, where there is no such trigger or ``record.id`` already remembers something.
         """
@@ -66,7 +68,8 @@ class Store(Protocol):
         """Triggers by workflow and name. ``active`` None: those out of the config as well."""
 
     def forget(self, trigger_id: str, now: datetime) -> int:
-        """Forget all that a trigger has seen (its next poll is a first one); an inactive one goes altogether.
+        """Forget all that a trigger has seen (its next poll is a first one) and its pending changes; an inactive one
+        goes altogether.
 
         Events and runs stay. Returns how many items were forgotten.
         """
@@ -119,11 +122,30 @@ class Store(Protocol):
         event already stored is left out with its runs.
         """
 
-    def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
+    def release(
+        self,
+        trigger_id: str,
+        claim: int,
+        next_due: datetime | None,
+        *,
+        delayed: str | None = None,
+        pending_from: datetime | None = None,
+    ) -> bool:
         """End a claim without a poll; the trigger is due again at ``next_due``. False where fenced.
 
         The poll that did not happen stays due since its first due moment, which is what lateness and lag count from.
+        ``delayed`` is why. Pending changes that are due are polled at ``pending_from``, before the list; None: they
+        are not.
         """
+
+    def due_pending(self, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:
+        """Pending changes that are due at ``now``, those due first first; of one key only the earliest change."""
+
+    def pending_keys(self, trigger_id: str) -> frozenset[str]:
+        """The keys of all pending changes of a trigger."""
+
+    def waiting_changes(self, *, inactive: bool = False) -> dict[str, WaitingChanges]:
+        """The triggers with pending changes, by id; ``inactive``: also those out of the config."""
 
     def move_due(self, moments: Mapping[str, tuple[datetime, datetime]]) -> int:
         """Make triggers due at another moment: by id the present moment and the new one. How many were moved.

@@ -32,7 +32,8 @@ RETURNING next_due, seq, claim
 
 -- name: release_trigger
 UPDATE triggers SET
-    claim = 0, lease_until = NULL, late_since = coalesce(late_since, next_due), next_due = :next_due
+    claim = 0, lease_until = NULL, late_since = coalesce(late_since, next_due), next_due = :next_due,
+    pending_at = NULL, list_due = NULL, delayed = :delayed
 WHERE id = :trigger_id AND claim = :claim AND claim <> 0
 
 -- name: move_due
@@ -45,8 +46,11 @@ UPDATE triggers SET
     state = :state,
     next_due = :next_due,
     late_since = :late_since,
+    pending_at = NULL,
+    list_due = NULL,
+    delayed = :delayed,
     last_poll = :now,
-    last_ok = iif(:ok, :now, last_ok),
+    last_ok = iif(:ok AND :listed, :now, last_ok),
     failures = :failures,
     error = :error,
     error_class = :error_class,
@@ -91,6 +95,47 @@ SELECT items.key, hash, body, revision, candidate, candidate_count, absences
 FROM json_each(:keys) AS wanted CROSS JOIN items
 WHERE trigger_id = :trigger_id AND items.key > wanted.value || '::' AND items.key < wanted.value || ':;'
 
+-- name: put_pending
+INSERT INTO pending_changes (trigger_id, key, change, noticed_at, due_at, tries, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: put_off_pending
+UPDATE pending_changes SET due_at = ?, tries = ?, reason = ? WHERE trigger_id = ? AND seq = ?
+
+-- name: settle_pending
+DELETE FROM pending_changes WHERE trigger_id = ? AND seq = ?
+
+-- name: due_pending
+SELECT trigger_id, key, change, noticed_at, due_at, tries, reason, seq FROM pending_changes AS change
+WHERE trigger_id = :trigger_id AND due_at <= :now AND NOT EXISTS (
+    SELECT 1 FROM pending_changes AS earlier
+    WHERE earlier.trigger_id = change.trigger_id AND earlier.key = change.key AND earlier.seq < change.seq
+)
+ORDER BY due_at, seq LIMIT :limit
+
+-- name: next_pending
+SELECT due_at FROM pending_changes AS change
+WHERE trigger_id = :trigger_id AND NOT EXISTS (
+    SELECT 1 FROM pending_changes AS earlier
+    WHERE earlier.trigger_id = change.trigger_id AND earlier.key = change.key AND earlier.seq < change.seq
+)
+ORDER BY due_at, seq LIMIT 1
+
+-- name: pending_keys
+SELECT DISTINCT key FROM pending_changes WHERE trigger_id = :trigger_id
+
+-- name: schedule_pending
+UPDATE triggers SET list_due = next_due, next_due = :at, pending_at = :at
+WHERE id = :trigger_id AND next_due IS NOT NULL AND (:at <= next_due OR :in_turn)
+
+-- name: waiting_changes
+SELECT trigger_id, workflow || '/' || name, count(*), min(noticed_at), max(tries),
+    (SELECT reason FROM pending_changes AS most WHERE most.trigger_id = change.trigger_id
+        ORDER BY tries DESC, seq LIMIT 1),
+    min(due_at)
+FROM pending_changes AS change JOIN triggers ON triggers.id = trigger_id
+WHERE active = 1 OR :inactive
+GROUP BY trigger_id ORDER BY 2, trigger_id
+
 -- name: change_trigger
 UPDATE triggers SET
     id = :id, workflow = :workflow, name = :name, type = :type, connection = :connection,
@@ -108,6 +153,7 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 UPDATE triggers SET
     state = iif(state = 'unavailable' OR next_due IS NULL, state, 'baseline_pending'),
     next_due = iif(next_due IS NULL, NULL, :now), late_since = NULL, baseline_at = NULL, rules = NULL, body_hash = NULL,
+    pending_at = NULL, list_due = NULL, delayed = NULL,
     cursor = '{}', epoch = :epoch,
     failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
     generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
@@ -400,7 +446,8 @@ DELETE FROM events WHERE seq IN (SELECT value FROM json_each(:seqs))
     AND NOT EXISTS (SELECT 1 FROM batches WHERE event_id = events.id)
 
 -- name: suspects
-SELECT id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, error, paused, late_since
+SELECT id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, error, paused, late_since,
+    delayed
 FROM triggers
 WHERE active = 1 AND (state = 'suspended' OR state <> 'unavailable' AND coalesce(late_since, next_due) < :now)
 ORDER BY workflow, name, seq

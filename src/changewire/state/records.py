@@ -97,6 +97,17 @@ class TriggerRecord:
     verdicts: Json = None  # of the last poll that was not like the one before: {"at", "counts", "held"}
     late_since: datetime | None = None  # when the poll to come was due first, before it was put off; None: `next_due`
     epoch: int = 0  # of its memory: no other memory has or had it; the store gives it, and a new one at each reset
+    pending_at: datetime | None = None  # see `only_pending`
+    list_due: datetime | None = None  # with `only_pending`: when the list is due
+    delayed: str | None = None  # why the request budget delays the next poll; None: it does not
+
+    @property
+    def only_pending(self) -> bool:
+        """Whether the next poll works on pending changes only and does not read the list.
+
+        Whatever else makes the trigger due at another moment, such as a reload, makes it a poll of the list.
+        """
+        return self.pending_at is not None and self.pending_at == self.next_due
 
     @property
     def due_since(self) -> datetime | None:
@@ -151,6 +162,32 @@ class EventRecord:
     def hops(self) -> int:
         """How many events of workflows led to this one, itself included; 0 for a change outside."""
         return len(self.chain)
+
+
+@dataclass(slots=True)
+class PendingRecord:
+    """A noticed change that is no event yet, because a request about it is still to be made."""
+
+    trigger_id: str
+    key: str
+    change: str  # JSON text, see `changewire.triggers.pending`
+    noticed_at: datetime  # on the wall clock
+    due_at: datetime  # when the request is made at the earliest
+    tries: int = 0  # requests that were refused
+    reason: str | None = None  # of the last refusal
+    number: int | None = None  # in the store; None: it is not stored yet
+
+
+@dataclass(slots=True)
+class WaitingChanges:
+    """The pending changes of one trigger, in figures."""
+
+    trigger: str  # as shown, "workflow/trigger"
+    count: int
+    since: datetime  # when the oldest was noticed
+    tries: int  # of the one that was refused most often
+    reason: str | None  # its last refusal; None: none was refused
+    due_at: datetime  # when the next one is tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +425,11 @@ class PollCommit:
     late_since: datetime | None = None  # the API put it off, and it is due since then; None: the next one counts
     alert: AlertRecord | None = None  # what to tell of this poll
     mends: str | None = None  # a connection whose pause this poll ends, with all that waits for it
+    listed: bool = True  # False: the list was not read, so `last_ok` stays
+    pending: Sequence[PendingRecord] = ()  # new ones, and with a ``number`` those whose request was refused or put off
+    settled: Sequence[int] = ()  # numbers of pending changes that are done
+    pending_from: datetime | None = None  # the earliest poll for pending changes; None: the next poll reads the list
+    delayed: str | None = None  # why the request budget delays the next poll
     offset: timedelta = timedelta(0)  # what the wall clock shows, less `now`
 
     @property

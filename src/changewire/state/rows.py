@@ -29,7 +29,11 @@ from changewire.values import dumps_text, loads
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
     "last_event, failures, error, error_class, baseline_at, rules, body_hash, cursor, polls, events, lag_ms, "
-    "lag_p99_ms, active, generation, schedule, paused, verdicts, late_since, epoch"
+    "lag_p99_ms, active, generation, schedule, paused, verdicts, late_since, epoch, pending_at, list_due, delayed"
+)
+_TRIGGER_MOMENTS = (
+    *("next_due", "last_ok", "last_poll", "last_event", "baseline_at", "late_since"),
+    *("pending_at", "list_due"),
 )
 EVENT_COLUMNS = (
     'id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill, '
@@ -71,7 +75,7 @@ def trigger_of(row: Row) -> TriggerRecord:
     """A trigger from `TRIGGER_COLUMNS`."""
     record = TriggerRecord(*row)
     record.state = TriggerState(record.state)
-    for name in ("next_due", "last_ok", "last_poll", "last_event", "baseline_at", "late_since"):
+    for name in _TRIGGER_MOMENTS:
         value = getattr(record, name)
         if value is not None:
             setattr(record, name, from_text(value))
@@ -84,7 +88,7 @@ def trigger_of(row: Row) -> TriggerRecord:
 def trigger_row(record: TriggerRecord, now: datetime) -> dict[str, Any]:
     """All columns of a trigger's row by name."""
     row = {name: getattr(record, name) for name in TRIGGER_COLUMNS.split(", ")}
-    for name in ("next_due", "last_ok", "last_poll", "last_event", "baseline_at", "late_since"):
+    for name in _TRIGGER_MOMENTS:
         row[name] = text(row[name])
     row["state"] = str(record.state)
     row["error"] = shown(record.error)
@@ -199,6 +203,8 @@ def commit_row(commit: PollCommit) -> dict[str, Any]:
         "lag_ms": commit.lag_ms,
         "lag_p99_ms": commit.lag_p99_ms,
         "late_since": text(commit.late_since),
+        "listed": int(commit.listed),
+        "delayed": shown(commit.delayed),
     }
 
 

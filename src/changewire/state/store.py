@@ -20,6 +20,7 @@ from changewire.state import (
     leases,
     marks,
     pauses,
+    pending,
     polls,
     pruning,
     rows,
@@ -42,12 +43,14 @@ from changewire.state.records import (
     Paused,
     PauseKind,
     PauseRecord,
+    PendingRecord,
     PollCommit,
     RunEnd,
     RunHistory,
     RunRecord,
     RunState,
     TriggerRecord,
+    WaitingChanges,
     WriteRecord,
 )
 from changewire.state.writer import Transaction
@@ -139,8 +142,25 @@ class SqliteStore(DatabaseFile):
     def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         return self._write(polls.feed(events, runs)) if events else []
 
-    def release(self, trigger_id: str, claim: int, next_due: datetime | None) -> bool:
-        return self._write(polls.release(trigger_id, claim, next_due))
+    def release(
+        self,
+        trigger_id: str,
+        claim: int,
+        next_due: datetime | None,
+        *,
+        delayed: str | None = None,
+        pending_from: datetime | None = None,
+    ) -> bool:
+        return self._write(polls.release(trigger_id, claim, next_due, delayed, pending_from))
+
+    def due_pending(self, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:
+        return self._read(lambda connection: pending.due(connection, trigger_id, now, limit))
+
+    def pending_keys(self, trigger_id: str) -> frozenset[str]:
+        return self._read(lambda connection: pending.keys(connection, trigger_id))
+
+    def waiting_changes(self, *, inactive: bool = False) -> dict[str, WaitingChanges]:
+        return self._read(lambda connection: pending.waiting(connection, inactive, self._beside.offset))
 
     def move_due(self, moments: Mapping[str, tuple[datetime, datetime]]) -> int:
         return self._write(polls.move_due(moments))

@@ -5,16 +5,17 @@ Layers of one loop each: lookups around windows around pages around one request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from changewire.clock import Clock
 from changewire.connectors.definition import Paging
 from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
 from changewire.connectors.transport.messages import Answer, Request
-from changewire.errors import ApiError, PollError
+from changewire.errors import ApiError, DelayedError, PollError
 from changewire.paths import EACH, MISSING, get, parse_path
 from changewire.triggers.asking import build_request, main_request
 from changewire.triggers.binding import Reader
@@ -30,6 +31,11 @@ _TOO_MUCH = (
     "the list does not end within the poll's allowance of {what}, so nothing was taken from it; "
     "watch less or raise `poll: {name}` in config/changewire.yaml"
 )
+_TOO_SLOW = (
+    "the list takes more requests than the budget allows within the poll's time, so nothing was taken from it: {why}; "
+    "raise `poll: {{time}}` in config/changewire.yaml, watch less, or poll less often"
+)
+SHORTEST_WAIT_S = 0.05
 NEVER = -1.0  # an age that no shared answer has: ask anew
 ONE_PAGE = Paging(kind="none")
 DEPTH, SERIALISED_DEPTH = 100, 254  # levels of nested lists and objects
@@ -46,22 +52,36 @@ class Source(Protocol):
 
 @dataclass
 class Allowance:
-    """What one poll may use up; more is an error, never a shortened list."""
+    """What one poll may use for everything that it does. A list that needs more is an error, never a shortened list."""
 
     deadline: float  # monotonic seconds
-    monotonic: Callable[[], float]
-    pages: int = 200
-    items: int = 50_000
+    clock: Clock
+    pages: int = 200  # of one reading of the list
+    items: int = 50_000  # of one reading of the list
     bytes: int = 64_000_000
     fresh_s: float = 0.0  # an identical request's answer may be this old
+    answers: int = 0  # received so far
+
+    @property
+    def time_left(self) -> float:
+        """Seconds until the deadline, negative after it."""
+        return self.deadline - self.clock.monotonic()
+
+    @property
+    def used_up(self) -> bool:
+        """Whether nothing more may be requested."""
+        return self.time_left <= 0 or self.bytes <= 0
 
     def spend(self, answer: Answer) -> None:
-        """Count one page. Raises PollError when it was one too many."""
-        self.pages -= 1
+        """Count an answer about one item."""
+        self.answers += 1
         self.bytes -= len(answer.body)
-        over = "pages" if self.pages < 0 else "bytes" if self.bytes < 0 else None
-        if over is None and self.monotonic() > self.deadline:
-            over = "time"
+
+    def spend_page(self, answer: Answer) -> None:
+        """Count one page. Raises PollError if it was one too many."""
+        self.spend(answer)
+        self.pages -= 1
+        over = "pages" if self.pages < 0 else "bytes" if self.bytes < 0 else "time" if self.time_left < 0 else None
         if over:
             raise PollError(_TOO_MUCH.format(what=over, name=over))
 
@@ -144,7 +164,9 @@ def fetch_detail(reader: Reader, source: Source, allowance: Allowance, scope: Sc
 
 def fetch(spec: RequestSpec, reader: Reader, source: Source, allowance: Allowance, scope: Scope, item: Json) -> Json:
     """The answer to a request about one item. Raises ApiError or PollError."""
-    return _send(source, build_request(spec, reader, {**scope, "item": item}), allowance).data
+    answer = _send(source, build_request(spec, reader, {**scope, "item": item}), allowance)
+    allowance.spend(answer)
+    return answer.data
 
 
 def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime, reading: Reading) -> Iterator[Scope]:
@@ -156,7 +178,7 @@ def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime
         for record in EXPRESSIONS.render(list(lookup.records), scope):
             yield {**scope, "lookup": record}
     else:
-        answer = _send(source, build_request(lookup, reader, scope), allowance)
+        answer = _send_page(source, build_request(lookup, reader, scope), allowance)
         reading.count(answer)
         records = _list_of(answer.data, lookup.items)
         if lookup.newest_by is not None:
@@ -208,7 +230,7 @@ def _read_pages(
     pages = Pages(reader.kind.paging or ONE_PAGE)
     following: Request | None = request
     while following is not None:
-        answer = _send(source, following, allowance)
+        answer = _send_page(source, following, allowance)
         reading.count(answer)
         reading.pages = max(reading.pages, pages.page)
         if not answer.body:
@@ -254,11 +276,28 @@ def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ..
 
 
 def _send(source: Source, request: Request, allowance: Allowance) -> Answer:
-    answer = source.send_shared(
+    return source.send_shared(
         request, fresh_s=allowance.fresh_s, deadline=allowance.deadline, max_bytes=allowance.bytes
     )
-    allowance.spend(answer)
-    return answer
+
+
+def _send_page(source: Source, request: Request, allowance: Allowance) -> Answer:
+    """One page of the list. In the middle of a list the poll waits for the request budget: giving up would throw away
+    the pages before. Raises DelayedError if that takes longer than the poll may.
+    """
+    while True:
+        try:
+            answer = _send(source, request, allowance)
+        except DelayedError as error:
+            wait = max(SHORTEST_WAIT_S, (error.until - allowance.clock.now()).total_seconds())
+            if allowance.answers == 0:
+                raise
+            if wait > allowance.time_left:
+                raise DelayedError(_TOO_SLOW.format(why=error), error.until) from error
+            allowance.clock.wait(wait)
+            continue
+        allowance.spend_page(answer)
+        return answer
 
 
 def _items_of(data: Json, path: str, scope: Scope) -> tuple[list[Json], list[tuple[Json, Scope]]]:

@@ -1,0 +1,65 @@
+"""How far a poll came whose list was read: its requests about single items, and how the trigger stands after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from changewire.engine.telling import describe
+from changewire.errors import CredentialError, DelayedError
+from changewire.state.records import TriggerRecord, TriggerState
+from changewire.triggers.follow_ups import FollowUps
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How the requests of one poll about single items went, for evidence and for details."""
+
+    answered: int = 0
+    refusals: tuple[Exception, ...] = ()
+    delayed: DelayedError | None = None  # the budget allows no more for now
+    credential: CredentialError | None = None  # the connection was refused as a whole
+    refused_before: bool = False  # the latest requests before this poll were all refused
+    waiting: bool = False  # changes of earlier polls wait, as far as `refused_before` makes that matter
+
+    @property
+    def refusing(self) -> bool:
+        """Whether requests were sent and none was answered."""
+        return bool(self.refusals) and not self.answered
+
+    @property
+    def still_refusing(self) -> bool:
+        """Whether the latest requests, of this poll or of one before, were all refused and are to be repeated."""
+        return self.refusing or (self.refused_before and self.waiting and not self.answered)
+
+    @classmethod
+    def of(cls, *requests: FollowUps, refused_before: bool, waiting: bool) -> Progress:
+        """The sum of all ``requests`` of one poll."""
+        return cls(
+            sum(each.answered for each in requests),
+            tuple(error for each in requests for error in each.refusals),
+            next((each.delayed for each in reversed(requests) if each.delayed is not None), None),
+            next((each.credential for each in requests if each.credential is not None), None),
+            refused_before,
+            waiting,
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The condition of a trigger."""
+
+    state: TriggerState = TriggerState.OK
+    failures: int = 0  # in a row
+    error: str | None = None
+    error_class: str | None = None
+
+
+def standing_after(record: TriggerRecord, progress: Progress, *, listed: bool) -> Standing:
+    """How a trigger stands after a poll. ``listed``: the list was read, which ends the failures of reading it."""
+    if progress.refusing:
+        failure, words = describe(progress.refusals[-1])
+        message = f"no request about a single item was answered, so changes wait: {words}"
+        return Standing(TriggerState.FAILING, record.failures + 1, message, str(failure))
+    if progress.still_refusing or (not listed and not progress.refused_before):
+        return Standing(record.state, record.failures, record.error, record.error_class)
+    return Standing()

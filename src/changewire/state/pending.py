@@ -1,0 +1,75 @@
+"""Changes that were noticed and are no event yet."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from changewire.clock import from_text, to_text
+from changewire.state import rows
+from changewire.state.queries import sql
+from changewire.state.records import PendingRecord, PollCommit, WaitingChanges
+from changewire.state.writer import Transaction
+
+
+def write(commit: PollCommit) -> Callable[[Transaction], None]:
+    """What a poll did to the pending changes of its trigger; part of the transaction that stores the poll."""
+    new = [_row(record) for record in commit.pending if record.number is None]
+    put_off = [
+        (to_text(record.due_at), record.tries, rows.shown(record.reason), record.trigger_id, record.number)
+        for record in commit.pending
+        if record.number is not None
+    ]
+    settled = [(commit.trigger_id, number) for number in commit.settled]
+
+    def unit(transaction: Transaction) -> None:
+        for name, changed in (("settle_pending", settled), ("put_off_pending", put_off), ("put_pending", new)):
+            transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
+
+    return unit
+
+
+def _row(record: PendingRecord) -> tuple[Any, ...]:
+    moments = (to_text(record.noticed_at), to_text(record.due_at))
+    return (record.trigger_id, record.key, record.change, *moments, record.tries, rows.shown(record.reason))
+
+
+def schedule(transaction: Transaction, trigger_id: str, earliest: datetime, *, listed: bool) -> None:
+    """Let the next poll work on pending changes if one of them is due before the list is.
+
+    After a poll that had its turn to read the list, it is the turn of what is due by ``earliest``. So neither of them
+    delays the other for longer than one poll.
+    """
+    found = transaction.connection.execute(sql("next_pending"), {"trigger_id": trigger_id}).fetchone()
+    if found is not None:
+        at = max(to_text(earliest), found[0])
+        given = {"trigger_id": trigger_id, "at": at, "in_turn": listed and found[0] <= to_text(earliest)}
+        transaction.execute("pending.schedule", sql("schedule_pending"), given)
+
+
+def due(connection: sqlite3.Connection, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:
+    """See `Store.due_pending`."""
+    given = {"trigger_id": trigger_id, "now": to_text(now), "limit": limit}
+    return [
+        PendingRecord(which, key, change, from_text(noticed_at), from_text(due_at), tries, reason, seq)
+        for which, key, change, noticed_at, due_at, tries, reason, seq in rows.read_all(
+            connection, sql("due_pending"), given
+        )
+    ]
+
+
+def keys(connection: sqlite3.Connection, trigger_id: str) -> frozenset[str]:
+    """See `Store.pending_keys`."""
+    return frozenset(key for (key,) in rows.read_all(connection, sql("pending_keys"), {"trigger_id": trigger_id}))
+
+
+def waiting(connection: sqlite3.Connection, inactive: bool, offset: timedelta) -> dict[str, WaitingChanges]:
+    """See `Store.waiting_changes`."""
+    return {
+        trigger_id: WaitingChanges(trigger, count, from_text(since), tries, reason, from_text(due_at) + offset)
+        for trigger_id, trigger, count, since, tries, reason, due_at in rows.read_all(
+            connection, sql("waiting_changes"), {"inactive": inactive}
+        )
+    }
