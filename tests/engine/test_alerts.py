@@ -8,8 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from changewire.engine.feeding import Feeder
+from changewire.health.attention import UNSENT_AFTER, unsent_alerts
 from changewire.sandbox import Sandbox
-from changewire.state.records import RunState
+from changewire.state.records import PauseCause, PauseKind, PauseRecord, Raised, RunState
 from tests.engine.rig import USER, workflow
 from tests.support.turning import Turned
 
@@ -188,3 +190,70 @@ def test_unknown_alerts_are_told_where_they_are_written(make: Make) -> None:
     (broken,) = daemon.daemon.home.broken
     assert "conection_paused" in str(broken.problems[0])
     assert broken.problems[0].suggestion == "connection_paused"
+
+
+def test_a_second_streak_of_the_same_run_is_told_like_the_first(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=FAILING, watch=WATCH % "workflow_failing, workflow_recovered")
+    (daemon.daemon.path / "config" / "changewire.yaml").write_text("alert_after: 1\n")
+    daemon.daemon.reload()
+    daemon.turn()
+    sandbox.control("create_meeting", user_id=USER, topic="7")
+    daemon.on()
+    (failed,) = [each.run.id for each in daemon.store.runs(workflow="New")]
+    good = sandbox.control("create_meeting", user_id=USER, topic="good")
+    sandbox.control("update_meeting", meeting_id=good["meeting_id"], topic=str(good["meeting_id"]))
+    daemon.on()
+    assert daemon.store.resume(daemon.clock.now(), by="ann", run_id=failed) == [failed]
+    daemon.on()
+    failing = ("workflow_failing", "New")
+    assert alerts(daemon) == [failing, ("workflow_recovered", "New"), failing]
+
+
+def test_a_streak_is_told_once_also_where_alert_after_is_lowered_in_it(sandbox: Sandbox, make: Make) -> None:
+    daemon = make(new=FAILING, watch=WATCH % "workflow_failing, workflow_recovered")
+    daemon.turn()
+    for number in range(4):
+        if number == 2:
+            (daemon.daemon.path / "config" / "changewire.yaml").write_text("alert_after: 1\n")
+            daemon.daemon.reload()
+        sandbox.control("create_meeting", user_id=USER, topic=f"7{number}")
+        daemon.on()
+    assert alerts(daemon) == [("workflow_failing", "New")]
+
+
+def test_a_connection_that_is_refused_twice_at_the_same_moment_is_told_twice(make: Make) -> None:
+    daemon = make(new=NEW, watch=WATCH % "")
+    now = daemon.clock.now()
+    for _ in range(2):
+        daemon.store.pause(PauseRecord(PauseKind.CONNECTION, "work", PauseCause.CREDENTIAL, now, "401"), now)
+        daemon.store.lift(PauseKind.CONNECTION, "work", now)
+    daemon.daemon.turn(now)
+    assert alerts(daemon) == [("connection_paused", "work"), ("connection_mended", "work")] * 2
+
+
+def test_an_alert_that_meets_a_fault_keeps_no_other_back_and_calls_a_person(
+    make: Make, logged: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = make(new=NEW, watch=WATCH % "")
+    feed = Feeder.feed
+
+    def faulty(feeder: Feeder, raised: Raised) -> list[str]:
+        if raised.item["name"] == "bad":
+            raise RecursionError("too deep")
+        return feed(feeder, raised)
+
+    monkeypatch.setattr(Feeder, "feed", faulty)
+    now = daemon.clock.now()
+    for name in ("bad", "work"):
+        daemon.store.pause(PauseRecord(PauseKind.CONNECTION, name, PauseCause.CREDENTIAL, now, "401"), now)
+    for _ in range(3):
+        daemon.daemon.turn(now)
+    assert alerts(daemon) == [("connection_paused", "work")]
+    assert [event for event, _ in logged].count("alert_not_told") == 1
+    assert unsent_alerts(daemon.store.untold_since(), now) == []
+    (found,) = unsent_alerts(daemon.store.untold_since(), now + UNSENT_AFTER)
+    assert (found.kind, found.state) == ("alerts", "unsent")
+    monkeypatch.undo()
+    daemon.daemon.turn(now)
+    assert alerts(daemon) == [("connection_paused", "work"), ("connection_paused", "bad")]
+    assert daemon.store.untold_since() is None

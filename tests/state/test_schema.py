@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,3 +93,101 @@ def test_runs_of_a_database_without_replays_stay_as_they_are(connection: sqlite3
     assert {"runs_created", "runs_of_workflow", "runs_finished", "runs_due", "runs_leased"} <= set(
         names(connection, indexes)
     )
+
+
+AT = "2026-11-21T{}:00.000000Z"
+RUN = (
+    "INSERT INTO runs (id, workflow, version, event_id, created_at, state, reason, started_at, due_at, held_by)"
+    " VALUES (?, 'w', 'v1', ?, ?, ?, ?, ?, ?, ?)"
+)
+ATTEMPT = (
+    "INSERT INTO attempts (run_id, address, attempt, use, state, output, started_at, finished_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def put_run(connection: sqlite3.Connection, name: str, state: str, reason: str | None, **more: str | None) -> None:
+    """A run as an earlier version stored it, begun at 10:00."""
+    given = {"started_at": AT.format("10:00"), "due_at": None, "held_by": None, **more}
+    head = (name, f"e {name}", AT.format("10:00"), state, reason)
+    connection.execute(RUN, (*head, given["started_at"], given["due_at"], given["held_by"]))
+
+
+def put_attempt(
+    connection: sqlite3.Connection,
+    run: str,
+    address: str,
+    number: int,
+    use: str,
+    state: str,
+    at: str,
+    output: str = "null",
+) -> None:
+    """An attempt as an earlier version stored it."""
+    connection.execute(ATTEMPT, (run, address, number, use, state, output, AT.format(at), AT.format(at)))
+
+
+@pytest.fixture
+def before_run_facts(connection: sqlite3.Connection, tmp_path: Path) -> sqlite3.Connection:
+    """A database of before the facts of runs were stored."""
+    migrate(connection, tmp_path, {name: text for name, text in known().items() if name < "0011"})
+    return connection
+
+
+def test_the_facts_of_runs_that_wait_are_read_from_what_was_stored_before(
+    before_run_facts: sqlite3.Connection, tmp_path: Path
+) -> None:
+    one = before_run_facts
+    put_run(one, "paused", "paused", "steps/1 (shop.order): unknown: no answer")
+    put_attempt(one, "paused", "steps/1", 1, "shop.order", "unknown", "10:05")
+    put_attempt(one, "paused", "steps/10", 1, "shop.order", "unknown", "10:05")
+    put_run(one, "resumed", "pending", None, started_at=AT.format("11:00"), due_at=AT.format("11:00"))
+    put_attempt(one, "resumed", "steps/1", 1, "shop.order", "failed", "10:05")
+    put_attempt(one, "resumed", "steps/1", 2, "shop.order", "running", "11:01")
+    reason = "steps/0 (shop.order): transient: HTTP 500"
+    put_run(one, "handled", "waiting", reason, due_at=AT.format("12:00"))
+    put_attempt(one, "handled", "steps/0", 1, "shop.order", "failed", "10:05")
+    put_attempt(one, "handled", "on_failure/0", 1, "wait", "running", "10:06")
+    migrate(one, tmp_path)
+    runs = "SELECT id, resumes, resumed_at, waits_for, ending_step FROM runs ORDER BY seq"
+    assert one.execute(runs).fetchall() == [
+        ("paused", 0, None, "steps/1", None),
+        ("resumed", 1, AT.format("11:00"), None, None),
+        ("handled", 0, None, "steps/0", "steps/0"),
+    ]
+    series = "SELECT attempt, series FROM attempts WHERE run_id = 'resumed' ORDER BY attempt"
+    assert one.execute(series).fetchall() == [(1, 0), (2, 1)]
+
+
+def test_the_time_that_a_run_had_left_is_kept(before_run_facts: sqlite3.Connection, tmp_path: Path) -> None:
+    one = before_run_facts
+    put_run(one, "held", "paused", "paused", held_by="workflow/w")
+    put_attempt(one, "held", "timeout", 1, "timeout", "succeeded", "10:30", '{"left_s":1800.0}')
+    put_run(one, "lifted", "pending", None, due_at=AT.format("15:00"))
+    put_attempt(one, "lifted", "timeout", 1, "timeout", "succeeded", "10:30", '{"left_s":1800.0}')
+    put_run(one, "granted", "waiting", None, due_at=AT.format("15:00"))
+    put_attempt(one, "granted", "timeout", 1, "timeout", "succeeded", "10:30", '{"left_s":1800.0}')
+    put_attempt(
+        one, "granted", "timeout", 2, "timeout", "succeeded", "14:00", json.dumps({"until": AT.format("14:30")})
+    )
+    put_run(one, "free", "waiting", None, due_at=AT.format("15:00"))
+    migrate(one, tmp_path)
+    found = one.execute("SELECT id, started_at, round(time_left_s) FROM runs ORDER BY seq").fetchall()
+    assert found == [
+        ("held", AT.format("10:00"), 1800),
+        ("lifted", AT.format("15:00"), 1800),
+        ("granted", AT.format("10:00"), 4.5 * 3600),
+        ("free", AT.format("10:00"), None),
+    ]
+    assert one.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
+
+
+def test_a_streak_that_was_told_is_not_told_again(before_run_facts: sqlite3.Connection, tmp_path: Path) -> None:
+    one = before_run_facts
+    one.execute("INSERT INTO streaks VALUES ('told', 4), ('untold', 2), ('again', 1)")
+    alert = "INSERT INTO alerts (id, at, what, name, message, facts) VALUES (?, 'x', ?, ?, 'm', '{}')"
+    told = [("1", "workflow_failing", "told"), ("2", "workflow_failing", "again"), ("3", "workflow_recovered", "again")]
+    one.executemany(alert, told)
+    migrate(one, tmp_path)
+    found = one.execute("SELECT workflow, failures, alerted FROM streaks ORDER BY workflow").fetchall()
+    assert found == [("again", 1, 0), ("told", 4, 1), ("untold", 2, 0)]

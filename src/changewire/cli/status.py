@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -52,10 +52,10 @@ def status(options: Options) -> int:
     Connections that are refused are paused and told first, with the next step; all goes on once they are mended.
 
     Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
-    a run is paused, or the daemon ended without having been asked to. What was paused by hand needs nobody.
+    a run is paused, or asleep because the pause that holds it does not exist, alerts were not sent for five minutes, or
+    the daemon ended without having been asked to. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
-    from changewire.health.attention import attention
 
     path, now = options.find_home(), SystemClock().now()
     with open_store(path) or nullcontext() as store:
@@ -65,10 +65,7 @@ def status(options: Options) -> int:
         counts = store.counts() if store else {}
         pauses = store.pauses() if store else []
         paused = store.waiting_for_a_person() if store else {}
-        sleepers = store.sleepers() if store else {}
-        kept = _kept(store, now)
-    broken = home.broken if home else ()
-    found = [*_from_outside(home, daemon), *attention(records, broken, kept, pauses, paused, sleepers)]
+        found = [*_from_outside(home, daemon), *_stored(home, store, records, paused, now)]
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
@@ -81,8 +78,9 @@ def status(options: Options) -> int:
     if waiting := sum(paused.values()):
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
-    if asleep := sum(sleepers.values()):
-        say(f"{asleep} run{'s' * (asleep != 1)} held by nothing that exists: `changewire run` wakes them")
+    for each in found:
+        if each.state in ("asleep", "unsent"):
+            say(f"{each.name}: {each.message}; next: {each.next}")
     return NEEDS_PERSON if found else 0
 
 
@@ -94,6 +92,23 @@ def _from_outside(home: Home | None, daemon: Mapping[str, Any]) -> Iterator[Atte
         yield gone(daemon["pid"], daemon["heartbeat_at"])
     if home is None:
         yield refused_files("the files cannot be used; told is what was known last")
+
+
+def _stored(
+    home: Home | None,
+    store: SqliteStore | None,
+    records: Sequence[TriggerRecord],
+    paused: Mapping[str, int],
+    now: datetime,
+) -> list[Attention]:
+    """What needs a person, from files and database."""
+    from changewire.health.attention import attention, unsent_alerts
+
+    broken = home.broken if home else ()
+    if store is None:
+        return attention(records, broken, {}, (), {}, {})
+    found = attention(records, broken, _kept(store, now), store.pauses(), paused, store.sleepers())
+    return [*found, *unsent_alerts(store.untold_since(), now)]
 
 
 def readable_home(path: Path, store: SqliteStore | None) -> Home | None:

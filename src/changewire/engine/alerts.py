@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta
 
 from changewire.clock import to_text
 from changewire.engine.feeding import Feeder
 from changewire.engine.telling import trigger_alert
-from changewire.errors import ChangewireError, StateError
+from changewire.errors import ChangewireError, StateError, fault_of_ours
 from changewire.log import Log
 from changewire.state.protocol import Store
-from changewire.state.records import Raised, TriggerRecord
+from changewire.state.records import AlertRecord, Raised, TriggerRecord
 from changewire.values import Json
 
 STALLED, ON_TIME = "trigger_stalled", "trigger_on_time"
@@ -23,6 +24,8 @@ class Alerts:
     def __init__(self, store: Store, feeder: Feeder, log: Log) -> None:
         self._store, self._feeder, self._log = store, feeder, log
         self._stalled: dict[str, TriggerRecord] | None = None  # None: nobody looked so far
+        self._telling = threading.Lock()
+        self._faulty: set[str] = set()  # ids of alerts that met a fault, which is logged once
 
     def look_for_stalled(self, now: datetime, offset: timedelta) -> None:
         """Silence is an alarm: said once for each trigger that is late by several intervals.
@@ -41,22 +44,35 @@ class Alerts:
 
     def _stall(self, record: TriggerRecord, now: datetime, what: str, words: str) -> None:
         """Said once when it begins and once when it is over, also where another process said the first."""
-        before = self._store.latest_alert(record.shown, (STALLED, ON_TIME))
-        if what != (ON_TIME if before is None else before.what):
-            self._store.raise_alert(trigger_alert(what, record, now, words))
+        self._store.alert_turn(trigger_alert(what, record, now, words), STALLED, ON_TIME)
 
     def tell(self) -> None:
-        """Hand what somebody should know to the workflows that watch for it. Telling twice stores nothing twice."""
-        while found := self._store.untold_alerts():
-            for alert in found:
-                if alert.what.startswith(("workflow_", STALLED, ON_TIME)):
-                    self._log(alert.what, alert.message, name=alert.name, **alert.facts)
-                item: dict[str, Json] = {"what": alert.what, "key": alert.name, "name": alert.name}
-                item |= {"message": alert.message, "at": to_text(alert.at), **alert.facts}
-                try:
-                    self._feeder.feed(Raised("core.alert", alert.id, item, alert.chain, alert.cause))
-                except StateError:
-                    raise
-                except ChangewireError as error:
-                    self._log("alert_not_told", f"no workflow can be told that {alert.message}: {error}")
-            self._store.alerts_told([alert.id for alert in found])
+        """Hand what somebody should know to the workflows that watch for it. Telling twice stores nothing twice.
+
+        An alert that meets a fault stays untold until the next turn and keeps none of the others back.
+        """
+        with self._telling:
+            while found := self._store.untold_alerts():
+                sent = [alert.id for alert in found if self._tell(alert)]
+                if sent:
+                    self._store.alerts_told(sent)
+                if len(sent) < len(found):
+                    return
+
+    def _tell(self, alert: AlertRecord) -> bool:
+        if alert.id not in self._faulty and alert.what.startswith(("workflow_", STALLED, ON_TIME)):
+            self._log(alert.what, alert.message, name=alert.name, **alert.facts)
+        item: dict[str, Json] = {"what": alert.what, "key": alert.name, "name": alert.name}
+        item |= {"message": alert.message, "at": to_text(alert.at), **alert.facts}
+        try:
+            self._feeder.feed(Raised("core.alert", alert.id, item, alert.chain, alert.cause))
+        except StateError:
+            raise
+        except ChangewireError as error:
+            self._log("alert_not_told", f"no workflow can be told that {alert.message}: {error}")
+        except Exception as error:
+            if alert.id not in self._faulty:
+                self._faulty.add(alert.id)
+                self._log("alert_not_told", f"{fault_of_ours(error)}, in the alert that {alert.message}")
+            return False
+        return True

@@ -12,7 +12,7 @@ from changewire.log import Log
 from changewire.secret import mask
 from changewire.state.records import AlertRecord, EventRecord, PollCommit, TriggerRecord
 from changewire.triggers.noticed import Notice
-from changewire.values import Json, dumps, make_id
+from changewire.values import Json, dumps
 
 SHOWN = 6  # changes of one event that the log has
 
@@ -46,7 +46,7 @@ def unstorable(commit: PollCommit, error: Exception) -> str:
 def trigger_alert(what: str, trigger: Trigger | TriggerRecord, now: datetime, words: str, **facts: Json) -> AlertRecord:
     """Something about a trigger that somebody should know."""
     facts = {"next": f"`changewire explain {shlex.quote(trigger.shown)}`", **facts}
-    return AlertRecord(make_id("alert", what, trigger.id, to_text(now)), now, what, trigger.shown, words, facts)
+    return AlertRecord(now, what, trigger.shown, words, facts)
 
 
 def verdicts_of(notice: Notice, ignored: list[str], now: datetime) -> Json:

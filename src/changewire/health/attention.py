@@ -5,13 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from changewire.clock import to_text
 from changewire.engine.alerts import STALLED_AFTER
 from changewire.home.definition import Broken
 from changewire.state.records import PauseCause, PauseRecord, TriggerRecord, TriggerState
 from changewire.values import Json
 
+UNSENT_AFTER = timedelta(minutes=5)  # a daemon sends an alert within a second
 PEOPLE = (TriggerState.SUSPENDED, TriggerState.STALLED)  # states of triggers that do not mend themselves
 
 
@@ -19,7 +21,7 @@ PEOPLE = (TriggerState.SUSPENDED, TriggerState.STALLED)  # states of triggers th
 class Attention:
     """One thing that needs a person."""
 
-    kind: str  # daemon, files, connection, workflow or trigger
+    kind: str  # daemon, files, connection, workflow, trigger or alerts
     name: str  # of a trigger "workflow/trigger"
     state: str
     message: str
@@ -114,3 +116,11 @@ def _waiting(workflow: str, count: int) -> Attention:
 def _sleeping(workflow: str, count: int) -> Attention:
     words = f"{count} run{'s' * (count != 1)} held by nothing that exists; a daemon wakes them within a minute"
     return Attention("workflow", workflow, "asleep", words, "`changewire run`")
+
+
+def unsent_alerts(since: datetime | None, now: datetime) -> list[Attention]:
+    """Return one entry if the oldest alert that nobody was told of was stored so long ago that nothing sends it."""
+    if since is None or now - since < UNSENT_AFTER:
+        return []
+    words = f"alerts since {to_text(since)} were not sent to the workflows that watch for them"
+    return [Attention("alerts", "core.alert", "unsent", words, "look into the daemon's log, or `changewire run`")]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from changewire.clock import Clock
+from changewire.clock import Clock, wall
 from changewire.errors import StateError
-from changewire.health.attention import Attention, attention, judged, refused_files
+from changewire.health.attention import Attention, attention, judged, refused_files, unsent_alerts
 from changewire.home.definition import Home
 from changewire.secret import mask
 from changewire.state.protocol import Store
@@ -64,7 +64,8 @@ class Checkup:
         found = self.store.suspects(now) if suspects is None else suspects
         runs = self.store.waiting_for_a_person()
         triggers, pauses = [judged(one, now) for one in found], self.store.pauses()
-        return attention(triggers, home.broken, home.kept, pauses, runs, self.store.sleepers())
+        needs = attention(triggers, home.broken, home.kept, pauses, runs, self.store.sleepers())
+        return [*needs, *unsent_alerts(self.store.untold_since(), wall(self.clock))]
 
 
 def view(found: list[Attention]) -> dict[str, Json]:

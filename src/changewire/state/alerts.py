@@ -16,22 +16,32 @@ from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import AlertRecord, RunState
 from changewire.state.writer import Transaction
-from changewire.values import dumps_text, loads, make_id
+from changewire.values import Json, dumps_text, loads, make_id
 
 KEPT = timedelta(days=90)  # after they were told
 WATCHES = "core.alert"  # the trigger type of workflows that alerts start; they raise none about themselves
 
 
-def put(transaction: Transaction, alert: AlertRecord) -> bool:
-    """Store an alert; False where it was stored before."""
-    row = (alert.id, to_text(alert.at), alert.what, alert.name, mask(alert.message))
+def put(transaction: Transaction, alert: AlertRecord) -> None:
+    """Store an alert under an id that no other alert has or had: numbers of claims are never given again."""
+    ((number,),) = transaction.execute("alert.number", sql("next_claim")).fetchall()
+    row = (make_id("alert", alert.what, str(number)), to_text(alert.at), alert.what, alert.name, mask(alert.message))
     more = (dumps_text(alert.facts), dumps_text(list(alert.chain)), alert.cause)
-    return transaction.execute("alert.put", sql("put_alert"), (*row, *more)).rowcount == 1
+    transaction.execute("alert.put", sql("put_alert"), (*row, *more))
 
 
-def raise_alert(alert: AlertRecord) -> Callable[[Transaction], bool]:
-    """See `Store.raise_alert`."""
-    return lambda transaction: put(transaction, alert)
+def put_turn(alert: AlertRecord, begins: str, ends: str) -> Callable[[Transaction], bool]:
+    """See `Store.alert_turn`."""
+
+    def unit(transaction: Transaction) -> bool:
+        given = {"name": alert.name, "whats": dumps_text([begins, ends])}
+        found = rows.read_all(transaction.connection, sql("latest_alert"), given)
+        if alert.what == (found[0][0] if found else ends):
+            return False
+        put(transaction, alert)
+        return True
+
+    return unit
 
 
 def untold(connection: sqlite3.Connection) -> list[AlertRecord]:
@@ -39,11 +49,9 @@ def untold(connection: sqlite3.Connection) -> list[AlertRecord]:
     return [_record(row) for row in rows.read_all(connection, sql("untold_alerts"))]
 
 
-def latest(connection: sqlite3.Connection, name: str, whats: Sequence[str]) -> AlertRecord | None:
-    """See `Store.latest_alert`."""
-    given = {"name": name, "whats": dumps_text(list(whats))}
-    found = rows.read_all(connection, sql("latest_alert"), given)
-    return _record(found[0]) if found else None
+def untold_since(connection: sqlite3.Connection) -> datetime | None:
+    """See `Store.untold_since`."""
+    return rows.moment(rows.read_all(connection, "SELECT min(at) FROM alerts WHERE told = 0")[0][0])
 
 
 def told(ids: Sequence[str]) -> Callable[[Transaction], None]:
@@ -71,34 +79,26 @@ def count_run(
     """Count a run that came to its end or waits for a person, and tell when ``after`` in a row did not succeed."""
     if state is RunState.SUCCEEDED and not rows.read_all(transaction.connection, "SELECT 1 FROM streaks LIMIT 1"):
         return
-    ((workflow, kind, chain, failures),) = rows.read_all(transaction.connection, sql("streak_of_run"), (run_id,))
+    found = rows.read_all(transaction.connection, sql("streak_of_run"), (run_id,))
+    ((workflow, kind, chain, failures, alerted),) = found
     if kind == WATCHES or (state is RunState.SUCCEEDED and not failures):
         return
     if state is RunState.SUCCEEDED:
         transaction.execute("streak.end", "DELETE FROM streaks WHERE workflow = ?", (workflow,))
         what, words = "workflow_recovered", f"{workflow} is well again after {failures} runs that were not"
+        is_news = bool(alerted)
     else:
         failures += 1
-        transaction.execute("streak.put", "INSERT OR REPLACE INTO streaks VALUES (?, ?)", (workflow, failures))
+        is_news = not alerted and failures >= after
+        given = (workflow, failures, int(alerted or is_news))
+        transaction.execute("streak.put", "INSERT OR REPLACE INTO streaks VALUES (?, ?, ?)", given)
         often = f"{failures} runs in a row were not done" if failures > 1 else "a run was not done"
         what, words = "workflow_failing", f"{workflow}: {often}; the last is {state}: {reason or 'no reason given'}"
-    if failures == after or (state is RunState.SUCCEEDED and failures > after):
-        facts = {"run": run_id, "failures": failures, "next": f"`changewire runs {run_id}`"}
-        put(
-            transaction,
-            AlertRecord(
-                make_id("alert", what, run_id, str(failures)),
-                now,
-                what,
-                workflow,
-                words,
-                facts,
-                (*loads(chain), workflow),
-                run_id,
-            ),
-        )
+    if is_news:
+        facts: dict[str, Json] = {"run": run_id, "failures": failures, "next": f"`changewire runs {run_id}`"}
+        put(transaction, AlertRecord(now, what, workflow, words, facts, (*loads(chain), workflow), run_id))
 
 
 def _record(row: tuple[str, ...]) -> AlertRecord:
     alert_id, at, what, name, message, facts, chain, cause = row
-    return AlertRecord(alert_id, from_text(at), what, name, message, loads(facts), tuple(loads(chain)), cause)
+    return AlertRecord(from_text(at), what, name, message, loads(facts), tuple(loads(chain)), cause, alert_id)

@@ -19,7 +19,7 @@ from changewire.state import alerts, rows
 from changewire.state.queries import sql
 from changewire.state.records import AlertRecord, Lifted, PauseCause, Paused, PauseKind, PauseRecord, TriggerState
 from changewire.state.writer import Transaction
-from changewire.values import Json, make_id
+from changewire.values import Json
 
 FIRST_TRY, LONGEST_TRY = timedelta(minutes=1), timedelta(hours=1)
 
@@ -106,8 +106,7 @@ def lift(
 
 def _alert(what: str, record: PauseRecord, now: datetime, message: str) -> AlertRecord:
     facts: dict[str, Json] = {"next": record.advice} if what == "connection_paused" else {}
-    alert_id = make_id("alert", what, record.name, to_text(record.since))
-    return AlertRecord(alert_id, now, what, record.name, message, facts)
+    return AlertRecord(now, what, record.name, message, facts)
 
 
 def put_off(name: str, reason: str | None, now: datetime) -> Callable[[Transaction], None]:

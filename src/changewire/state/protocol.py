@@ -291,14 +291,17 @@ class Store(Protocol):
 
     # alerts
 
-    def raise_alert(self, alert: AlertRecord) -> bool:
-        """Store an alert that is no part of a poll, a run or a pause, which store theirs themselves. False: known."""
+    def alert_turn(self, alert: AlertRecord, begins: str, ends: str) -> bool:
+        """Store an alert about something that ``begins`` and ``ends``, the two kinds of alerts about it.
+
+        False, and nothing stored, where the latest of the two says the same, or nothing began so far.
+        """
 
     def untold_alerts(self) -> list[AlertRecord]:
         """Some of the alerts that nobody was told of, the oldest first; none: all were told."""
 
-    def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
-        """The latest of these alerts about something; None: there was none."""
+    def untold_since(self) -> datetime | None:
+        """Return when the oldest alert was stored that nobody was told of; None: all were told."""
 
     def alerts_told(self, ids: Sequence[str]) -> None:
         """Note that these were told. Telling them once more stores nothing twice."""

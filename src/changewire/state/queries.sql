@@ -256,17 +256,17 @@ SELECT 1 FROM pauses WHERE kind || '/' || name = :held_by
 
 -- name: put_alert
 INSERT INTO alerts (id, at, what, name, message, facts, chain, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO NOTHING
 
 -- name: untold_alerts
 SELECT id, at, what, name, message, facts, chain, cause FROM alerts WHERE told = 0 ORDER BY seq LIMIT 100
 
 -- name: latest_alert
-SELECT id, at, what, name, message, facts, chain, cause FROM alerts
+SELECT what FROM alerts
 WHERE name = :name AND what IN (SELECT value FROM json_each(:whats)) ORDER BY seq DESC LIMIT 1
 
 -- name: streak_of_run
-SELECT run.workflow, event.type, coalesce(event.chain, '[]'), coalesce(streak.failures, 0) FROM runs AS run
+SELECT run.workflow, event.type, coalesce(event.chain, '[]'), coalesce(streak.failures, 0), coalesce(streak.alerted, 0)
+FROM runs AS run
 LEFT JOIN events AS event ON event.id = run.event_id LEFT JOIN streaks AS streak ON streak.workflow = run.workflow
 WHERE run.id = ?
 

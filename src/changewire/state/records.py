@@ -347,7 +347,6 @@ class Lifted:
 class AlertRecord:
     """Something that somebody should know: once when it begins, once when it is over."""
 
-    id: str  # follows from what it tells of, so that it is stored once
     at: datetime
     what: str  # such as "connection_paused", see the trigger type core.alert
     name: str  # of the trigger ("workflow/trigger"), workflow or connection
@@ -355,6 +354,7 @@ class AlertRecord:
     facts: dict[str, Json] = field(default_factory=dict)  # more fields for the event
     chain: tuple[str, ...] = ()  # names of the workflows that led to it
     cause: str | None = None  # id of the run that it is about; None: none
+    id: str = ""  # given when it is stored; no other alert ever has the same
 
 
 @dataclass(frozen=True, slots=True)

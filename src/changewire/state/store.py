@@ -270,14 +270,14 @@ class SqliteStore(DatabaseFile):
 
     # alerts
 
-    def raise_alert(self, alert: AlertRecord) -> bool:
-        return self._write(alerts.raise_alert(alert))
+    def alert_turn(self, alert: AlertRecord, begins: str, ends: str) -> bool:
+        return self._write(alerts.put_turn(alert, begins, ends))
 
     def untold_alerts(self) -> list[AlertRecord]:
         return self._read(alerts.untold)
 
-    def latest_alert(self, name: str, whats: Sequence[str]) -> AlertRecord | None:
-        return self._read(lambda connection: alerts.latest(connection, name, whats))
+    def untold_since(self) -> datetime | None:
+        return self._read(alerts.untold_since)
 
     def alerts_told(self, ids: Sequence[str]) -> None:
         self._write(alerts.told(ids))
