@@ -92,28 +92,28 @@ def text_of(value: Json) -> str:
     return orjson.dumps(plain(value)).decode()
 
 
-def plain(value: Any) -> Json:
-    """``value`` as plain data of bounded size; iterators and tuples become lists."""
+def plain(value: Any, largest: int = LARGEST) -> Json:
+    """``value`` as plain data of at most ``largest`` characters; iterators and tuples become lists."""
     if isinstance(value, dict | list):
         with suppress(TypeError):  # it is not plain, so each piece is looked at; what is no number is null when stored
             text = orjson.dumps(value, option=_STRICT)
-            if len(text) <= LARGEST:
+            if len(text) <= largest:
                 return orjson.loads(text)
-    return _plain_part(value, [LARGEST])
+    return _plain_part(value, [largest], largest)
 
 
-def _plain_part(value: Any, left: list[int]) -> Json:
+def _plain_part(value: Any, left: list[int], largest: int) -> Json:
     left[0] -= len(value) + 1 if isinstance(value, str) else 1
     if left[0] < 0:
-        raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part that is needed")
+        raise TemplateError(f"the result is longer than {largest} characters; take only the part that is needed")
     if value is None or isinstance(value, bool | int | float | Secret):
         return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, Mapping):
-        return {_key(k): _plain_part(v, left) for k, v in value.items()}
+        return {_key(k): _plain_part(v, left, largest) for k, v in value.items()}
     if isinstance(value, list | tuple | set | Iterator | KeysView | ValuesView | ItemsView):
-        return [_plain_part(v, left) for v in value]
+        return [_plain_part(v, left, largest) for v in value]
     if isinstance(value, StrictUndefined):
         str(value)  # raises what the unknown name wants to say
     kind = kind_word(type(value).__name__)

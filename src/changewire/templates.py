@@ -50,10 +50,10 @@ class ExpressionProblem(NamedTuple):
 class Compiled:
     """One template, ready to be rendered."""
 
-    __slots__ = ("_native", "_template", "_text")
+    __slots__ = ("_largest", "_native", "_template", "_text")
 
-    def __init__(self, sandbox: Sandbox, text: str) -> None:
-        self._text = text
+    def __init__(self, sandbox: Sandbox, text: str, largest: int) -> None:
+        self._text, self._largest = text, largest
         parsed = sandbox.parse(text)
         for loop in parsed.find_all(nodes.For):
             loop.iter = nodes.Filter(loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno)
@@ -80,7 +80,7 @@ class Compiled:
             if self._native:
                 for _ in self._template.root_render_func(context):
                     pass
-                return plain(context.vars[_VALUE])
+                return plain(context.vars[_VALUE], self._largest)
             return self._joined(self._template.root_render_func(context))
         except TemplateError as error:
             raise TemplateError(f"{_short(self._text)}: {error.message}") from None
@@ -129,14 +129,20 @@ def _unknown(text: str, error: MissingError, scope: Mapping[str, Any]) -> Templa
 
 
 class Templates:
-    """A set of filters and the templates compiled with them. Thread-safe. ``sandbox`` None: a usual one."""
+    """A set of filters and the templates compiled with them. Thread-safe.
+
+    ``sandbox`` None: a usual one. ``largest``: the characters that the value of one expression may have in all.
+    """
 
     def __init__(
-        self, extra_filters: Mapping[str, Callable[..., Any]] | None = None, sandbox: Sandbox | None = None
+        self,
+        extra_filters: Mapping[str, Callable[..., Any]] | None = None,
+        sandbox: Sandbox | None = None,
+        largest: int = LARGEST,
     ) -> None:
         self._sandbox = sandbox or Sandbox()
         self._sandbox.filters.update(extra_filters or {})
-        self._compiled = functools.lru_cache(_COMPILED)(functools.partial(Compiled, self._sandbox))
+        self._compiled = functools.lru_cache(_COMPILED)(functools.partial(Compiled, self._sandbox, largest=largest))
         self._parsed = functools.lru_cache(_COMPILED)(self._parse)
         self._wrong = functools.lru_cache(_COMPILED)(self._find_wrong)
 

@@ -71,9 +71,13 @@ _JSON_WORDS = {
 }
 
 
+_ROOM = 1024  # bytes that orjson takes for any text, however short
+
+
 def dumps(data: Json) -> bytes:
-    """JSON text with sorted keys: equal data give equal bytes."""
-    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    """JSON text with sorted keys: equal data give equal bytes. Raises TypeError for what JSON cannot express."""
+    text = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    return text if len(text) >= _ROOM else bytes(memoryview(text))  # a copy, which takes no more room than it needs
 
 
 def dumps_text(data: Json) -> str:

@@ -12,7 +12,7 @@ from changewire.errors import ConfigError
 FULL = """\
 every: 1m
 workers: {polls: 4, runs: "${RUNS:-2}"}
-poll: {time: 30s, pages: 5, items: 100, bytes: 1MiB}
+poll: {time: 30s, pages: 5, items: 100, bytes: 1MiB, event: 2MB}
 retention: {events: 2w, runs: 30d}
 timezone: "${ZONE}"
 http: {allow_private: "${PRIVATE}", timeout: 10}
@@ -53,7 +53,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         "timezone": "Europe/Berlin",
         "every": timedelta(minutes=1),
         "workers": {"polls": 4, "runs": 2},
-        "poll": {"time": timedelta(seconds=30), "pages": 5, "items": 100, "bytes": 1024 * 1024},
+        "poll": {"time": timedelta(seconds=30), "pages": 5, "items": 100, "bytes": 1024 * 1024, "event": 2 * 10**6},
         "retention": {"events": timedelta(weeks=2), "runs": timedelta(days=30)},
         "http": {"allow_private": True, "timeout": timedelta(seconds=10)},
         "allow": {"run_command": True},

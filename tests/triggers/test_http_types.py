@@ -19,6 +19,7 @@ from changewire.state.records import EventRecord
 from changewire.testing import ManualClock
 from changewire.values import dumps, dumps_text
 from tests.engine.rig import Rig, workflow, write_home
+from tests.support.processes import ask
 
 Answer = Callable[[dict[str, list[str]]], tuple[Any, dict[str, str]]]
 
@@ -356,6 +357,47 @@ class TestDocumentChanged:
         (event,) = shop.poll()
         assert event.payload["changed_fields"] == ["new", "price", "tags"]
         assert event.payload["changes_detected"]["price"] == {"old": 79, "new": 81}
+
+    def test_that_is_empty_in_one_way_or_another_does_not_change(self, shop: Shop) -> None:
+        shop.serves({})
+        shop.watch("document_changed", path="/stock")
+        for nothing in (b"[]", b"null", b'""', {"note": None}):
+            shop.serves(nothing)
+            assert shop.poll() == []
+        shop.serves({"price": 1})
+        assert [event.payload["changed_fields"] for event in shop.poll()] == [["price"]]
+
+    @pytest.mark.parametrize("document", [{"n": [n / 7 for n in range(150_000)]}, {"n": ["x" * 2_500_000]}])
+    def test_of_several_megabytes_is_once_in_each_event(self, shop: Shop, document: dict[str, Any]) -> None:
+        shop.serves(document)
+        shop.watch("document_changed", path="/stock")
+        for number in range(4):
+            shop.serves({"n": [*document["n"], number]})
+            (event,) = shop.poll()
+            assert event.payload["document"]["n"][-1] == number
+        assert shop.rig is not None
+        ((stored,),) = ask(shop.rig.path, "SELECT sum(length(payload) + length(changes)) FROM events")
+        assert stored < 4.1 * len(dumps(document))
+
+    def test_that_makes_too_large_an_event_waits_alone_until_the_limit_is_raised(self, shop: Shop) -> None:
+        parameters = {"items": "[*]", "key": "id"}
+        settings = shop.path / "config" / "changewire.yaml"
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text("poll: {event: 10KB}")
+        shop.serves(orders(1, 2))
+        shop.watch("document_changed", **parameters)
+        shop.serves([*orders(1, text="x" * 20_000), *orders(2, text="y")])
+        assert shop.keys() == ["2"]
+        assert "document_changed of item 1 is an event of 60," in shop.failing()
+        settings.write_text("poll: {event: 100KB}")
+        assert shop.rig is not None
+        shop.rig.clients.close()
+        shop.rig.load()
+        for _ in range(4):
+            shop.failing()
+        event = shop.rig.events[-1]
+        assert (event.key, len(event.payload["document"]["text"])) == ("1", 20_000)
+        assert shop.rig.trigger.error is None
 
     def test_ignored_fields_and_quiet_new_ones(self, shop: Shop) -> None:
         shop.serves({"price": 1, "seen_at": 1})

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from changewire.errors import PollError
 from changewire.state.records import EventRecord
-from changewire.triggers.payloads import make_events
+from changewire.triggers.payloads import make_events, refuse_larger
+from changewire.values import dumps
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 
 FILES = {"id": 1, "files": [{"id": "a", "status": "raw"}]}
@@ -121,3 +123,34 @@ def test_fields_stand_in_the_payload_by_themselves(item: dict[str, Any], payload
 def test_fields_may_stand_beside_what_is_written_out() -> None:
     (event,) = after([], {"id": 1}, kind="created", fields={"n": "none"}, payload={"key": "{{ item.id }}"})
     assert event.payload == {"key": 1, "n": "none"}
+
+
+NUMBERS = [number / 7 for number in range(100_000)]
+
+
+def test_a_long_list_of_which_an_entry_changed_is_once_in_its_event() -> None:
+    payload = {"changes": "{{ changes | as_fields }}", "item": "{{ item }}"}
+    (event,) = after({"id": 1, "n": NUMBERS}, {"id": 1, "n": [*NUMBERS, "x"]}, payload=payload)
+    assert event.payload["item"]["n"] == [*NUMBERS, "x"]
+    assert event.payload["changes"]["n"]["new"]["cut"] == ["x"]
+    once = len(dumps(NUMBERS))
+    assert once < len(dumps([event.payload, event.changes])) < once + 1_000
+
+
+def test_an_event_type_is_decided_by_whole_values() -> None:
+    entry = {"id": 1, "text": "x" * 100_000, "status": "done"}
+    words = {"done": "{{ (changes | added('files')).0.status == 'done' }}", "other": "otherwise"}
+    (event,) = after({"id": 1}, {"id": 1, "files": [entry]}, event_type=words, sample=FILES)
+    assert event.event_type == "done"
+    assert event.changes[0]["new"] == {"cut": {"id": 1}, "bytes": len(dumps(entry))}
+
+
+def test_an_event_that_is_too_large_is_refused_with_its_item_and_the_way_out() -> None:
+    found = after({"id": 1, "n": ""}, {"id": 1, "n": "x" * 1_000})
+    refuse_larger(found, 2_100)
+    with pytest.raises(PollError) as error:
+        refuse_larger(found, 2_000)
+    assert str(error.value) == (
+        "thing of item 1 is an event of 2,059 bytes, and `poll: event` in config/changewire.yaml allows 2,000: "
+        "raise the limit, take less of the item into the `payload` of the trigger type, or watch a smaller part"
+    )

@@ -31,6 +31,7 @@ class PollBudget(Strict):
     pages: Annotated[Whole, Field(ge=1)] = 200
     items: Annotated[Whole, Field(ge=1)] = 50_000
     bytes: Annotated[Bytes, Field(ge=1)] = 64 * 10**6
+    event: Annotated[Bytes, Field(ge=1, le=64 * 10**6)] = 8 * 10**6
 
 
 class Retention(Strict):

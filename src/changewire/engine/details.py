@@ -16,7 +16,7 @@ from changewire.state.records import EventRecord, PendingRecord
 from changewire.triggers import pending
 from changewire.triggers.follow_ups import FollowUps, Refused
 from changewire.triggers.noticed import Noticed
-from changewire.triggers.payloads import make_events
+from changewire.triggers.payloads import make_events, refuse_larger
 from changewire.triggers.polling import Allowance, fetch_detail
 from changewire.triggers.schedule import retry_delay
 
@@ -33,10 +33,13 @@ class Changes:
 
 
 class Details:
-    """Makes events of changes. A change whose request is not answered stays pending. Thread-safe, stores nothing."""
+    """Makes events of changes. A change whose request is not answered stays pending. Thread-safe, stores nothing.
 
-    def __init__(self, clients: Clients, clock: Clock) -> None:
-        self._clients, self._clock = clients, clock
+    ``largest``: the bytes of JSON that one event may have at present.
+    """
+
+    def __init__(self, clients: Clients, clock: Clock, largest: Callable[[], int]) -> None:
+        self._clients, self._clock, self._largest = clients, clock, largest
 
     def of_noticed(
         self,
@@ -104,7 +107,7 @@ class Details:
             assert trigger.connection is not None
             client = self._clients.get(trigger.connection)
             detail = fetch_detail(trigger.reader, client, allowance, scope, noticed.item)
-        return make_events(
+        events = make_events(
             noticed,
             trigger.watch.kind,
             scope,
@@ -115,6 +118,8 @@ class Details:
             now=now,
             detail=detail,
         )
+        refuse_larger(events, self._largest())
+        return events
 
 
 def _needs_request(trigger: Trigger, noticed: Noticed) -> bool:

@@ -64,7 +64,7 @@ class Finder:
     ) -> None:
         self._home, self._store, self._clients = home, store, clients
         self._clock, self._log, self._echoes = clock, log, echoes
-        self.details = Details(clients, clock)
+        self.details = Details(clients, clock, lambda: home().settings.poll.event)
 
     def find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, preview: bool = False) -> Found:
         """Read, compare and prove. Raises PollError, ApiError.

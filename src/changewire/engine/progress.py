@@ -58,7 +58,7 @@ def standing_after(record: TriggerRecord, progress: Progress, *, listed: bool) -
     """How a trigger stands after a poll. ``listed``: the list was read, which ends the failures of reading it."""
     if progress.refusing:
         failure, words = describe(progress.refusals[-1])
-        message = f"no request about a single item was answered, so changes wait: {words}"
+        message = f"no change became an event, so they wait: {words}"
         return Standing(TriggerState.FAILING, record.failures + 1, message, str(failure))
     if progress.still_refusing or (not listed and not progress.refused_before):
         return Standing(record.state, record.failures, record.error, record.error_class)

@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-import orjson
-
 from changewire.paths import EACH, MISSING, Tokens, general, get, is_entry
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from changewire.triggers.rules import Rule, Rules, entry_rule
@@ -249,7 +247,7 @@ def _free(value: Json) -> Json:
 
 def _free_list(value: list[Json]) -> Json:
     if _WORDS.issuperset(map(type, value)) and None not in value and "" not in value:
-        return sorted(value, key=orjson.dumps)  # as `dumps`, for there are no keys to sort
+        return sorted(value, key=dumps)
     names = _ids(value)
     if names is not None:
         return {name: _free(entry) for name, entry in zip(names, value, strict=True)}

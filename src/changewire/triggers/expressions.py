@@ -91,6 +91,7 @@ def _is_entry_of(change: Change, name: str) -> bool:
     return len(change.tokens) == 2 and change.tokens[0] == name and is_entry(change.tokens[1])
 
 
+LARGEST_EVENT = 64 * 10**6  # bytes of JSON; an event holds items as they came, so it may be as large as an answer
 EXPRESSIONS = Templates(
     {
         "fields": fields,
@@ -101,6 +102,7 @@ EXPRESSIONS = Templates(
         "edited": edited,
         "moved": moved,
         "became": became,
-    }
+    },
+    largest=LARGEST_EVENT,
 )
 """What every template of a trigger type is worked out with."""

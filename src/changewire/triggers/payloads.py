@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from changewire.errors import PollError
 from changewire.state.records import EventRecord
+from changewire.triggers.change_size import bounded
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticed import Noticed
 from changewire.triggers.shorthand import OTHERWISE
-from changewire.values import Json, make_id
+from changewire.values import Json, dumps, make_id
 
 
 def make_events(
@@ -31,11 +35,12 @@ def make_events(
     Ids follow from the trigger, the ``epoch`` of its memory, kind and item, and from the event type if the type has
     several. ``detail`` is the answer to the type's follow-up request; None if it has none.
     """
+    changes = bounded(noticed.changes)
     names = {
         **scope,
         "item": noticed.item,
         "old": noticed.old,
-        "changes": list(noticed.changes),
+        "changes": list(changes),
         "kind": noticed.kind,
         "detail": detail if detail is not None else noticed.item,
     }
@@ -60,11 +65,24 @@ def make_events(
             key=noticed.key,
             detected_at=now,
             payload=EXPRESSIONS.render(kind.payload, {**names, "event_type": word}),
-            changes=[change.as_dict() for change in noticed.changes],
+            changes=[change.as_dict() for change in changes],
             backfill=noticed.backfill,
         )
-        for word in _words(kind, names)
+        for word in _words(kind, {**names, "changes": list(noticed.changes)})
     ]
+
+
+def refuse_larger(events: Iterable[EventRecord], most: int) -> None:
+    """Raise PollError for the first event whose payload and changes have more than ``most`` bytes of JSON."""
+    for event in events:
+        with suppress(TypeError):  # what JSON has no word for is refused with its own words when it is stored
+            size = len(dumps([event.payload, event.changes]))
+            if size > most:
+                raise PollError(
+                    f"{event.event_type} of item {event.key} is an event of {size:,} bytes, and `poll: event` in "
+                    f"config/changewire.yaml allows {most:,}: raise the limit, take less of the item into the "
+                    "`payload` of the trigger type, or watch a smaller part"
+                )
 
 
 def _words(kind: TriggerType, names: dict[str, Any]) -> list[str]:
