@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import MEETING, MEETINGS
 from tests.cli.rig import changewire, lines
+from tests.support.processes import ask
 
 Make = Callable[..., Path]
 EVENT = {"v", "id", "trigger", "type", "event_type", "key", "detected_at", "payload", "changes", "backfill"} | {
@@ -41,7 +42,7 @@ STEP = {"address", "use", "state", "attempts", "output", "class", "error", "effe
 def test_events_have_exactly_the_documented_form(watched: Path) -> None:
     found = lines(changewire("events", "--home", watched, "--json").stdout)
     assert [event.keys() for event in found] == [EVENT] * 3
-    assert [event["detected_at"] for event in found] == sorted(event["detected_at"] for event in found)
+    assert [(event["id"],) for event in found] == ask(watched, "SELECT id FROM events ORDER BY seq")
     (details,) = [event for event in found if event["trigger"] == "Details/trigger"]
     assert (details["v"], details["key"], details["backfill"]) == (1, str(MEETING), False)
     assert {"path": "topic", "old": "Quarterly planning", "new": "Changed"} in details["changes"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from changewire.clock import SystemClock, to_text
 from changewire.sandbox import OWNER_EMAIL, Sandbox
 from tests.cli.conftest import FAILING, MEETINGS
 from tests.cli.rig import changewire, finished, lines, watch
@@ -206,3 +210,15 @@ def test_beside_a_daemon_a_run_goes_on_at_once(make_home: Make, sandbox: Sandbox
         assert changewire("reset", "Failing", "--yes", "--home", home).exit_code == 0
         daemon.wait_for("watching, ")
         assert daemon.end() == 0
+
+
+def test_nothing_is_pruned_by_a_clock_that_is_behind_the_history(home: Path) -> None:
+    later = SystemClock().now() + timedelta(days=2)
+    with closing(sqlite3.connect(home / "state" / "changewire.db")) as database, database:
+        database.execute("UPDATE daemon SET at = ?", (to_text(later),))
+    refused = changewire("prune", "--home", home)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("nothing was deleted: this machine's clock shows 20")
+    assert refused.stderr.endswith(
+        f", and the history goes up to {to_text(later)}; set the clock (NTP), then run `changewire prune` again\n"
+    )

@@ -58,7 +58,7 @@ def out(home: Path) -> list[str]:
 
 def kick(turned: Turned, name: str, *payloads: Any, key: str = "k") -> list[str]:
     """Raise events of this name by hand."""
-    feeder = Feeder(lambda: turned.daemon.home, turned.store, turned.clock, lambda *_, **__: None)
+    feeder = Feeder(lambda: turned.daemon.home, turned.store, turned.steady, lambda *_, **__: None)
     ids = [f"by hand {name} {dumps_text(payload)}" for payload in payloads]
     return [
         event

@@ -210,7 +210,7 @@ def test_events_and_runs_are_picked_by_age_workflow_state_and_number(store: Stor
     workflows = ["w", "v", "w", "v"]
     every = list(zip(range(4), times, workflows, strict=True))
     events = [event(f"e{n}", at=at, workflow=w) for n, at, w in every]
-    with_events(store, events[::-1], [run(f"r{n}", f"e{n}", at, workflow=w) for n, at, w in every])
+    with_events(store, events, [run(f"r{n}", f"e{n}", at, workflow=w) for n, at, w in every])
     store.claim_runs(times[0], 1, MINUTE)
 
     def picked(**given: Any) -> tuple[list[str], list[str]]:
@@ -225,6 +225,17 @@ def test_events_and_runs_are_picked_by_age_workflow_state_and_number(store: Stor
     assert [h.run.id for h in store.runs(states=[RunState.PENDING], workflow="w")] == ["r2"]
     assert store.event("e1") == events[1]
     assert store.event("e9") is None
+
+
+def test_events_and_runs_come_in_the_order_in_which_they_were_stored_whatever_the_wall_clock_showed(
+    store: Store,
+) -> None:
+    times = {"e1": NOW, "e2": NOW - timedelta(days=365), "e3": NOW - timedelta(days=364)}
+    events = [event(name, at=at) for name, at in times.items()]
+    with_events(store, events, [run(f"r-{name}", name, at) for name, at in times.items()])
+    assert [e.id for e in store.events()] == ["e1", "e2", "e3"]
+    assert [e.id for e in store.events(limit=2)] == ["e2", "e3"]
+    assert [h.run.id for h in store.runs(limit=2)] == ["r-e2", "r-e3"]
 
 
 def test_counts_are_by_state(store: Store) -> None:

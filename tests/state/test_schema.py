@@ -191,3 +191,27 @@ def test_a_streak_that_was_told_is_not_told_again(before_run_facts: sqlite3.Conn
     migrate(one, tmp_path)
     found = one.execute("SELECT workflow, failures, alerted FROM streaks ORDER BY workflow").fetchall()
     assert found == [("again", 1, 0), ("told", 4, 1), ("untold", 2, 0)]
+
+
+def test_marks_of_an_older_history_are_made_from_its_dates_and_believe_no_clock_that_was_wrong(
+    connection: sqlite3.Connection, tmp_path: Path
+) -> None:
+    before = {name: script for name, script in known().items() if name < "0014"}
+    migrate(connection, tmp_path, before)
+    days = ["2026-01-01", "2026-01-02", "2026-03-01", "2026-01-03"]  # the third was stored by a clock ahead
+    for seq, date in enumerate(days, 1):
+        row = (
+            f"({seq}, 'e{seq}', 't', 'w/t', 'w', 'x', 'created', 'x', 'k', '{date}T10:00:00.000000Z', '{{}}', '[]', 0)"
+        )
+        connection.execute(
+            'INSERT INTO events (seq, id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, '
+            f"payload, changes, backfill) VALUES {row}"
+        )
+    migrate(connection, tmp_path)
+    day = 86_400
+    assert connection.execute("SELECT witnessed_s, substr(at, 1, 10), event_seq, run_seq FROM marks").fetchall() == [
+        (0, "2026-01-01", 0, 0),
+        (1 * day, "2026-01-02", 1, 0),
+        (2 * day, "2026-01-03", 2, 0),
+        (59 * day, "2026-03-01", 2, 0),
+    ]

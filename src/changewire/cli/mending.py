@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from changewire.home.definition import Home
     from changewire.state.records import EventRecord, RunRecord, TriggerRecord
     from changewire.state.store import SqliteStore
+
+CLOCK_MAY_DIFFER = timedelta(hours=1)  # between the history and this machine's clock
 
 
 @click.command(
@@ -204,7 +206,8 @@ def _confirm() -> None:
 def prune(options: Options) -> int:
     """Delete events and finished runs that are older than `retention` in config/changewire.yaml says.
 
-    Paused runs stay, and so does what was seen: nothing fires again. With --json one line: events, runs.
+    Paused runs stay, and so does what was seen: nothing fires again. Nothing is deleted by a clock that is behind the
+    history. With --json one line: events, runs.
     """
     from changewire.config.environment import Environment
     from changewire.config.settings import load_settings
@@ -216,9 +219,24 @@ def prune(options: Options) -> int:
         gone = {"events": 0, "runs": 0}
     else:
         with store:
+            _refuse_wrong_clock(store)
             gone = store.prune(now(), retention.events, retention.runs)
     if options.json:
         print_json({"v": 1, **gone})
     else:
         print_text(f"deleted {gone['events']} events and {gone['runs']} runs")
     return 0
+
+
+def _refuse_wrong_clock(store: SqliteStore) -> None:
+    """Raises UsageError if history is from a later time than this machine's clock shows."""
+    from changewire.clock import from_text, to_text
+
+    at, present = (store.daemon_info() or {}).get("at"), now()
+    moments = [event.detected_at for event in store.events(limit=1)] + ([from_text(at)] if at else [])
+    latest = max(moments, default=present)
+    if latest > present + CLOCK_MAY_DIFFER:
+        raise UsageError(
+            f"nothing was deleted: this machine's clock shows {to_text(present)}, and the history goes up to "
+            f"{to_text(latest)}; set the clock (NTP), then run `changewire prune` again"
+        )

@@ -198,7 +198,7 @@ def daemon_view(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
 
     info = (store.daemon_info() if store else None) or {}
     pid, beat = info.get("pid"), info.get("at")
-    fresh = beat is not None and now - from_text(beat) < timedelta(seconds=ALIVE_S)
+    fresh = beat is not None and abs(now - from_text(beat)) < timedelta(seconds=ALIVE_S)
     return {
         "alive": fresh and isinstance(pid, int) and _exists(pid),
         "pid": pid,

@@ -31,9 +31,9 @@ def triggers(connection: sqlite3.Connection, active: bool | None, workflow: str 
 def event_numbers(
     connection: sqlite3.Connection, since: datetime | None, workflow: str | None, limit: int | None
 ) -> list[int]:
-    """Which events fit, by their number in the table, oldest first."""
+    """Which events fit, by their number in the table, in the order in which they were stored."""
     where, given = _where(since_detected_at=rows.text(since), workflow=workflow)
-    return _numbers(connection, f"events {where} ORDER BY detected_at", given, limit)
+    return _numbers(connection, f"events {where}", given, limit)
 
 
 def events_of(connection: sqlite3.Connection, numbers: list[int]) -> list[EventRecord]:
@@ -43,7 +43,7 @@ def events_of(connection: sqlite3.Connection, numbers: list[int]) -> list[EventR
 
 
 def _numbers(connection: sqlite3.Connection, what: str, given: dict[str, Any], limit: int | None) -> list[int]:
-    query = f"SELECT seq FROM {what} DESC, seq DESC LIMIT :limit"
+    query = f"SELECT seq FROM {what} ORDER BY seq DESC LIMIT :limit"
     found = rows.read_all(connection, query, {**given, "limit": -1 if limit is None else limit})
     return [seq for (seq,) in reversed(found)]
 
@@ -73,12 +73,12 @@ def run_numbers(
     states: Collection[RunState] | None,
     limit: int | None,
 ) -> list[int]:
-    """Which runs fit, by their number in the table, oldest first."""
+    """Which runs fit, by their number in the table, in the order in which they were stored."""
     where, given = _where(since_created_at=rows.text(since), workflow=workflow)
     if states is not None:
         where += f" {'AND' if where else 'WHERE'} state IN (SELECT value FROM json_each(:states))"
         given["states"] = dumps_text([str(state) for state in states])
-    return _numbers(connection, f"runs {where} ORDER BY created_at", given, limit)
+    return _numbers(connection, f"runs {where}", given, limit)
 
 
 def runs_of(connection: sqlite3.Connection, numbers: list[int]) -> list[RunHistory]:
