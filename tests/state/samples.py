@@ -57,7 +57,7 @@ def end_stale(store: Store, now: datetime) -> tuple[int, int]:
     """End the claims whose lease has ended; how many triggers and runs there were."""
     polls, runs = store.stale_claims(now)
     for claimed in polls:
-        assert store.release(claimed.trigger_id, claimed.claim, claimed.record.next_due)
+        assert store.release(claimed.trigger_id, claimed.claim, claimed.due_at)
     for held in runs:
         assert store.abandon_run(held.id, held.claim, now, "no worker has it") is not None
     return len(polls), len(runs)

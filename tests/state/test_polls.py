@@ -318,29 +318,6 @@ def test_an_unavailable_trigger_keeps_what_was_known(store: Store, baseline: dat
     assert (one(store).state, one(store).error) == (state, None)
 
 
-def test_a_renamed_trigger_adopts_row_items_and_events(store: Store) -> None:
-    store.sync_triggers([trigger()], NOW)
-    assert store.commit_poll(poll(claim(store), events=[event()], upserts=[item("a")], baseline_at=NOW))
-    renamed = trigger("t2", workflow="new", fingerprint="print of t1", next_due=None)
-    assert not store.adopt("t1", renamed, NOW), "an active trigger is nobody's orphan"
-    store.sync_triggers([renamed], NOW)
-    assert store.adopt("t1", renamed, NOW)
-    record, items = store.load_poll_state("t2")
-    assert (record.workflow, record.baseline_at, record.polls, list(items)) == ("new", NOW, 1, ["a"])
-    assert (record.active, record.next_due) == (True, NOW + MINUTE)
-    assert store.events()[0].trigger_id == "t2"
-    assert [t.id for t in store.triggers(active=None)] == ["t2"]
-
-
-def test_adopting_needs_the_same_fingerprint_and_a_target_without_memory(store: Store) -> None:
-    store.sync_triggers([trigger("old")], NOW)
-    store.sync_triggers([trigger("busy", fingerprint="print of old", polls=1)], NOW)
-    assert not store.adopt("old", trigger("new"), NOW)
-    assert not store.adopt("missing", trigger("new"), NOW)
-    assert not store.adopt("old", trigger("busy", fingerprint="print of old"), NOW)
-    assert {t.id for t in store.triggers(active=None)} == {"old", "busy"}
-
-
 def test_forgetting_begins_anew_and_keeps_the_history(store: Store) -> None:
     store.sync_triggers([trigger()], NOW)
     first = poll(claim(store), events=[event()], upserts=[item("a"), item("b")], baseline_at=NOW, cursor={"n": 1})

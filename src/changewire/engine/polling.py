@@ -32,6 +32,7 @@ from changewire.triggers.schedule import percentile, retry_delay
 SOON = timedelta(milliseconds=100)
 PENDING_AFTER = timedelta(seconds=1)  # from a poll to the next one for changes that it had to leave
 LAGS = 128  # how many of a trigger's latest lags its percentile is taken from
+UNKNOWN_S = 5.0  # at least so long before a trigger that the home does not know is looked at again
 SAMPLES = 20  # items that a preview shows where nothing can be compared yet
 
 
@@ -67,8 +68,7 @@ class Engine:
         trigger = self.home.triggers.get(claimed.trigger_id)
         now, offset = self._clock.now(), self._clock.offset()
         if trigger is None:
-            self._store.release(claimed.trigger_id, claimed.claim, None)
-            return Outcome.FENCED
+            return self._put_off(claimed)
         record = claimed.record
         try:
             if _only_pending(record):
@@ -97,9 +97,14 @@ class Engine:
         """Store that a claimed poll failed although it could not say so itself, which ends its claim."""
         trigger = self.home.triggers.get(claimed.trigger_id)
         if trigger is None:
-            self._store.release(claimed.trigger_id, claimed.claim, None)
-            return Outcome.FENCED
+            return self._put_off(claimed)
         return self._failed(trigger, claimed.record, claimed, self._clock.now(), error)
+
+    def _put_off(self, claimed: Claimed) -> Outcome:
+        """The store has a trigger that the home does not know yet, or not any more: a sync will settle that."""
+        later = self._clock.now() + timedelta(seconds=max(UNKNOWN_S, claimed.record.interval_s))
+        self._store.release(claimed.trigger_id, claimed.claim, later)
+        return Outcome.FENCED
 
     def preview(self, trigger: Trigger) -> list[EventRecord]:
         """What would fire if ``trigger`` was polled now; nothing is stored.

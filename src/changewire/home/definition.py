@@ -50,6 +50,11 @@ class Broken:
     problems: tuple[Problem, ...]
     type: str = ""  # of its first trigger, as far as that can be read
 
+    @property
+    def reason(self) -> str:
+        """The first problem, in words."""
+        return str(self.problems[0]) if self.problems else "it cannot be read"
+
 
 @dataclass
 class Home:
@@ -60,6 +65,7 @@ class Home:
     settings: Settings
     connections: Mapping[str, Connection]
     catalog: Catalog
+    unusable: frozenset[str] = frozenset()  # names of connections with problems
     workflows: dict[str, WorkflowFile] = field(default_factory=dict)  # by name; the usable ones
     triggers: dict[str, Trigger] = field(default_factory=dict)  # by id
     broken: list[Broken] = field(default_factory=list)

@@ -37,7 +37,8 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
     wrong_connections = {**wrong_connections, **unfit}
     if previous is not None:
         connections, wrong_connections = _last_good(previous.connections, connections, wrong_connections, problems)
-    home = Home(path, environment, load_settings(path, environment), connections, load_catalog(path))
+    settings, catalog = load_settings(path, environment), load_catalog(path)
+    home = Home(path, environment, settings, connections, catalog, frozenset(wrong_connections))
     files, _ = load_workflows(path, environment)
     home.found += [*problems, *(p for found in unfit.values() for p in found)]
     for file in files:

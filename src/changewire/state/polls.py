@@ -23,22 +23,14 @@ from changewire.state.records import (
     PollCommit,
     RunRecord,
     TriggerRecord,
-    TriggerState,
 )
 from changewire.state.writer import Transaction
 from changewire.values import dumps_text
-
-_CONFIG = ("workflow", "name", "type", "connection", "fingerprint", "interval_s", "schedule")
 
 
 def next_claim(transaction: Transaction) -> int:
     """A claim number that was never given before."""
     return int(transaction.execute("claim.number", sql("next_claim")).fetchall()[0][0])
-
-
-def next_epoch(transaction: Transaction) -> int:
-    """Return an epoch that no memory of a trigger ever had."""
-    return int(transaction.execute("epoch.number", sql("next_epoch")).fetchall()[0][0])
 
 
 _HAND_OVER = f"{sql('hand_over_runs')}, {rows.RUN_COLUMNS}"
@@ -67,10 +59,10 @@ def claimed(found: list[tuple[Any, ...]]) -> list[Claimed]:
 
 
 def release(
-    trigger_id: str, claim: int, next_due: datetime | None, delayed: str | None, pending_from: datetime | None
+    trigger_id: str, claim: int, next_due: datetime, delayed: str | None, pending_from: datetime | None
 ) -> Callable[[Transaction], bool]:
     """See `Store.release`."""
-    given = {"trigger_id": trigger_id, "claim": claim, "next_due": rows.text(next_due), "delayed": rows.shown(delayed)}
+    given = {"trigger_id": trigger_id, "claim": claim, "next_due": to_text(next_due), "delayed": rows.shown(delayed)}
 
     def unit(transaction: Transaction) -> bool:
         if transaction.execute("release", sql("release_trigger"), given).rowcount != 1:
@@ -191,108 +183,3 @@ def load_poll_state(
     names = ["items"] if keys is None else ["items_of_keys", "items_alike"] if alike else ["items_of_keys"]
     items = [row for name in names for row in connection.execute(sql(name), given)]
     return rows.trigger_of(found), {row[0]: ItemRecord(*row) for row in items}
-
-
-def sync(records: Sequence[TriggerRecord], now: datetime) -> Callable[[Transaction], None]:
-    """See `Store.sync_triggers`."""
-
-    def unit(transaction: Transaction) -> None:
-        query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers"
-        stored = {row[0]: rows.trigger_of(row) for row in rows.read_all(transaction.connection, query)}
-        for record in records:
-            known = stored.get(record.id)
-            if known is None:
-                insert(transaction, record, now)
-            elif _changed(known, record):
-                transaction.execute("sync.change", sql("change_trigger"), _change(known, record, now))
-        given = {"now": to_text(now), "ids": dumps_text([record.id for record in records])}
-        transaction.execute("sync.leave", sql("leave_triggers"), given)
-        pauses.apply(transaction, now)
-
-    return unit
-
-
-def insert(transaction: Transaction, record: TriggerRecord, now: datetime) -> None:
-    """A trigger that was never seen before."""
-    row = rows.trigger_row(record, now) | {"epoch": next_epoch(transaction)}
-    names = ", ".join(row)
-    marks = ", ".join(f":{name}" for name in row)
-    transaction.execute("sync.insert", f"INSERT INTO triggers ({names}) VALUES ({marks})", row)
-
-
-def _changed(known: TriggerRecord, record: TriggerRecord) -> bool:
-    unavailable = TriggerState.UNAVAILABLE
-    if not known.active or (known.state is unavailable) != (record.state is unavailable):
-        return True
-    if record.state is unavailable:
-        return known.error != rows.shown(record.error) or (not known.fingerprint and known.type != record.type)
-    return any(getattr(known, name) != getattr(record, name) for name in _CONFIG)
-
-
-def _change(known: TriggerRecord, record: TriggerRecord, now: datetime) -> dict[str, Any]:
-    """The row after a change. An unreadable workflow says nothing of its trigger: what was known stays."""
-    unavailable = record.state is TriggerState.UNAVAILABLE
-    source = known if unavailable and known.fingerprint else record
-    row: dict[str, Any] = {name: getattr(source, name) for name in _CONFIG}
-    state, error, error_class = known.state, known.error, known.error_class
-    if unavailable:
-        state, error, error_class = record.state, record.error, record.error_class
-    elif known.state is TriggerState.UNAVAILABLE:
-        fed = record.state is TriggerState.OK  # by what happens inside, so it needs no baseline
-        state = TriggerState.OK if known.baseline_at or fed else TriggerState.BASELINE_PENDING
-        error = error_class = None
-    row |= {
-        "id": source.id,
-        "stored_id": known.id,
-        "next_due": rows.text(record.next_due),
-        "now": to_text(now),
-    }
-    return row | {"state": str(state), "error": rows.shown(error), "error_class": error_class}
-
-
-def adopt(orphan_id: str, record: TriggerRecord, now: datetime) -> Callable[[Transaction], bool]:
-    """See `Store.adopt`."""
-
-    def unit(transaction: Transaction) -> bool:
-        query = f"SELECT {rows.TRIGGER_COLUMNS} FROM triggers WHERE id IN (?, ?)"
-        found = map(rows.trigger_of, rows.read_all(transaction.connection, query, (orphan_id, record.id)))
-        stored = {trigger.id: trigger for trigger in found}
-        orphan, present = stored.get(orphan_id), stored.get(record.id)
-        if orphan is None or orphan.active or orphan.fingerprint != record.fingerprint:
-            return False
-        if present is not None and (present.baseline_at is not None or present.polls):
-            return False
-        transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (record.id,))
-        transaction.execute("adopt.trigger", sql("change_trigger"), _change(orphan, record, now))
-        for table in ("items", "events", "echoes", "pending_changes"):
-            moved = f"UPDATE {table} SET trigger_id = ? WHERE trigger_id = ?"
-            transaction.execute(f"adopt.{table}", moved, (record.id, orphan_id))
-        return True
-
-    return unit
-
-
-def retry_failing(now: datetime) -> Callable[[Transaction], int]:
-    """See `Store.retry_failing`."""
-    changed = "UPDATE triggers SET next_due = :now WHERE active AND failures > 0 AND next_due > :now"
-    refused = "UPDATE pending_changes SET due_at = :now WHERE tries > 0 AND due_at > :now"
-
-    def unit(transaction: Transaction) -> int:
-        transaction.execute("retry_failing.pending", refused, {"now": to_text(now)})
-        return transaction.execute("retry_failing", changed, {"now": to_text(now)}).rowcount
-
-    return unit
-
-
-def forget(trigger_id: str, now: datetime) -> Callable[[Transaction], int]:
-    """See `Store.forget`."""
-
-    def unit(transaction: Transaction) -> int:
-        deleted = transaction.execute("forget.items", "DELETE FROM items WHERE trigger_id = ?", (trigger_id,))
-        transaction.execute("forget.pending", "DELETE FROM pending_changes WHERE trigger_id = ?", (trigger_id,))
-        given = {"trigger_id": trigger_id, "now": to_text(now), "epoch": next_epoch(transaction)}
-        if transaction.execute("forget.trigger", sql("forget_trigger"), given).rowcount == 0:
-            transaction.execute("forget.leave", "DELETE FROM triggers WHERE id = ?", (trigger_id,))
-        return deleted.rowcount
-
-    return unit

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from changewire.state.adoption import HomeFiles
 from changewire.state.records import (
     AlertRecord,
     AttemptRecord,
@@ -32,6 +33,7 @@ from changewire.state.records import (
     WaitingChanges,
     WriteRecord,
 )
+from changewire.state.sync import Synced
 from changewire.values import Json
 
 
@@ -50,18 +52,15 @@ class Store(Protocol):
 
     # triggers
 
-    def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime) -> None:
+    def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime, files: HomeFiles | None = None) -> Synced:
         """Make the triggers those that the config wants. Known ids keep their memory; others become inactive.
 
         Where anything of the config changed, the generation goes up, a claim on it ends, and ``next_due`` of
         the record (unless None) replaces the stored one. A record that is ``unavailable`` makes its row so,
         with its error, and leaves the rest of it as it was.
-        """
 
-    def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
-        """Let ``record`` take over all that is stored of an inactive trigger with the same fingerprint.
-
-        False, and nothing done, where there is no such trigger or ``record.id`` already remembers something.
+        A new trigger takes over the memory of one that leaves with this sync and watched the same, see `adoption`; all
+        that is stored by name follows. Triggers whose last poll failed become due. ``files`` None: no file is broken.
         """
 
     def triggers(self, *, active: bool | None = True, workflow: str | None = None) -> list[TriggerRecord]:
@@ -74,8 +73,8 @@ class Store(Protocol):
         Events and runs stay. Returns how many items were forgotten.
         """
 
-    def retry_failing(self, now: datetime) -> int:
-        """Make triggers due whose last poll failed: somebody may have mended it. How many there are."""
+    def repair_due(self, now: datetime) -> list[str]:
+        """Make active triggers due that have no due moment, which no write should leave. Returns their names."""
 
     # polls
 
@@ -126,7 +125,7 @@ class Store(Protocol):
         self,
         trigger_id: str,
         claim: int,
-        next_due: datetime | None,
+        next_due: datetime,
         *,
         delayed: str | None = None,
         pending_from: datetime | None = None,

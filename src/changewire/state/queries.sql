@@ -140,7 +140,9 @@ GROUP BY trigger_id ORDER BY 2, trigger_id
 UPDATE triggers SET
     id = :id, workflow = :workflow, name = :name, type = :type, connection = :connection,
     fingerprint = :fingerprint, interval_s = :interval_s, schedule = :schedule,
-    next_due = coalesce(:next_due, next_due), late_since = iif(:next_due IS NULL, late_since, NULL),
+    file = :file, version = :version, account = :account,
+    next_due = iif(:interval_s > 0, coalesce(:next_due, next_due), NULL),
+    late_since = iif(:next_due IS NULL, late_since, NULL),
     state = :state, error = :error, error_class = :error_class,
     active = 1, generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
 WHERE id = :stored_id
@@ -149,10 +151,55 @@ WHERE id = :stored_id
 UPDATE triggers SET active = 0, generation = generation + 1, changed_at = :now, claim = 0, lease_until = NULL
 WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 
+-- name: put_origin
+UPDATE triggers SET file = :file, version = :version, account = :account WHERE id = :id
+
+-- name: retry_failing
+UPDATE triggers SET next_due = :now WHERE active = 1 AND failures > 0 AND next_due > :now
+
+-- name: retry_pending
+UPDATE pending_changes SET due_at = :now WHERE tries > 0 AND due_at > :now
+
+-- name: repair_due
+UPDATE triggers SET next_due = :now
+WHERE active = 1 AND interval_s > 0 AND next_due IS NULL AND state <> 'unavailable'
+RETURNING workflow, name
+
+-- name: put_version
+INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: adopt_items
+UPDATE items SET trigger_id = :new WHERE trigger_id = :old
+
+-- name: adopt_events
+UPDATE events SET trigger_id = :new, workflow = :workflow, "trigger" = :shown WHERE trigger_id = :old
+
+-- name: adopt_echoes
+UPDATE echoes SET trigger_id = :new WHERE trigger_id = :old
+
+-- name: adopt_pending_changes
+UPDATE pending_changes SET trigger_id = :new WHERE trigger_id = :old
+
+-- name: rename_runs
+UPDATE runs SET workflow = (SELECT value FROM json_each(:names) WHERE key = runs.workflow)
+WHERE workflow IN (SELECT key FROM json_each(:names))
+
+-- name: rename_runs_of_trigger
+UPDATE runs SET workflow = :new
+WHERE workflow = :old AND event_id IN (SELECT id FROM events WHERE trigger_id = :trigger_id)
+
+-- name: rename_held_runs
+UPDATE runs SET held_by = (SELECT value FROM json_each(:names) WHERE key = runs.held_by)
+WHERE held_by IN (SELECT key FROM json_each(:names))
+
+-- name: rename_alerts
+UPDATE alerts SET name = (SELECT value FROM json_each(:names) WHERE key = alerts.name)
+WHERE name IN (SELECT key FROM json_each(:names)) AND what LIKE :what
+
 -- name: forget_trigger
 UPDATE triggers SET
-    state = iif(state = 'unavailable' OR next_due IS NULL, state, 'baseline_pending'),
-    next_due = iif(next_due IS NULL, NULL, :now), late_since = NULL, baseline_at = NULL, rules = NULL, body_hash = NULL,
+    state = iif(state = 'unavailable' OR interval_s = 0, state, 'baseline_pending'),
+    next_due = iif(interval_s = 0, NULL, :now), late_since = NULL, baseline_at = NULL, rules = NULL, body_hash = NULL,
     pending_at = NULL, list_due = NULL, delayed = NULL,
     cursor = '{}', epoch = :epoch,
     failures = 0, error = iif(state = 'unavailable', error, NULL), error_class = NULL,
@@ -287,7 +334,7 @@ WHERE active = 1 OR paused = 1 ORDER BY seq
 -- name: pause_trigger
 UPDATE triggers SET
     paused = :paused, state = :state, error = :error, error_class = :error_class,
-    next_due = iif(:due AND next_due IS NOT NULL, :now, next_due), late_since = NULL,
+    next_due = iif(:due AND interval_s > 0, :now, next_due), late_since = NULL,
     generation = generation + 1, claim = 0, lease_until = NULL
 WHERE id = :id
 

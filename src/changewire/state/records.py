@@ -100,6 +100,9 @@ class TriggerRecord:
     pending_at: datetime | None = None  # see `only_pending`
     list_due: datetime | None = None  # with `only_pending`: when the list is due
     delayed: str | None = None  # why the request budget delays the next poll; None: it does not
+    file: str = ""  # of its workflow, from the home on; "": unknown
+    version: str = ""  # of its workflow's text
+    account: str = ""  # fingerprint of the connection without its name and secrets; "": unknown, or no connection
 
     @property
     def only_pending(self) -> bool:
@@ -402,7 +405,7 @@ class PollCommit:
     claim: int
     generation: int
     now: datetime  # when the poll began
-    next_due: datetime | None
+    next_due: datetime
     ok: bool
     state: TriggerState
     error: str | None = None

@@ -29,7 +29,8 @@ from changewire.values import dumps_text, loads
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
     "last_event, failures, error, error_class, baseline_at, rules, body_hash, cursor, polls, events, lag_ms, "
-    "lag_p99_ms, active, generation, schedule, paused, verdicts, late_since, epoch, pending_at, list_due, delayed"
+    "lag_p99_ms, active, generation, schedule, paused, verdicts, late_since, epoch, pending_at, list_due, delayed, "
+    "file, version, account"
 )
 _TRIGGER_MOMENTS = (
     *("next_due", "last_ok", "last_poll", "last_event", "baseline_at", "late_since"),

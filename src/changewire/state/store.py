@@ -25,8 +25,10 @@ from changewire.state import (
     pruning,
     rows,
     runs,
+    sync,
 )
 from changewire.state.beside import Beside, beside
+from changewire.state.adoption import HomeFiles
 from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
@@ -53,6 +55,7 @@ from changewire.state.records import (
     WaitingChanges,
     WriteRecord,
 )
+from changewire.state.sync import Synced
 from changewire.state.writer import Transaction
 from changewire.values import Json, dumps_text, loads
 
@@ -92,20 +95,17 @@ class SqliteStore(DatabaseFile):
 
     # triggers
 
-    def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime) -> None:
-        self._write(polls.sync(records, now))
-
-    def adopt(self, orphan_id: str, record: TriggerRecord, now: datetime) -> bool:
-        return self._write(polls.adopt(orphan_id, record, now))
+    def sync_triggers(self, records: Sequence[TriggerRecord], now: datetime, files: HomeFiles | None = None) -> Synced:
+        return self._write(sync.sync(records, now, files or HomeFiles()))
 
     def triggers(self, *, active: bool | None = True, workflow: str | None = None) -> list[TriggerRecord]:
         return self._beside.shown(self._read(lambda connection: history.triggers(connection, active, workflow)))
 
     def forget(self, trigger_id: str, now: datetime) -> int:
-        return self._write(polls.forget(trigger_id, self._beside.due(now)))
+        return self._write(sync.forget(trigger_id, self._beside.due(now)))
 
-    def retry_failing(self, now: datetime) -> int:
-        return self._write(polls.retry_failing(now))
+    def repair_due(self, now: datetime) -> list[str]:
+        return self._write(sync.repair_due(now))
 
     # polls
 
@@ -146,7 +146,7 @@ class SqliteStore(DatabaseFile):
         self,
         trigger_id: str,
         claim: int,
-        next_due: datetime | None,
+        next_due: datetime,
         *,
         delayed: str | None = None,
         pending_from: datetime | None = None,
@@ -308,8 +308,8 @@ class SqliteStore(DatabaseFile):
         self.save_versions({version: text})
 
     def save_versions(self, texts: Mapping[str, str]) -> None:
-        statement = "INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        self._write(lambda transaction: transaction.execute_many("save_versions", statement, list(texts.items())))
+        given = list(texts.items())
+        self._write(lambda transaction: transaction.execute_many("save_versions", sql("put_version"), given))
 
     def load_version(self, version: str) -> str:
         query = "SELECT text FROM versions WHERE version = ?"
