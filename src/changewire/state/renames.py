@@ -97,9 +97,6 @@ def _move_runs(transaction: Transaction, renames: Renames, adopted: Pairs) -> No
         if len(renames.workflows.get(before.workflow, ())) > 1:
             given = {"trigger_id": before.id, "old": before.workflow, "new": after.workflow}
             transaction.execute("rename.runs_of_trigger", sql("rename_runs_of_trigger"), given)
-    held = {f"{kind}/{old}": f"{kind}/{new}" for kind in PauseKind for old, new in _first(renames.of(kind)).items()}
-    if held:
-        transaction.execute("rename.held_runs", sql("rename_held_runs"), {"names": dumps_text(held)})
 
 
 def _first(names: Names) -> dict[str, str]:
@@ -109,7 +106,10 @@ def _first(names: Names) -> dict[str, str]:
 def _move_pauses(
     transaction: Transaction, renames: Renames, ids: Mapping[str, str], records: Sequence[TriggerRecord]
 ) -> None:
-    """A pause follows to each new name. It also stays where its name is in use again, by something else."""
+    """A pause follows to each new name, with the runs that it holds. It also stays if something else has its name now.
+
+    The pause of a refused connection does not follow: it ends with its connection, and the new one is tried.
+    """
     present: dict[PauseKind, set[str | None]] = {
         PauseKind.WORKFLOW: {record.workflow for record in records},
         PauseKind.TRIGGER: {record.shown for record in records},
@@ -117,11 +117,14 @@ def _move_pauses(
     }
     before = pauses.pauses(transaction.connection)
     after: dict[tuple[PauseKind, str], PauseRecord] = {}
+    held: dict[str, str] = {}
     for pause in sorted(before, key=lambda pause: pause.cause is not PauseCause.PERSON):  # theirs is the one that stays
-        names = renames.of(pause.kind)
+        refused = pause.kind is PauseKind.CONNECTION and pause.cause is PauseCause.CREDENTIAL
+        names = {} if refused else renames.of(pause.kind)
         targets = list(names.get(pause.name, [pause.name]))
         if pause.name in present[pause.kind] and not any(pause.name in new for new in names.values()):
             targets.append(pause.name)
+        held[pause.held_by] = f"{pause.kind}/{targets[0]}"
         for name in targets:
             moved = replace(pause, name=name, trial=ids.get(pause.trial or "", pause.trial))
             after.setdefault((pause.kind, name), moved)
@@ -129,6 +132,7 @@ def _move_pauses(
         transaction.execute("rename.drop_pauses", "DELETE FROM pauses")
         put = [rows.pause_row(pause) for pause in after.values()]
         transaction.execute_many("rename.put_pauses", sql("put_pause"), put)
+        transaction.execute("rename.held_runs", sql("rename_held_runs"), {"names": dumps_text(held)})
 
 
 def _move_streaks(transaction: Transaction, names: Mapping[str, str]) -> None:
