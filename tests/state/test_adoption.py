@@ -288,13 +288,13 @@ class TestNames:
         fail(store, "ship")
         assert [(alert.what, alert.name) for alert in store.untold_alerts()] == [("workflow_failing", "ship")]
 
-    def test_an_alert_that_something_is_late_has_its_counterpart_under_the_new_name(self, store: Store) -> None:
+    def test_what_was_late_under_the_old_name_is_on_time_again_under_the_new_one(self, store: Store) -> None:
         remembering(store, watching("bill"))
-        store.raise_alert(AlertRecord("a", NOW, "trigger_stalled", "bill/trigger", "late"))
+        turns = ("trigger_stalled", "trigger_on_time")
+        assert store.alert_turn(AlertRecord(NOW, turns[0], "bill/trigger", "late"), *turns)
         assert adopted(store, watching("ship"))
-        found = store.latest_alert("ship/trigger", ("trigger_stalled", "trigger_on_time"))
-        assert found is not None
-        assert found.what == "trigger_stalled"
+        assert not store.alert_turn(AlertRecord(NOW, turns[0], "ship/trigger", "late"), *turns)
+        assert store.alert_turn(AlertRecord(NOW, turns[1], "ship/trigger", "on time"), *turns)
 
 
 def feed(store: Store, *triggers: str, workflow: str | None = None, **changes: Any) -> None:

@@ -178,7 +178,7 @@ class Engine:
             claim=claimed.claim,
             generation=claimed.generation,
             now=now,
-            next_due=record.list_due if reading is None else polled(trigger.schedule).due_after(done, offset),
+            next_due=polled(record.list_due) if reading is None else polled(trigger.schedule).due_after(done, offset),
             ok=True,
             state=standing.state,
             error=standing.error,

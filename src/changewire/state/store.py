@@ -27,8 +27,8 @@ from changewire.state import (
     runs,
     sync,
 )
-from changewire.state.beside import Beside, beside
 from changewire.state.adoption import HomeFiles
+from changewire.state.beside import Beside, beside
 from changewire.state.file import DatabaseFile
 from changewire.state.protocol import Store
 from changewire.state.queries import sql
