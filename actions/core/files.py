@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, count, islice
 from pathlib import Path
 
+from changewire.actions.append import Rotation, append_once
 from changewire.actions.context import ActionContext
-from changewire.actions.files import Rotation, append_once, stored_file, strict_place, write_whole
+from changewire.actions.files import stored_file, strict_place, write_whole
 from changewire.actions.inputs import revealed
 from changewire.config.fields import parse_size
 from changewire.errors import UsageError, nearest
@@ -28,7 +29,8 @@ def write_file(context: ActionContext, values: Mapping[str, Json]) -> Json:
     if values.get("rotate_at") is not None:
         rotation = Rotation(parse_size(values["rotate_at"]), values["keep"])
     if values["mode"] == "append":
-        append_once(path, data, context.idempotency_key, _notes(context, path), rotation)
+        notes, key = _notes(context, path), context.idempotency_key
+        append_once(path, data, key, notes, rotation, search=context.look_first)
     elif rotation is not None:
         raise UsageError("rotate_at belongs to mode: append; a file that is overwritten does not grow")
     else:
@@ -66,7 +68,8 @@ def _append(context: ActionContext, values: Mapping[str, Json]) -> Json:
         text = "".join(_line(row, values) for row in (*written, *cells))
         return (text if _ends_well(file) else f"\n{text}").encode()
 
-    if rows and not append_once(path, lines, context.idempotency_key, _notes(context, path)):
+    notes, key = _notes(context, path), context.idempotency_key
+    if rows and not append_once(path, lines, key, notes, search=context.look_first):
         columns = _header(path, values)
     return {"path": _shown(context, path), "columns": columns, "count": len(rows), "rows": []}
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,6 @@ from hypothesis import strategies as st
 
 from changewire.actions.calling import check_inputs, perform
 from changewire.actions.files import (
-    Rotation,
-    append_once,
     place_below,
     safe_name,
     stored_file,
@@ -78,40 +75,6 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == ["file"]
 
 
-def test_an_append_that_is_done_again_is_there_once(tmp_path: Path) -> None:
-    path, notes = tmp_path / "out", tmp_path / "notes"
-    assert append_once(path, b"one\n", "k1", notes)
-    assert append_once(path, b"two\n", "k2", notes)
-    assert not append_once(path, b"one\n", "k1", notes)
-    assert path.read_bytes() == b"one\ntwo\n"
-
-
-@pytest.mark.parametrize("cut", [4, 6])
-def test_an_append_that_was_cut_off_is_taken_back_and_done_again(tmp_path: Path, cut: int) -> None:
-    path, notes = tmp_path / "out", tmp_path / "notes"
-    append_once(path, b"one\n", "k1", notes)
-    append_once(path, b"two\n", "k2", notes)
-    path.write_bytes(path.read_bytes()[:cut])
-    assert append_once(path, b"three\n", "k3", notes)
-    assert append_once(path, b"two\n", "k2", notes)
-    assert path.read_bytes() == b"one\nthree\ntwo\n"
-
-
-def test_many_may_append_at_once(tmp_path: Path) -> None:
-    path, notes = tmp_path / "out", tmp_path / "notes"
-
-    def work(name: int) -> None:
-        for n in range(5):
-            append_once(path, f"{name}-{n}\n".encode(), f"{name}-{n}", notes)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(path.read_text().split()) == sorted(f"{a}-{b}" for a in range(6) for b in range(5))
-
-
 def test_write_file_writes_text_and_data_below_the_state(rig: Rig) -> None:
     action = rig.action("core.write_file")
 
@@ -149,16 +112,6 @@ def test_a_file_that_grows_too_large_is_put_aside(rig: Rig) -> None:
     write("8", "one that is longer than a whole file\n")
     write("9", "x\n")
     assert (folder / "a.log.1").read_text() == "one that is longer than a whole file\n"
-
-
-def test_a_rotation_that_was_cut_off_goes_on_at_the_gap(tmp_path: Path) -> None:
-    path, notes = tmp_path / "out", tmp_path / "notes"
-    for number in (1, 2, 3):
-        append_once(path, b"%d\n" % number, str(number), notes, Rotation(1, 3))
-    assert [(tmp_path / f"out.{n}").read_text() for n in (1, 2)] == ["2\n", "1\n"]
-    (tmp_path / "out.1").rename(tmp_path / "out.keep")
-    append_once(path, b"4\n", "4", notes, Rotation(1, 3))
-    assert [(tmp_path / f"out.{n}").read_text() for n in (1, 2)] == ["3\n", "1\n"]
 
 
 @pytest.mark.parametrize(
