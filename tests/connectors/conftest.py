@@ -34,12 +34,12 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def make_client(server: Server, clock: ManualClock) -> Iterator[Callable[..., Client]]:
-    """Makes clients of the server; keyword arguments are fields of the connection."""
+    """Makes clients of the server; keyword arguments are fields of the connection, and its ``patience``."""
     clients: list[Client] = []
 
     def make(connector: str = "zoom", **fields: Any) -> Client:
-        base_url = fields.pop("base_url", server.url)
-        clients.append(Client(connection(base_url, connector, **fields), clock, HttpSettings()))
+        base_url, patience = fields.pop("base_url", server.url), fields.pop("patience", None)
+        clients.append(Client(connection(base_url, connector, **fields), clock, HttpSettings(), patience=patience))
         return clients[-1]
 
     yield make

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from changewire.config.settings import Settings
-from changewire.connectors.client import Client, Request
+from changewire.connectors.client import Client, Patience, Request
 from changewire.connectors.clients import Clients
 from changewire.errors import ApiError, DelayedError, FailureClass, UsageError
 from changewire.testing import START, ManualClock
-from tests.connectors.server import Reply, Server, connection
+from tests.connectors.server import Reply, Seen, Server, connection
 
 MakeClient = Callable[..., Client]
 MEETINGS = Request("GET", "/users/me/meetings", query=(("page_size", "300"),), label="MEDIUM")
+LABEL = "RESOURCE-INTENSIVE"
 QPS = {"code": 429, "message": "You have reached the maximum per-second rate limit for this API. Try again later."}
 
 
@@ -92,6 +93,48 @@ class TestBudget:
         with pytest.raises(DelayedError):
             client.send(MEETINGS, deadline=clock.monotonic() + 0.5)
         assert clock.waits == []
+
+    def test_a_patient_client_waits_for_a_minute_and_shows_each_wait(
+        self, server: Server, clock: ManualClock, make_client: MakeClient
+    ) -> None:
+        server.on("/v2/metrics", Reply())
+        shown: list[tuple[str, float]] = []
+        patience = Patience(90.0, lambda name, wait_s: shown.append((name, wait_s)))
+        client, request = make_client(plan="free", patience=patience), Request("GET", "/metrics", label=LABEL)
+        for _ in range(11):
+            client.send(request)
+
+        assert (shown, clock.waits, len(server.seen)) == ([("work", 60.0)], [60.0], 11)
+
+    def test_a_wait_that_is_interrupted_gives_up_its_place(
+        self, server: Server, clock: ManualClock, make_client: MakeClient
+    ) -> None:
+        def interrupted(name: str, wait_s: float) -> None:
+            raise KeyboardInterrupt
+
+        server.on("/v2/metrics", Reply())
+        client = make_client(plan="free", share=0.1, patience=Patience(90.0, interrupted))
+        client.send(Request("GET", "/metrics", label=LABEL))
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                client.send(Request("GET", "/metrics", label=LABEL))
+        assert client.budget.take(LABEL, clock.now(), patience_s=90.0).wait_s == 60.0
+
+    def test_a_sign_in_that_takes_long_does_not_pile_up_requests_that_have_been_counted(
+        self, server: Server, clock: ManualClock, make_client: MakeClient
+    ) -> None:
+        def sign_in(seen: Seen) -> Reply:
+            waits.append(client.budget.take("MEDIUM", clock.now()).wait_s)
+            return Reply(body={"access_token": "a-new-token", "token_type": "bearer", "expires_in": 3599})
+
+        waits: list[float] = []
+        server.on("/oauth/token", sign_in)
+        server.on("/v2/users/me/meetings", Reply())
+        auth = {"type": "server_to_server", "account_id": "a", "client_id": "c", "client_secret": "a-client-secret"}
+        client = make_client(plan="free", share=0.5, auth=auth)
+        clock.wait(1)
+        client.send(MEETINGS)
+        assert waits == [0.0], "the request took its place after the sign-in"
 
     def test_a_rate_limit_without_a_moment_is_waited_out_for_a_second(
         self, server: Server, clock: ManualClock, make_client: MakeClient
