@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.values import digest, dumps, dumps_text, harmless, loads, loads_answer, make_id
+from changewire.values import digest, dumps, dumps_text, harmless, loads, loads_answer, make_id, valid_text
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DATA = st.recursive(
@@ -96,3 +96,13 @@ def test_an_id_follows_from_its_parts_for_ever() -> None:
 @given(st.lists(st.text(max_size=3) | st.integers(0, 3), max_size=4), st.lists(st.text(max_size=3), max_size=4))
 def test_other_parts_give_another_id(one: list[Any], other: list[Any]) -> None:
     assert (make_id("x", *one) == make_id("x", *other)) is (one == other)
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_text_that_can_be_stored_is_left_as_it_is(text: str) -> None:
+    assert valid_text(text) == text
+
+
+@pytest.mark.parametrize(("text", "valid"), [("a\ud800b", "a\ufffdb"), ("\udcff", "\ufffd"), ("\ud83d\ude00", "😀")])
+def test_half_characters_are_replaced(text: str, valid: str) -> None:
+    assert valid_text(text) == valid

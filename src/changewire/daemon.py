@@ -42,7 +42,9 @@ LOCK = Path("state") / "changewire.lock"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0  # after a turn that failed
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
+LEAST_JOIN_S = 0.2  # for a thread that ends just then
 
 
 class Daemon:
@@ -83,6 +85,9 @@ class Daemon:
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._stop_by: float | None = None  # elapsed seconds; work under way at that moment is given up
+        self._looped = threading.Event()  # set while `loop` does not run
+        self._looped.set()
         self._reloading = threading.Lock()
         self._chores = Chores(log)
         self._clock_changes = ClockChanges(lambda: self.home, self.store, steady, log)
@@ -127,15 +132,29 @@ class Daemon:
         self._log("daemon_started", f"watching {count} trigger{'s' * (count != 1)} in {self.path}", pid=os.getpid())
 
     def loop(self) -> None:
-        """Take turns until `stop` is called."""
-        while not self._stopping.is_set():
-            try:
-                nap = self.turn(self._clock.now())
-            except StateError as error:
-                self._log("state_failed", f"{str(error).rstrip('.')}; trying again in five seconds")
-                nap = 5.0
-            if self._clock.wait(nap, self._wake):
-                self._wake.clear()
+        """Take turns until `stop` is called. A turn that fails is repeated after a pause, whatever it failed of."""
+        self._looped.clear()
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                try:
+                    nap = self.turn(self._clock.now())
+                except Exception as error:
+                    self._wait_after(error, failures)
+                    failures += 1
+                    continue
+                failures = 0
+                if self._clock.wait(nap, self._wake):
+                    self._wake.clear()
+        finally:
+            self._looped.set()
+
+    def _wait_after(self, error: Exception, failures: int) -> None:
+        """Say that a turn failed, and wait before the next: longer each time, and no worker's end cuts it short."""
+        pause = min(LONGEST_PAUSE_S, SHORTEST_PAUSE_S * 2 ** min(failures, 30))
+        word = "state_failed" if isinstance(error, StateError) else "turn_failed"
+        self._log(word, f"{described(error).rstrip('.')}; trying again in {pause:.0f} seconds")
+        self._clock.wait(pause, self._stopping)
 
     def turn(self, now: datetime) -> float:
         """Claim what is due at ``now`` and hand it out; how many seconds there are until the next look."""
@@ -182,32 +201,55 @@ class Daemon:
             self._dispatcher.submit_poll(claimed)
 
     def stop(self) -> None:
-        """Ask the loop to end; safe in a signal handler."""
+        """Ask the loop to end; safe in a signal handler. What is under way has eight seconds from now on."""
+        if self._stop_by is None:
+            self._stop_by = self._clock.monotonic() + STOP_WITHIN_S
         self._stopping.set()
         self._wake.set()
 
     def close(self) -> bool:
-        """End everything in good order; False where some work did not end in time (it is taken up again next time)."""
+        """End everything in good order; False if some work did not end in time. It resumes at the next start.
+
+        The home stays locked then until the process ends: a second daemon must not start while threads of this one may
+        still have effects.
+        """
         self.stop()
         self._chores.stop()
         self._serving.close()
-        finished = self._dispatcher.stop(STOP_WITHIN_S)
+        finished = self._looped.wait(self._time_left())
+        finished &= self._dispatcher.stop(self._time_left())
+        finished &= self._chores.join(self._time_left()) & self._no_reload(self._time_left())
+        self._leases.stop()
         if self._watcher is not None:
-            self._watcher.join(1.0)
+            self._watcher.join(self._time_left())
         if self._started_at is not None:
             self._chores.guarded(self._beat)()
         self._clients.close()
         self._budgets.close()
         self.store.close()
-        self._lock.release()
-        self._log("daemon_stopped", "stopped" if finished else "stopped; unfinished work goes on at the next start")
+        if finished:
+            self._lock.release()
+        self._log("daemon_stopped", "stopped" if finished else "stopped; unfinished work resumes at the next start")
         return finished
+
+    def _time_left(self) -> float:
+        """Seconds that the work under way still has."""
+        return max(LEAST_JOIN_S, (self._stop_by or 0.0) - self._clock.monotonic())
+
+    def _no_reload(self, timeout_s: float) -> bool:
+        """Wait until no files are being read again; False if that takes too long."""
+        free = self._reloading.acquire(timeout=timeout_s)
+        if free:
+            self._reloading.release()
+        return free
 
     # the config
 
     def reload(self) -> None:
         """Take over what changed in the files; what is broken stays as it was. Safe from several threads at once."""
         with self._reloading:  # else files that were read earlier could be put in place later, and stay
+            if self._stopping.is_set():
+                return
             self._refused = None
             try:
                 self._reload()
@@ -215,6 +257,8 @@ class Daemon:
                 self._refused = f"the changed files could not be taken over in full: {error}"
             except ChangewireError as error:
                 self._refused = f"the files cannot be used, so nothing was taken over: {error}"
+            except Exception as error:
+                self._refused = f"the changed files could not be taken over in full: {described(error)}"
             if self._refused is not None:
                 self._log("reload_failed", self._refused)
 

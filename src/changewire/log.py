@@ -27,9 +27,11 @@ _WORDS: dict[str, Level] = {
     **dict.fromkeys(
         ("problem", "warning", "poll_failed", "trigger_failing", "trigger_stalled", "workflow_failing"), "warning"
     ),
-    **dict.fromkeys(("connection_paused", "reload_failed", "claims_freed", "serving_failed"), "warning"),
+    **dict.fromkeys(
+        ("connection_paused", "reload_failed", "claims_freed", "run_abandoned", "serving_failed"), "warning"
+    ),
+    **dict.fromkeys(("state_failed", "turn_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
     "budget_not_shared": "warning",
-    **dict.fromkeys(("state_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
 }
 
 

@@ -85,6 +85,19 @@ def dumps_text(data: Json) -> str:
     return dumps(data).decode()
 
 
+def valid_text(text: str) -> str:
+    """``text`` with U+FFFD in place of half characters, which neither JSON nor the database can hold.
+
+    >>> valid_text("a\\ud800b")
+    'a\ufffdb'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 

@@ -40,7 +40,15 @@ class DaemonProcess:
 
     def terminate(self, within_s: float = 10.0) -> int:
         """SIGTERM; the exit code."""
+        self.send_sigterm()
+        return self.end(within_s)
+
+    def send_sigterm(self) -> None:
+        """SIGTERM, without waiting for what comes of it."""
         self._process.terminate()
+
+    def end(self, within_s: float) -> int:
+        """Wait for the end of the process; its exit code."""
         return self._process.wait(within_s)
 
     def at_work(self) -> bool:

@@ -13,7 +13,7 @@ from changewire.values import Json, dumps
 
 if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
-    from changewire.actions.definition import ActionType
+    from changewire.actions.definition import ActionType, Code
     from changewire.config.connections import Connection
 
 LARGEST_OUTPUT = 1 << 20  # bytes of JSON that are kept of an output
@@ -74,12 +74,19 @@ def perform(
     if found is not None:
         output = found
     elif action.run is not None:
-        output = action.run(context, values)
+        output = _run_code(action.run, context, values)
     elif context.client is None:
         raise UsageError(f"{action.name} needs a connection")
     else:
         output = ask(action, values, context.client, context)
     return _checked(action, output, largest)
+
+
+def _run_code(code: Code, context: ActionContext, values: Mapping[str, Json]) -> Json:
+    try:
+        return code(context, values)
+    except SystemExit as error:
+        raise RuntimeError("it called sys.exit") from error
 
 
 def _checked(action: ActionType, output: Json, largest: int) -> Json:

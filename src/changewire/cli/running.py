@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from changewire.cli.base import FAILED, Command, Options, say
-from changewire.cli.signals import caught_signals, next_message
+from changewire.cli.signals import caught_signals, end_process, next_message
 
 if TYPE_CHECKING:
     from changewire.daemon import Daemon
     from changewire.home.definition import Home
+
+END_WITHIN_S = 9.5  # after a signal to end, whatever hangs
 
 
 @click.command(
@@ -51,13 +53,21 @@ def run(options: Options) -> int:
     if not daemon.home.triggers:
         say(nothing_to_watch(daemon.home))
         return FAILED
-    with caught_signals() as incoming:
+    finished = False
+    with caught_signals(end_within_s=END_WITHIN_S) as incoming:
         daemon.start()
         try:
             _work(daemon, incoming)
         finally:
-            daemon.close()
+            finished = daemon.close()
+    if not finished or _has_threads():
+        end_process()
     return 0
+
+
+def _has_threads() -> bool:
+    """Whether threads are left that Python would wait for at its end, such as those of an action's own code."""
+    return any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate())
 
 
 def nothing_to_watch(home: Home) -> str:
@@ -72,7 +82,10 @@ def nothing_to_watch(home: Home) -> str:
 
 
 def _work(daemon: Daemon, incoming: SimpleQueue[int | None]) -> None:
-    """Let the daemon loop in a thread of its own, and do what the signals say, until it is to stop."""
+    """Let the daemon loop in a thread of its own, and do what the signals say, until it is to stop.
+
+    Nothing here waits for that thread, or for files being read again: the daemon does, as long as it has time.
+    """
     faults: list[BaseException] = []
 
     def loop() -> None:
@@ -83,13 +96,11 @@ def _work(daemon: Daemon, incoming: SimpleQueue[int | None]) -> None:
         finally:
             incoming.put(None)
 
-    thread = threading.Thread(target=loop, name="changewire-loop")
-    thread.start()
+    threading.Thread(target=loop, name="changewire-loop", daemon=True).start()
     try:
         while next_message(incoming) == signal.SIGHUP:
-            daemon.reload()
+            threading.Thread(target=daemon.reload, name="changewire-reload", daemon=True).start()
     finally:
         daemon.stop()
-        thread.join()
     if faults:
         raise faults[0]

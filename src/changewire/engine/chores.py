@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-from changewire.errors import ChangewireError, fault_of_ours
+from changewire.clock import SystemClock
+from changewire.errors import described
 from changewire.log import Log
 
 Chore = Callable[[], None]
@@ -32,16 +33,22 @@ class Chores:
         """Begin no more of them."""
         self._stopping.set()
 
+    def join(self, timeout_s: float) -> bool:
+        """Wait for those under way; False if one did not end in time."""
+        clock = SystemClock()
+        until = clock.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, until - clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
     def guarded(self, chore: Chore) -> Chore:
         """The chore, which raises nothing."""
 
         def done() -> None:
             try:
                 chore()
-            except ChangewireError as error:
-                self._log("chore_failed", str(error))
             except Exception as error:
-                self._log("chore_failed", fault_of_ours(error))
+                self._log("chore_failed", described(error))
 
         return done
 

@@ -109,12 +109,15 @@ class LocalDispatcher:
         self._runs.give_back(places)
 
     def stop(self, timeout_s: float) -> bool:
-        """Take nothing more and wait; work that is waiting in line is dropped, its claim ends with the process."""
+        """Take nothing more and wait, for all workers together ``timeout_s`` at most. Work that is waiting in line is
+        dropped, its claim ends with the process.
+        """
         until = self._clock.monotonic() + timeout_s
         for pool in (self._polls, self._runs):
             pool.close()
-        left = [pool.join(max(0.0, until - self._clock.monotonic())) for pool in (self._polls, self._runs)]
-        return all(left)
+        for thread in (*self._polls.threads, *self._runs.threads):
+            thread.join(max(0.0, until - self._clock.monotonic()))
+        return not any(thread.is_alive() for thread in (*self._polls.threads, *self._runs.threads))
 
 
 class _Pool:
@@ -125,13 +128,13 @@ class _Pool:
         self._lock = threading.Lock()
         self._taken = 0
         self._closed = False
-        self._threads: list[threading.Thread] = []
+        self.threads: list[threading.Thread] = []
 
     def start(self, handle: Callable[..., None], failed: Callable[[BaseException], None]) -> None:
         for number in range(self._size):
             name = f"changewire-{self._name}-{number}"
             thread = threading.Thread(target=self._work, args=(handle, failed), name=name, daemon=True)
-            self._threads.append(thread)
+            self.threads.append(thread)
             thread.start()
 
     def put(self, work: object) -> None:
@@ -155,13 +158,8 @@ class _Pool:
 
     def close(self) -> None:
         self._closed = True
-        for _ in self._threads:
+        for _ in self.threads:
             self._waiting.put(None)
-
-    def join(self, timeout_s: float) -> bool:
-        for thread in self._threads:
-            thread.join(timeout_s / max(1, len(self._threads)) if thread is not self._threads[-1] else timeout_s)
-        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self, handle: Callable[..., None], failed: Callable[[BaseException], None]) -> None:
         while (work := self._waiting.get()) is not None:

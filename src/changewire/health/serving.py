@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from changewire.clock import Clock
 from changewire.connectors.clients import Clients
 from changewire.engine.polling import Outcome
+from changewire.errors import described
 from changewire.health.attention import Attention
 from changewire.health.checkup import Checkup, view
-from changewire.health.server import CannotListen, Page, Server
+from changewire.health.server import TEXT, CannotListen, Page, Server
 from changewire.log import Log
 from changewire.state.records import AttemptRecord, Claimed, RunRecord, RunState
 from changewire.values import dumps
@@ -103,6 +104,13 @@ class Serving:
     # what is answered
 
     def _page(self, path: str) -> Page | None:
+        try:
+            return self._find_page(path)
+        except Exception as error:
+            self._log("serving_failed", f"{path} could not be answered: {described(error)}")
+            return Page(500, TEXT, b"This could not be answered; the log says why.\n")
+
+    def _find_page(self, path: str) -> Page | None:
         if path == "/live":
             return _answer(self._checkup.live())
         if path == "/health":

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from changewire.clock import from_text, to_text
-from changewire.secret import mask
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import AlertRecord, RunState
@@ -25,7 +24,13 @@ WATCHES = "core.alert"  # the trigger type of workflows that alerts start; they 
 def put(transaction: Transaction, alert: AlertRecord) -> None:
     """Store an alert under an id that no other alert has or had: numbers of claims are never given again."""
     ((number,),) = transaction.execute("alert.number", sql("next_claim")).fetchall()
-    row = (make_id("alert", alert.what, str(number)), to_text(alert.at), alert.what, alert.name, mask(alert.message))
+    row = (
+        make_id("alert", alert.what, str(number)),
+        to_text(alert.at),
+        alert.what,
+        alert.name,
+        rows.shown(alert.message),
+    )
     more = (dumps_text(alert.facts), dumps_text(list(alert.chain)), alert.cause)
     transaction.execute("alert.put", sql("put_alert"), (*row, *more))
 

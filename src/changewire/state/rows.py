@@ -24,7 +24,7 @@ from changewire.state.records import (
     TriggerRecord,
     TriggerState,
 )
-from changewire.values import dumps_text, loads
+from changewire.values import dumps_text, loads, valid_text
 
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
@@ -69,7 +69,7 @@ def text(value: datetime | None) -> str | None:
 
 def shown(words: str | None) -> str | None:
     """Words as they may be stored and shown."""
-    return None if words is None else mask(words)
+    return None if words is None else valid_text(mask(words))
 
 
 def trigger_of(row: Row) -> TriggerRecord:

@@ -56,6 +56,7 @@ def _ordered(run: RunRecord, event: EventRecord, workflow: Workflow, connection:
         return run
     try:
         value = text_of(render(workflow.order_by, build_scope(run, event, connection=connection)))
+        value.encode()  # raises ValueError for half characters, which the database does not take
     except (ChangewireError, ValueError) as error:
         reason = f"order_by: bad_input: {error} (resumed, it runs without an order)"
         return replace(run, state=RunState.PAUSED, due_at=None, reason=reason)

@@ -7,18 +7,24 @@ from typing import Any
 
 from changewire.actions.flow.effects import Effect, effect_of
 from changewire.actions.flow.retry import Failure
-from changewire.errors import ApiError
+from changewire.errors import ApiError, UsageError
 from changewire.secret import mask, mask_data
 from changewire.state.records import AttemptRecord
-from changewire.values import Json, dumps_text
+from changewire.values import Json, dumps_text, valid_text
 
 LONGEST_INPUT = 16_384  # characters of JSON; a longer input is kept as text that is cut
 
 
 def given(values: Mapping[str, Json]) -> dict[str, Json]:
-    """The evidence of an attempt that begins: its input as it was worked out, without secrets."""
+    """The evidence of an attempt that begins: its input as it was worked out, without secrets.
+
+    Raises UsageError if it holds something that cannot be stored, such as an integer of more than 64 bits.
+    """
     masked: Any = mask_data(dict(values))
-    text = dumps_text(masked)
+    try:
+        text = dumps_text(masked)
+    except TypeError as error:
+        raise UsageError(f"the input cannot be stored: {error}") from None
     return {"input": masked if len(text) <= LONGEST_INPUT else f"{text[:LONGEST_INPUT]}…"}
 
 
@@ -38,5 +44,5 @@ def came_of(
 def _response(error: Exception | None) -> Json:
     if not isinstance(error, ApiError) or (error.status is None and error.body is None):
         return None
-    body = None if error.body is None else mask(error.body)
+    body = None if error.body is None else valid_text(mask(error.body))
     return {"status": error.status, "code": error.code, "body": body}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as wait_for
 from typing import TYPE_CHECKING, Any
 
@@ -156,34 +156,49 @@ class _Parallel:
     def run(self) -> None:
         """Bring all iterations to their end. Raises what ended the first that did not come to it."""
         self._frame.ledger.flush()  # iterations hold rows of their own, and nobody looks at these before the last ends
-        workers = min(self._step.max_parallel, len(self._items))
-        with ThreadPoolExecutor(workers, thread_name_prefix="changewire-loop") as pool:
-            self._fill(pool)
+        try:
+            self._fill()
             while self._active:
                 done, _ = wait_for(self._active, timeout=self._patience(), return_when=FIRST_COMPLETED)
                 for future in done:
                     self._take(future)
-                self._fill(pool)
+                self._fill()
+        finally:  # whatever went wrong: the run is not given up while iterations may still have effects
+            if self._active:
+                self._halt.set()
+                wait_for(self._active)
         if self._fault is not None:
             raise self._fault
         self._raise_end()
 
-    def _fill(self, pool: ThreadPoolExecutor) -> None:
+    def _fill(self) -> None:
         """Give every free place an iteration: one that has waited long enough, else the next one."""
         now = self._walk.clock.now()
         for index in [n for n, waits in self._parked.items() if waits.due(self._walk.clock) <= now]:
             if not self._halt.is_set():
                 del self._parked[index]
-                self._submit(pool, index)
+                self._begin(index)
         while len(self._active) + len(self._parked) < self._step.max_parallel and not self._halt.is_set():
             index = next(self._left, -1)
             if index < 0:
                 return
-            self._submit(pool, index)
+            self._begin(index)
 
-    def _submit(self, pool: ThreadPoolExecutor, index: int) -> None:
+    def _begin(self, index: int) -> None:
+        """Let an iteration go on in a thread that ends with the process, which the threads of an executor outlive."""
         frame = self._frame.beside(_names(self._step, self._items, index), self._halt)
-        self._active[pool.submit(self._iterate, index, frame)] = index
+        future: Future[Json] = Future()
+        thread = threading.Thread(
+            target=self._fulfil, args=(future, index, frame), name=f"changewire-loop-{index}", daemon=True
+        )
+        thread.start()
+        self._active[future] = index
+
+    def _fulfil(self, future: Future[Json], index: int, frame: Frame) -> None:
+        try:
+            future.set_result(self._iterate(index, frame))
+        except BaseException as error:
+            future.set_exception(error)
 
     def _iterate(self, index: int, frame: Frame) -> Json:
         try:
