@@ -15,6 +15,7 @@ from changewire.templates import (
     names_used,
     render,
 )
+from changewire.values import dumps, loads
 
 SCOPE: dict[str, Any] = {
     "payload": {
@@ -269,7 +270,11 @@ def test_many_threads_can_render_at_once() -> None:
 
 
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
@@ -281,6 +286,37 @@ def test_plain_data_comes_out_of_an_expression_as_it_was_and_as_a_copy(data: Any
     assert found == data
     assert repr(found) == repr(data), "1, 1.0 and true are told apart, and keys keep their order"
     assert found is not data or not isinstance(data, dict | list)
+
+
+ANYTHING = st.recursive(
+    st.integers() | st.floats() | st.text(st.characters(exclude_categories=()), max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("a\ud83d", max_size=2), inner, max_size=4),
+    max_leaves=9,
+)
+
+
+@given(ANYTHING)
+def test_what_comes_out_of_an_expression_can_be_stored(data: Any) -> None:
+    for template in ("{{ data }}", "{{ {'a': [data]} }}", "{{ data }}!"):
+        found = render(template, {"data": data})
+        assert loads(dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("{{ 2**63 + 2**63 }}", "18446744073709551616"),
+        ("{{ [n * 4] }}", ["36893488147419103232"]),
+        ("{{ n * 2 - 1 }}", 2**64 - 1),
+        ("{{ text | float }}", None),
+        ("{{ '\\ud83d' }}", "\ufffd"),
+        ("{{ {'\\ude00': 1} }}", {"\ufffd": 1}),
+        ("a{{ '\\ud83d' }}b", "a\ufffdb"),
+        ("{{ '\\ud83d' ~ '\\ude00' }}", "\U0001f600"),
+    ],
+)
+def test_what_json_cannot_hold_becomes_what_it_can(template: str, value: Any) -> None:
+    assert render(template, {"n": 2**63, "text": "1e999"}) == value
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ def test_data_in_an_answer_come_as_they_are(data: Any) -> None:
         (b'{"id": 18446744073709551616}', {"id": "18446744073709551616"}),
         (b'{"id": ' + b"9" * 300 + b"}", {"id": "9" * 300}),
         (b'[10000000000000000000000.5, "10000000000000000000000"]', [1e22, "10000000000000000000000"]),
+        (b'{"n": [1e400, -1E+400, 1e-400, 0.5, "1e400", 7]}', {"n": ["1e400", "-1E+400", 0.0, 0.5, "1e400", 7]}),
+        (b'[1e400, 18446744073709551616, "\\ud83d"]', ["1e400", "18446744073709551616", "\ufffd"]),
         (b'["\\ud83d", "a\\ude00b", "\\ud83d\\ude00", "\\\\ud83d"]', ["\ufffd", "a\ufffdb", "\U0001f600", "\\ud83d"]),
     ],
 )
@@ -54,7 +56,20 @@ def test_json_of_other_programs_is_read_without_loss(body: bytes, data: Any) -> 
     assert loads_answer(body) == data
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[NaN]", b"[1e999]", b"\xff\xfe[\x00", b'["\\ud83d]', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[NaN]",
+        b"[1e999, NaN]",
+        b"[-Infinity, 1e999]",
+        b"[1e999, '\xff']",
+        b"\xff\xfe[\x00",
+        b'["\\ud83d]',
+        b"[" * 5000,
+    ],
+)
 def test_what_is_no_json_in_an_answer_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):
         loads_answer(body)

@@ -22,7 +22,7 @@ from changewire.errors import ChangewireError
 from changewire.filters import FILTERS, TESTS
 from changewire.secret import Secret, mask
 from changewire.template_words import kind_word
-from changewire.values import Json
+from changewire.values import Json, storable_number, storable_text
 
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 LARGEST = 1 << 20  # characters a rendered value may have in all
@@ -95,7 +95,7 @@ def text_of(value: Json) -> str:
 def plain(value: Any, largest: int = LARGEST) -> Json:
     """``value`` as plain data of at most ``largest`` characters; iterators and tuples become lists."""
     if isinstance(value, dict | list):
-        with suppress(TypeError):  # it is not plain, so each piece is looked at; what is no number is null when stored
+        with suppress(TypeError):  # it is not plain, or not to be stored, so each piece is looked at
             text = orjson.dumps(value, option=_STRICT)
             if len(text) <= largest:
                 return orjson.loads(text)
@@ -106,10 +106,12 @@ def _plain_part(value: Any, left: list[int], largest: int) -> Json:
     left[0] -= len(value) + 1 if isinstance(value, str) else 1
     if left[0] < 0:
         raise TemplateError(f"the result is longer than {largest} characters; take only the part that is needed")
-    if value is None or isinstance(value, bool | int | float | Secret):
+    if value is None or isinstance(value, bool | Secret):
         return value
+    if isinstance(value, int | float):
+        return storable_number(value)
     if isinstance(value, str):
-        return str(value)
+        return storable_text(str(value))
     if isinstance(value, Mapping):
         return {_key(k): _plain_part(v, left, largest) for k, v in value.items()}
     if isinstance(value, list | tuple | set | Iterator | KeysView | ValuesView | ItemsView):
@@ -123,7 +125,7 @@ def _plain_part(value: Any, left: list[int], largest: int) -> Json:
 def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise TemplateError(f"{key!r} cannot be a key: keys are text")
-    return key
+    return storable_text(key)
 
 
 class Effort(threading.local):

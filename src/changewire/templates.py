@@ -31,7 +31,7 @@ from changewire.template_sandbox import (
     text_of,
 )
 from changewire.template_words import fault, trouble
-from changewire.values import Json
+from changewire.values import Json, storable_text
 
 __all__ = ["HIDDEN", "LARGEST", "Path", "Sandbox", "TemplateError", "Templates", "text_of"]
 
@@ -107,7 +107,7 @@ class Compiled:
             if left < 0:
                 raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part needed")
             kept.append(piece)
-        return "".join(kept)
+        return storable_text("".join(kept))
 
 
 def _short(text: str) -> str:

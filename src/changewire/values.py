@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import math
 import re
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import orjson
@@ -28,20 +30,39 @@ def loads_answer(body: bytes) -> Json:
     """Data from JSON as other programs write it. Raises ValueError where it is none.
 
     A byte order mark is skipped, half a character (as where a text was cut off inside an emoji) becomes U+FFFD, and
-    whole numbers of more than 64 bits become text: as numbers they would lose the digits that tell them apart.
+    whole numbers of more than 64 bits become text: as numbers they would lose the digits that tell them apart. So do
+    numbers like 1e400, which no float can be.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         data = loads(body)
-    except ValueError:
+    except ValueError as error:
+        if "infinity" in str(error):
+            with suppress(RecursionError):
+                return _loads_slowly(body)
         body = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
         data = loads(body)
     if _NINETEEN not in body.translate(_DIGITS) or not _LONG.search(body):  # the first look takes a tenth of the second
         return data
     try:
-        return json.loads(body, parse_int=_whole)
+        return _loads_slowly(body)
     except RecursionError:
         return data
+
+
+def _loads_slowly(body: bytes) -> Json:
+    """As `loads_answer`, for numbers that Python alone can read. Raises RecursionError on very deep data."""
+    text = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body).decode()
+    return json.loads(text, parse_int=_whole, parse_float=_fraction, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _fraction(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
 def _whole(digits: str) -> int | str:
@@ -49,6 +70,20 @@ def _whole(digits: str) -> int | str:
         return digits
     number = int(digits)
     return number if -(2**63) <= number < 2**64 else digits
+
+
+def storable_text(text: str) -> str:
+    """``text`` with U+FFFD for half a character, which neither JSON nor the database can hold."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def storable_number(number: float) -> float | str | None:
+    """The number as JSON can hold it: whole ones of more than 64 bits are text, infinite ones and NaN are None."""
+    if isinstance(number, int):
+        return number if -(2**63) <= number < 2**64 else str(number)
+    return number if math.isfinite(number) else None
 
 
 def json_trouble(error: ValueError) -> str:

@@ -247,6 +247,35 @@ class TestNewItem:
         shop.serves(b'[{"id": 100000000000000000001}, {"id": 100000000000000000002}]')
         assert shop.keys() == ["100000000000000000002"]
 
+    @pytest.mark.parametrize(
+        ("number", "stored"),
+        [
+            ("1e400", "1e400"),
+            ("-1E+999", "-1E+999"),
+            ("18446744073709551616", "18446744073709551616"),
+            ("18446744073709551615", 2**64 - 1),
+        ],
+    )
+    def test_numbers_of_any_size_are_stored_and_compared(self, shop: Shop, number: str, stored: Any) -> None:
+        shop.serves(b'{"n": 0}')
+        shop.watch("document_changed", path="/stock")
+        shop.serves(f'{{"n": {number}}}'.encode())
+        (event,) = shop.poll()
+        assert event.changes == [{"path": "n", "old": 0, "new": stored}]
+        shop.serves(f'{{"n": {number} }}'.encode())
+        assert shop.poll() == []
+
+    def test_whose_key_holds_any_character_are_new_once(self, shop: Shop) -> None:
+        shop.serves(orders(1))
+        shop.watch("new_item")
+        odd = [{"id": key} for key in ("a\0b", "a\0c", "a", "\0", "'", '"', "\\", "%", "\u2028", "a::2")]
+        shop.serves([*orders(1), *odd])
+        assert len(shop.poll()) == len(odd)
+        shop.serves([*odd, *orders(1)])
+        assert shop.poll() == []
+        assert shop.rig is not None
+        assert shop.rig.trigger.verdicts["counts"] == {"seen": len(odd) + 1}
+
     def test_an_item_whose_moment_no_clock_can_show_is_an_item(self, shop: Shop) -> None:
         shop.serves(orders(1))
         shop.watch("new_item", created_at="made")

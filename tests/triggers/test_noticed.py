@@ -27,7 +27,11 @@ from tests.triggers.kinds import NOW, SCOPE, kind_of
 
 Answer = list[tuple[Json, Scope]]
 ITEMS = st.fixed_dictionaries(
-    {"id": st.sampled_from(["a", "b", "a::2", "a:", "ä", "a%3A"]), "n": st.integers(0, 2), "ready": st.booleans()}
+    {
+        "id": st.sampled_from(["a", "b", "a::2", "a:", "ä", "a%3A", "a\0b", "\0"]),
+        "n": st.integers(0, 2),
+        "ready": st.booleans(),
+    }
 )
 WATCHES = st.builds(
     lambda alike, settle, ready, ignore: Watch(

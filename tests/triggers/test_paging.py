@@ -18,7 +18,7 @@ from changewire.errors import ApiError, FailureClass, PollError
 from changewire.testing import ManualClock
 from changewire.triggers.binding import Reader
 from changewire.triggers.noticed import item_key
-from changewire.triggers.polling import Allowance, Reading, read
+from changewire.triggers.polling import Allowance, Reading, fetch, read
 from changewire.values import dumps
 from tests.triggers.kinds import NOW, kind_of
 
@@ -332,19 +332,29 @@ def test_a_list_that_is_missing_is_an_error(data: Any, message: str) -> None:
     assert str(error.value) == message
 
 
-def test_data_too_deep_to_be_kept_are_refused_in_words() -> None:
-    def nested(levels: int) -> Any:
-        data: Any = {"id": 1}
-        for _ in range(levels):
-            data = {"id": 1, "a": data}
-        return {"rows": [data]}
+def deep(levels: int) -> Any:
+    data: Any = {"id": 1}
+    for _ in range(levels):
+        data = {"id": 1, "a": data}
+    return {"rows": [data]}
 
-    assert len(read_all(Listing(lambda _query, _call: (nested(95), {})), {"kind": "token"}).items) == 1
+
+def test_data_too_deep_to_be_kept_are_refused_in_words() -> None:
+    assert len(read_all(Listing(lambda _query, _call: (deep(95), {})), {"kind": "token"}).items) == 1
     with pytest.raises(PollError) as error:
-        read_all(Listing(lambda _query, _call: (nested(120), {})), {"kind": "token"})
-    assert str(error.value) == (
-        "the answer is nested deeper than 100 levels, which no list of records is; nothing was changed"
-    )
+        read_all(Listing(lambda _query, _call: (deep(120), {})), {"kind": "token"})
+    assert str(error.value) == ("the answer is nested deeper than 100 levels, which no record is; nothing was changed")
+
+
+def test_data_about_one_item_that_are_too_deep_are_refused_as_well() -> None:
+    kind = kind_of("created", detail={"path": "/things/1"}, lookup={"path": "/days", "items": "rows"})
+    listing = Listing(lambda _query, _call: (deep(120), {}))
+    reader, allowance = Reader(kind, {}), Allowance(deadline=60.0, clock=ManualClock())
+    assert kind.detail is not None
+    with pytest.raises(PollError, match="nested deeper than 100 levels"):
+        fetch(kind.detail, reader, listing, allowance, {}, {"id": 1})
+    with pytest.raises(PollError, match="nested deeper than 100 levels"):
+        read(reader, listing, allowance, NOW)
 
 
 def test_the_default_is_one_page() -> None:

@@ -154,3 +154,16 @@ def test_an_event_that_is_too_large_is_refused_with_its_item_and_the_way_out() -
         "thing of item 1 is an event of 2,059 bytes, and `poll: event` in config/changewire.yaml allows 2,000: "
         "raise the limit, take less of the item into the `payload` of the trigger type, or watch a smaller part"
     )
+
+
+def test_an_event_that_cannot_be_stored_is_refused_with_its_item() -> None:
+    deep: list[Any] = []
+    for _ in range(300):
+        deep = [deep]
+    (event,) = after([], {"id": 1}, kind="created", payload={"n": "{{ item.id }}"})
+    event.payload = {"deep": deep}
+    with pytest.raises(PollError) as error:
+        refuse_larger([event], 1_000_000)
+    assert str(error.value) == (
+        "thing of item 1 cannot be stored (Recursion limit reached): change the `payload` of the trigger type"
+    )

@@ -179,6 +179,8 @@ def load_poll_state(
     found = connection.execute(query, (trigger_id,)).fetchone()
     if found is None:
         raise StateError(f"There is no trigger {trigger_id} in the database: it was reset or left the config.")
+    if keys is not None and any("\0" in key for key in keys):
+        keys = None  # SQLite ends a text that it takes out of JSON at such a character
     given = {"trigger_id": trigger_id, "keys": dumps_text(list(keys or ()))}
     names = ["items"] if keys is None else ["items_of_keys", "items_alike"] if alike else ["items_of_keys"]
     items = [row for name in names for row in connection.execute(sql(name), given)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from changewire.errors import PollError
+from changewire.secret import masked_json
 from changewire.state.records import EventRecord
 from changewire.triggers.change_size import bounded
 from changewire.triggers.comparing import Scope
@@ -15,7 +15,7 @@ from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticed import Noticed
 from changewire.triggers.shorthand import OTHERWISE
-from changewire.values import Json, dumps, make_id
+from changewire.values import Json, make_id
 
 
 def make_events(
@@ -73,16 +73,21 @@ def make_events(
 
 
 def refuse_larger(events: Iterable[EventRecord], most: int) -> None:
-    """Raise PollError for the first event whose payload and changes have more than ``most`` bytes of JSON."""
+    """Raise PollError for the first event whose payload and changes have more than ``most`` bytes of JSON, or none."""
     for event in events:
-        with suppress(TypeError):  # what JSON has no word for is refused with its own words when it is stored
-            size = len(dumps([event.payload, event.changes]))
-            if size > most:
-                raise PollError(
-                    f"{event.event_type} of item {event.key} is an event of {size:,} bytes, and `poll: event` in "
-                    f"config/changewire.yaml allows {most:,}: raise the limit, take less of the item into the "
-                    "`payload` of the trigger type, or watch a smaller part"
-                )
+        try:
+            size = len(masked_json([event.payload, event.changes]).encode())
+        except TypeError as error:
+            raise PollError(
+                f"{event.event_type} of item {event.key} cannot be stored ({error}): change the `payload` of the "
+                "trigger type"
+            ) from None
+        if size > most:
+            raise PollError(
+                f"{event.event_type} of item {event.key} is an event of {size:,} bytes, and `poll: event` in "
+                f"config/changewire.yaml allows {most:,}: raise the limit, take less of the item into the "
+                "`payload` of the trigger type, or watch a smaller part"
+            )
 
 
 def _words(kind: TriggerType, names: dict[str, Any]) -> list[str]:

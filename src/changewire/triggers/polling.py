@@ -166,6 +166,7 @@ def fetch(spec: RequestSpec, reader: Reader, source: Source, allowance: Allowanc
     """The answer to a request about one item. Raises ApiError or PollError."""
     answer = _send(source, build_request(spec, reader, {**scope, "item": item}), allowance)
     allowance.spend(answer)
+    _refuse_depth([answer.data])
     return answer.data
 
 
@@ -181,6 +182,7 @@ def _lookups(reader: Reader, source: Source, allowance: Allowance, now: datetime
         answer = _send_page(source, build_request(lookup, reader, scope), allowance)
         reading.count(answer)
         records = _list_of(answer.data, lookup.items)
+        _refuse_depth(records)
         if lookup.newest_by is not None:
             path = parse_path(lookup.newest_by)
             records = sorted(records, key=lambda record: str(get(record, path)), reverse=True)
@@ -263,7 +265,7 @@ def _refuse_depth(found: list[Json]) -> None:
     try:
         dumps(found)
     except TypeError:
-        message = f"the answer is nested deeper than {DEPTH} levels, which no list of records is; nothing was changed"
+        message = f"the answer is nested deeper than {DEPTH} levels, which no record is; nothing was changed"
         raise PollError(message) from None
 
 
