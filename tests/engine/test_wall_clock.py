@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from changewire.clock import from_text, to_text
+from changewire.clock import SystemClock, from_text, to_text
 from changewire.daemon import DATABASE
 from changewire.state.records import RunState
 from changewire.state.store import SqliteStore
@@ -18,7 +18,7 @@ from changewire.testing import START, ManualClock
 from changewire.values import dumps_text
 from tests.engine.inside import kick, out, watching, write, write_home
 from tests.support.json_api import JsonApi
-from tests.support.processes import ask
+from tests.support.processes import DaemonProcess, ask, wait_for
 from tests.support.recorder import Recorder
 from tests.support.turning import Turned
 
@@ -135,9 +135,9 @@ def test_nothing_sleeps_after_a_start_with_a_clock_a_year_ahead_that_is_set_righ
         assert out(site.path).count("done") == 1
 
 
-def polling(**trigger: Any) -> dict[str, Any]:
+def polling(every: str = "60s") -> dict[str, Any]:
     """A workflow that watches a list and leaves a line for each event."""
-    watched = {"type": "http.new_item", "every": "60s", "with": {"path": "/rows", "items": "data"}, **trigger}
+    watched = {"type": "http.new_item", "every": every, "with": {"path": "/rows", "items": "data"}}
     return {"trigger": watched, "steps": [write("event {{ event.key }}")]}
 
 
@@ -338,3 +338,22 @@ def test_a_run_that_a_person_resumes_is_due_at_once(site: Site, seconds: float, 
             assert store.resume(site.clock.now(), by="a person", run_id=run.id) == [run.id]
         site.on(0)
         assert out(site.path) == ["done"]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_process_after_one_whose_clock_was_a_year_ahead_sleeps_for_nothing(tmp_path: Path, running: bool) -> None:
+    """The clock was set right while the earlier daemon ran, or after it."""
+    with JsonApi() as api:
+        site = Site(tmp_path / "home")
+        write_list_home(site, api, p=polling(every="1s"), w=watching("go", {"wait": "2s"}, write("done")))
+        site.clock = ManualClock(SystemClock().now() + timedelta(seconds=YEAR))
+        kick(site.start(), "go", {})
+        site.on(0)
+        if running:
+            site.set(-YEAR)
+            site.on(0)
+        site.close()
+        with DaemonProcess(site.path):
+            assert wait_for(lambda: out(site.path) == ["done"])
+            before = polls(site)
+            assert wait_for(lambda: polls(site) > before + 2)
