@@ -32,6 +32,7 @@ _WORDS: dict[str, Level] = {
     ),
     **dict.fromkeys(("state_failed", "turn_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
     "budget_not_shared": "warning",
+    "clock_differs": "warning",
 }
 
 

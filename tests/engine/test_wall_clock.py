@@ -279,6 +279,37 @@ def test_a_cron_moment_that_was_stored_by_the_old_time_is_put_right_by_the_reape
         assert turned.store.triggers()[0].next_due == record.next_due
 
 
+@pytest.mark.parametrize("seconds", [-3600, 3600.0, -YEAR])
+def test_a_retry_of_a_trigger_with_cron_comes_after_its_delay(site: Site, seconds: float) -> None:
+    with JsonApi() as api:
+        trigger = polling()["trigger"]
+        del trigger["every"]
+        write_list_home(site, api, w={**polling(), "trigger": {**trigger, "cron": "* * * * *"}})
+        api.bad.extend(["html"] * 10)
+        turned = site.start()
+        due = [record.next_due for record in turned.store.triggers()]
+        site.set(seconds)
+        turned.daemon._reap()
+        assert [record.next_due for record in turned.store.triggers()] == due
+
+
+def test_a_run_whose_time_is_over_is_not_woken_for_what_it_waited_for(site: Site) -> None:
+    """A `wait_until` is cut off by the run's timeout, and then `on_failure` waits for a time."""
+    moment = to_text(START + timedelta(hours=2))
+    steps = {"steps": [{"wait_until": moment}], "on_failure": [{"wait": "10h"}, write("failed")], "timeout": "1h"}
+    write_home(site.path, w={**watching("go"), **steps})
+    turned = site.start()
+    kick(turned, "go", {})
+    site.on(0)
+    site.on(3700)
+    (run,) = (history.run for history in turned.store.runs())
+    assert run.state is RunState.WAITING
+    site.clock.advance(2 * 3600)
+    assert turned.store.wake_runs(turned.steady.now(), turned.clock.now()) == 0
+    site.on(9 * 3600)
+    assert out(site.path) == ["failed"]
+
+
 # what people see
 
 

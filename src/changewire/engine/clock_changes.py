@@ -80,9 +80,13 @@ class ClockChanges:
 def _due(
     record: TriggerRecord, stored: datetime, schedule: Schedule, now: datetime, offset: timedelta, exact: bool
 ) -> datetime:
-    """When a trigger is due whose stored moment may be by an old time. A retry and what was put off stay earlier."""
-    if stored <= now:
+    """When a trigger is due whose stored moment may be by an old time.
+
+    A retry, what the budget or the API puts off, and what is pending are due after a time, and stay.
+    """
+    put_off = record.late_since is not None or record.delayed is not None
+    if stored <= now or put_off or record.state is not TriggerState.OK:
         return stored
     wanted = schedule.due_after(now, offset)
-    on_schedule = record.state is TriggerState.OK and record.late_since is None
-    return wanted if exact and on_schedule else min(stored, wanted)
+    sooner = record.only_pending or bool((record.cursor or {}).get("backfill"))
+    return wanted if exact and not sooner else min(stored, wanted)

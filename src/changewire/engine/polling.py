@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from changewire.clock import Clock, wall
 from changewire.connectors.clients import Clients
+from changewire.engine.api_clocks import ApiClocks
 from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
@@ -61,6 +62,7 @@ class Engine:
         self._lags: defaultdict[str, array[float]] = defaultdict(lambda: array("f"))  # a tenth of what a list takes
         self._lock = threading.Lock()
         self.echoes = Echoes(lambda: self.home, store, clock, log)
+        self._api_clocks = ApiClocks(log)
         self._finder = Finder(lambda: self.home, store, clients, clock, log, self.echoes)
 
     def poll(self, claimed: Claimed) -> Outcome:
@@ -239,6 +241,8 @@ class Engine:
         if record.baseline_at is None:
             words = f"{trigger.shown}: watching, {len(found.notice.quiet)} items known"
             self._log("baseline_taken", words, trigger=trigger.shown)
+        if found.reading is not None and found.reading.answered_at and found.reading.asked_at:
+            self._api_clocks.compare(polled(trigger.connection), found.reading.answered_at, found.reading.asked_at)
         if found.sifted is not None:
             self.echoes.tell(trigger, found.sifted)
         refused = [each for each in commit.pending if each.tries == 1]

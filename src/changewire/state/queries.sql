@@ -432,9 +432,11 @@ UPDATE runs SET ending_step = :ending_step WHERE id = :run_id
 
 -- name: wake_runs
 UPDATE runs SET due_at = :now
-WHERE claim = 0 AND state IN ('pending', 'waiting') AND due_at > :now AND id IN (
-    SELECT run_id FROM attempts INDEXED BY attempts_until
-    WHERE use = 'wait_until' AND state = 'running' AND json_extract(output, '$.until') <= :wall
+WHERE seq IN (
+    SELECT runs.seq FROM attempts INDEXED BY attempts_until CROSS JOIN runs ON runs.id = run_id
+    WHERE use = 'wait_until' AND attempts.state = 'running' AND json_extract(attempts.output, '$.until') <= :wall
+        AND claim = 0 AND runs.state IN ('pending', 'waiting') AND due_at > :now
+        AND (ending_step IS NULL OR address LIKE 'on_failure/%')
 )
 
 -- name: leave_run
