@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from changewire.errors import StateError
 from changewire.state.records import AttemptState, PauseCause, PauseKind, PauseRecord, RunState
-from changewire.state.store import Store
+from changewire.state.store import SqliteStore, Store
+from changewire.testing import ManualClock
 from tests.state.samples import DAY, MINUTE, NOW, attempt, end_stale, event, run, trigger, with_events
 
 
@@ -316,3 +319,18 @@ def test_many_runs_are_gone_through_a_few_at_a_time(store: Store, monkeypatch: p
     assert store.prune(NOW + DAY, DAY * 9, timedelta(0))["runs"] == 2
     assert [history.run.id for history in found] == ["r1", "r2", "r4"], "r1 had been read, r3 is gone"
     assert [e.id for e in store.each_event(limit=3)] == ["e2", "e3", "e4"]
+
+
+def test_what_takes_long_to_read_is_read_in_short_snapshots(path: Path) -> None:
+    clock = ManualClock()
+    sizes: list[int] = []
+
+    def read(connection: sqlite3.Connection, part: list[int]) -> list[int]:
+        sizes.append(len(part))
+        clock.advance(len(part) * (0.02 if len(sizes) < 4 else 0.0001))
+        return part
+
+    with SqliteStore(path, clock=clock) as store:
+        assert list(store._each(list(range(600)), read)) == list(range(600))
+    assert sizes[:4] == [10, 2, 2, 2]
+    assert sizes[4:7] == [200, 200, 184]

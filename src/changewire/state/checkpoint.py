@@ -7,6 +7,7 @@ before makes that moment: those that begin meanwhile do not need the log.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from changewire.state.database import BUSY_TIMEOUT_S, companions
@@ -26,7 +27,10 @@ class LogBound:
 
     def keep(self) -> None:
         """Empty the log if it is too long. If readers last longer than this waits, the next try waits longer."""
-        size = self._log.stat().st_size if self._log.exists() else 0
+        try:
+            size = self._log.stat().st_size
+        except OSError:
+            return
         if size <= self._limit:
             return
         if self._emptied():
@@ -42,4 +46,5 @@ class LogBound:
         except sqlite3.Error:  # the next commit fails as well, and that is reported
             return False
         finally:
-            self._connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
+            with suppress(sqlite3.Error):
+                self._connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")

@@ -62,7 +62,8 @@ from changewire.values import Json, dumps_text, loads
 __all__ = ["SqliteStore", "Store"]
 
 T = TypeVar("T")
-READ_AT_ONCE = 200  # events or runs that are in memory together while many are gone through
+READ_AT_ONCE = 200  # events or runs that are in memory together while many are gone through, at most
+READ_FIRST, READ_S = 10, 0.05  # how many the first snapshot reads, and seconds that each further one takes at most
 
 
 class SqliteStore(DatabaseFile):
@@ -332,9 +333,15 @@ class SqliteStore(DatabaseFile):
         return self._each(numbers, history.events_of)
 
     def _each(self, numbers: list[int], read: Callable[[sqlite3.Connection, list[int]], list[T]]) -> Iterator[T]:
-        for start in range(0, len(numbers), READ_AT_ONCE):
-            part = numbers[start : start + READ_AT_ONCE]
-            yield from self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
+        """All of these in snapshots that are short whatever the size of one: a long one keeps the log from ending."""
+        start, size = 0, min(READ_FIRST, READ_AT_ONCE)
+        while part := numbers[start : start + size]:
+            began = self._clock.monotonic()
+            found = self._read(lambda connection, part=part: read(connection, part))  # type: ignore[misc]
+            start += size
+            share = READ_S / max(self._clock.monotonic() - began, READ_S / READ_AT_ONCE)
+            size = max(1, min(READ_AT_ONCE, int(size * share)))
+            yield from found
 
     def runs_of_event(self, event_id: str) -> list[RunHistory]:
         return self._beside.shown_runs(self._read(lambda connection: history.runs_of_event(connection, event_id)))
