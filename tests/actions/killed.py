@@ -71,6 +71,24 @@ on_failure:
   - {{use: core.log, with: {{message: handled}}}}
 """  # the last step of on_failure is on disk before the run's state is
 
+BESIDE = """
+steps:
+  - for_each: [1, 2, 3]
+    max_parallel: 3
+    do: [{if: "{{ item == 2 }}", then: [{use: core.charge}], else: [{use: core.count, with: {step: "i{{ item }}"}}]}]
+on_failure:
+  - {use: core.count, with: {step: h0}}
+  - {use: core.log, with: {message: handled}}
+"""
+STOPPING = """
+steps:
+  - {use: core.count, with: {step: a}}
+  - {if: true, then: [{stop: {reason: enough, state: failed}}]}
+  - {use: core.count, with: {step: never}}
+on_failure:
+  - {use: core.count, with: {step: h0}}
+"""
+
 
 def prepare(home: Path, workflow: str) -> None:
     """A home with one run to do."""

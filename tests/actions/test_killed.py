@@ -8,7 +8,7 @@ from pathlib import Path
 
 from changewire.clock import SystemClock
 from changewire.state.records import AttemptState, RunState
-from tests.actions.killed import CHARGING, FAILING, WORKFLOW, prepare
+from tests.actions.killed import BESIDE, CHARGING, FAILING, STOPPING, WORKFLOW, prepare
 from tests.actions.rig import Rig
 
 ROOT = Path(__file__).parents[2]
@@ -83,3 +83,32 @@ def test_killed_at_every_write_point_a_charge_whose_answer_was_lost_is_not_repea
             assert (run.resumes, run.waits_for) == (0, "steps/0"), f"{number} {point}"
         finally:
             rig.close()
+
+
+def finished(home: Path, state: RunState, point: str) -> list[str]:
+    """Let the next process bring the run to ``state``; the lines that its steps left, in any order."""
+    rig = Rig(home, clock=SystemClock()).open()
+    try:
+        if rig.store.load_run("r1")[0].state is not state:
+            assert rig.go() is state, point
+        assert rig.store.load_run("r1")[0].resumes == 0, point
+        ran = home / "ran.txt"
+        return ran.read_text().split() if ran.exists() else []
+    finally:
+        rig.close()
+
+
+def test_killed_at_every_write_point_an_iteration_that_failed_ends_the_run_once(tmp_path: Path) -> None:
+    for number, point in enumerate(killed(tmp_path, BESIDE)):
+        ran = finished(tmp_path / str(number), RunState.PAUSED, f"{number} {point}")
+        assert ran.count("charge") <= 1, f"{number} {point}"
+        assert 1 <= ran.count("h0") <= 2, f"{number} {point}"
+        assert all(ran.count(f"i{item}") <= 2 for item in (1, 3)), f"{number} {point}"
+
+
+def test_killed_at_every_write_point_a_run_that_was_stopped_as_failed_stays_so(tmp_path: Path) -> None:
+    for number, point in enumerate(killed(tmp_path, STOPPING)):
+        ran = finished(tmp_path / str(number), RunState.FAILED, f"{number} {point}")
+        assert 1 <= ran.count("a") <= 2, f"{number} {point}"
+        assert 1 <= ran.count("h0") <= 2, f"{number} {point}"
+        assert "never" not in ran, f"{number} {point}"

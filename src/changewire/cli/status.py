@@ -73,7 +73,7 @@ def status(options: Options) -> int:
         views = [each.view() for each in found]
         print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon})
     else:
-        _show(records, pauses, daemon, now)
+        _show(records, pauses, held, daemon, now)
         _show_counts(counts)
     if waiting := sum(paused.values()):
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
@@ -220,7 +220,14 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[str, Any], now: datetime) -> None:
+def _show(
+    records: list[TriggerRecord],
+    pauses: list[PauseRecord],
+    held: Mapping[str, int],
+    daemon: dict[str, Any],
+    now: datetime,
+) -> None:
+    """``held`` is how many runs wait for each pause."""
     columns = ("trigger", "type", "state", "last ok", "next", "last event", "lag p99")
     rows, spare = [], ("type", "lag p99", "last event")
     for record in records:
@@ -230,7 +237,9 @@ def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[
     if rows:
         print_table(columns, rows, whole=[column for column in columns if column != "type"], spare=spare)
     for pause in pauses:
-        _show_pause(pause, [record for record in records if record.error and pause.reason in record.error], now)
+        is_connection = pause.kind == "connection"
+        waiting = [record.shown for record in records if is_connection and record.connection == pause.name]
+        _show_pause(pause, waiting, held.get(pause.held_by, 0), now)
     for record in records:
         if record.error and not record.paused:
             print_text(f"\n{record.shown} ({record.state}): {record.error}")
@@ -242,10 +251,12 @@ def _show(records: list[TriggerRecord], pauses: list[PauseRecord], daemon: dict[
         say(f"\nno daemon is at work here{killed}: start one with `changewire run`")
 
 
-def _show_pause(pause: PauseRecord, waiting: list[TriggerRecord], now: datetime) -> None:
+def _show_pause(pause: PauseRecord, waiting: list[str], runs: int, now: datetime) -> None:
     print_text(f"\n{pause.kind} {pause.name} is paused since {local(pause.since, now)}: {pause.reason}")
-    if waiting and pause.kind == "connection":
-        print_text(f"    waiting for it: {', '.join(record.shown for record in waiting)}")
+    if runs:
+        waiting = [*waiting, f"{runs} run{'s' * (runs != 1)}"]
+    if waiting:
+        print_text(f"    waiting for it: {', '.join(waiting)}")
     print_text(f"    next: {pause_view(pause)['next']}")
     if pause.try_at is not None:
         print_text(f"    tried again by itself at {local(pause.try_at, now)}")
@@ -253,5 +264,8 @@ def _show_pause(pause: PauseRecord, waiting: list[TriggerRecord], now: datetime)
 
 def _show_counts(counts: dict[str, dict[str, int]]) -> None:
     if counts:
-        runs = ", ".join(f"{count} {state}" for state, count in sorted(counts["runs"].items())) or "none"
+        states, held = dict(counts["runs"]), sum(counts["held"].values())
+        if held:
+            states |= {"paused": states["paused"] - held, "held by a pause": held}
+        runs = ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if count) or "none"
         say(f"events: {counts['events']['stored']}; runs: {runs}")

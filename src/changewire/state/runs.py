@@ -191,7 +191,10 @@ def load_run(
         raise StateError(f"There is no run {run_id} in the database.")
     run = rows.run_of(found[0])
     query = f"SELECT {rows.EVENT_COLUMNS} FROM events WHERE id = ?"
-    event = rows.event_of(rows.read_all(connection, query, (run.event_id,))[0])
+    stored = rows.read_all(connection, query, (run.event_id,))
+    if not stored:
+        raise StateError(f"The event {run.event_id} of run {run_id} is not in the database: cancel the run.")
+    event = rows.event_of(stored[0])
     if not with_attempts:
         return run, event, []
     query = f"SELECT {rows.ATTEMPT_COLUMNS} FROM attempts WHERE run_id = ?"

@@ -51,9 +51,13 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
             frame.ledger.hold(latest)
         elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
             raise Waits(latest.retry_at, latest.failure, address)
-    attempt, decision = _attempt(walk, step, address, frame)
+    attempt, decision, accepted = _attempt(walk, step, address, frame)
     walk.runner.tried(attempt)
-    return _settle(attempt, decision, frame)
+    output = _settle(attempt, decision, frame)
+    if accepted is not None:
+        frame.ledger.flush()  # what was done is on disk before anything else can fail
+        walk.runner.mended(accepted)
+    return output
 
 
 def _settle(attempt: AttemptRecord, decision: Decision, frame: Frame) -> Json:
@@ -88,20 +92,23 @@ def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) 
     return decision
 
 
-def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tuple[AttemptRecord, Decision]:
-    """One try of a step: the attempt with its end in it, not noted yet, and what is to happen."""
+def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tuple[AttemptRecord, Decision, str | None]:
+    """One try of a step: the attempt with its end in it, not noted yet; what is to happen; and the connection that
+    answered as a trial, or None.
+    """
     _, tries = frame.ledger.progress.next(address)
     attempt = frame.ledger.row(address, step.use)
     failure: Failure | None = None
+    accepted: str | None = None
     idempotency: Idempotency = "none"
     try:
         scope = frame.scope(address)
         if step.when is not None and not condition(step.when, scope):
             attempt.state, attempt.finished_at = AttemptState.SKIPPED, attempt.started_at
-            return attempt, Decision(Verdict.SUCCEED)
+            return attempt, Decision(Verdict.SUCCEED), None
         idempotency = step.idempotency or walk.runner.action(step.use).spec.idempotency
-        attempt.output = kept(_perform(walk, step, attempt, frame, scope))
-        attempt.evidence = None
+        output, accepted = _perform(walk, step, attempt, frame, scope)
+        attempt.output, attempt.evidence = kept(output), None
     except (StateError, Held):
         raise
     except Exception as error:
@@ -115,7 +122,7 @@ def _attempt(walk: Course, step: ActionStep, address: str, frame: Frame) -> tupl
     attempt.state = AttemptState.SUCCEEDED if failure is None else AttemptState.FAILED
     decision = decide(failure, step.retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
     attempt.retry_at = decision.at
-    return attempt, decision
+    return attempt, decision, accepted
 
 
 def _asks(step: ActionStep, idempotency: Idempotency, frame: Frame) -> bool:
@@ -129,6 +136,7 @@ def _refused(walk: Course, attempt: AttemptRecord, frame: Frame, error: Credenti
     attempt.finished_at = attempt.retry_at = walk.clock.now()
     attempt.evidence = came_of(attempt, failure_of(error), error)
     frame.ledger.hold(attempt)
+    frame.ledger.flush()  # else a kill after the pause was stored would make the outcome of this attempt unknown
     return Held(attempt, walk.runner.refused(error, attempt.run_id))
 
 
@@ -145,7 +153,10 @@ def _on_trial(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fra
     raise Held(attempt, pause)
 
 
-def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]) -> Json:
+def _perform(
+    walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Frame, scope: Mapping[str, Any]
+) -> tuple[Json, str | None]:
+    """Do the action: its output, and the connection that answered as a trial, or None."""
     allowed = walk.time_left(walk.runner.timeout(step), frame)
     key = step_key(attempt.run_id, attempt.address, frame.failed)
     earlier = [one for one in frame.ledger.progress.all(attempt.address) if one.attempt != attempt.attempt]
@@ -167,6 +178,4 @@ def _perform(walk: Course, step: ActionStep, attempt: AttemptRecord, frame: Fram
     elif context.client is not None:
         frame.ledger.flush()  # an answer may take long, and what was done before is to be on disk by then
     output = perform(action, values, context)
-    if trial and connection is not None:
-        walk.runner.mended(connection)
-    return output
+    return output, connection if trial else None
