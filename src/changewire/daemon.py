@@ -24,7 +24,7 @@ from changewire.engine.retention import Retention
 from changewire.engine.steady_clock import SteadyClock
 from changewire.engine.syncing import sync
 from changewire.engine.watching import FileWatch
-from changewire.errors import ChangewireError, PollError, StateError, described
+from changewire.errors import ConfigError, PollError, StateError, described
 from changewire.health.checkup import Checkup
 from changewire.health.serving import Serving
 from changewire.home.definition import Home
@@ -96,6 +96,9 @@ class Daemon:
         self._started_at: datetime | None = None
         self._turned = clock.monotonic()  # when the last turn began
         self._refused: str | None = None  # why changed files could not be taken over
+        self._outdated = False  # whether changed files are still to be taken over
+        self._considered = self.home.connections  # those of which paused ones were tried since they changed
+        self._renamed = 0  # how often something was renamed
         self.polls = 0
 
     # beginning and end
@@ -113,7 +116,7 @@ class Daemon:
             before, gap = self._resume_clock(info)
             self._started_at = wall(self._clock)
             self._retention.begin(info.get("witnessed_s"), gap)
-            self._sync()
+            self._sync(self.home)
             self._clock_changes.begin(before)
             self._mender.begin(self.home.connections)
         except BaseException:
@@ -246,31 +249,35 @@ class Daemon:
     # the config
 
     def reload(self) -> None:
-        """Take over what changed in the files; what is broken stays as it was. Safe from several threads at once."""
+        """Take over what changed in the files; what is broken stays as it was. Safe from several threads at once.
+
+        If it fails although the files can be used, a chore repeats it until it has succeeded.
+        """
         with self._reloading:  # else files that were read earlier could be put in place later, and stay
             if self._stopping.is_set():
                 return
-            self._refused = None
+            refused, outdated = None, False
             try:
                 self._reload()
-            except StateError as error:
-                self._refused = f"the changed files could not be taken over in full: {error}"
-            except ChangewireError as error:
-                self._refused = f"the files cannot be used, so nothing was taken over: {error}"
+            except ConfigError as error:
+                refused = f"the files cannot be used, so nothing was taken over: {error}"
             except Exception as error:
-                self._refused = f"the changed files could not be taken over in full: {described(error)}"
-            if self._refused is not None:
-                self._log("reload_failed", self._refused)
+                refused = f"the changed files are not taken over yet, which is tried again: {described(error)}"
+                outdated = True
+            if refused is not None and refused != self._refused:
+                self._log("reload_failed", refused)
+            self._refused, self._outdated = refused, outdated
 
     def _reload(self) -> None:
-        before = self.home.connections
+        """The store takes over the files first, as a whole or not at all, so the home is never ahead of it."""
         home = load_home(self.path, previous=self.home)
+        self._sync(home)
         self._clients.replace(home.connections)
         self.home = self._engine.home = home
         self._runner = self._make_runner()
         self._serving.change(home.settings.serve.listen)
-        self._sync()
-        self._mender.reconsider(before, home.connections)
+        self._mender.reconsider(self._considered, home.connections)
+        self._considered = home.connections
         self.mend()
         for problem in home.problems:
             self._log("problem", str(problem), **problem.as_dict())
@@ -280,9 +287,16 @@ class Daemon:
         self._beat()
         self._wake.set()
 
-    def _sync(self) -> None:
-        self.store.alert_after = self.home.settings.alert_after
-        sync(self.home, self.store, self._clock.now(), self._log)
+    def _reload_again(self) -> None:
+        if self._outdated:
+            self.reload()
+
+    def _sync(self, home: Home) -> None:
+        synced = sync(home, self.store, self._clock.now(), self._log)
+        self.store.alert_after = home.settings.alert_after
+        if synced.plan.adopted or synced.workflows:
+            self._echoes.rename({before.id: after.id for before, after in synced.plan.adopted})
+            self._renamed += 1
 
     def _make_runner(self) -> Runner:
         return Runner(
@@ -324,7 +338,8 @@ class Daemon:
     def _run(self, run: RunRecord) -> None:
         began = self._clock.monotonic()
         try:
-            state = self._runner.advance(run.id, run.claim, lambda: self._must_stop(run))
+            renamed = self._renamed
+            state = self._runner.advance(run.id, run.claim, lambda: self._must_stop(run, renamed))
         except Exception as error:
             self._give_up_run(run, described(error))
             raise
@@ -333,8 +348,9 @@ class Daemon:
             self._wake.set()
         self._serving.ran(run, state, self._clock.monotonic() - began)
 
-    def _must_stop(self, run: RunRecord) -> bool:
-        return self._stopping.is_set() or not self._leases.stands(run.claimed_as)
+    def _must_stop(self, run: RunRecord, renamed: int) -> bool:
+        """After a rename a run begins again from the store between two steps, so that it goes by its new names."""
+        return self._stopping.is_set() or self._renamed != renamed or not self._leases.stands(run.claimed_as)
 
     def _give_up_run(self, run: RunRecord, reason: str) -> None:
         """A fault stopped a run: it begins again, or waits for a person if that happens again and again."""
@@ -360,7 +376,8 @@ class Daemon:
 
     def _start_housekeeping(self) -> None:
         self._chores.start(
-            {self._beat: HEARTBEAT_S, self.mend: MEND_S}, {self._reap: REAPER_S, self._retention.prune: RETENTION_S}
+            {self._beat: HEARTBEAT_S, self.mend: MEND_S},
+            {self._reload_again: MEND_S, self._reap: REAPER_S, self._retention.prune: RETENTION_S},
         )
 
     def _beat(self) -> None:
@@ -369,6 +386,7 @@ class Daemon:
             "started_at": to_text(self._started_at or wall(self._clock)),
             "polls": self.polls,
             "kept": dict(self.home.kept),
+            "refused": self._refused,
             "listens": self._serving.url,
             "stopped": self._stopping.is_set(),
             "witnessed_s": self._retention.witnessed_s,
@@ -397,5 +415,9 @@ class Daemon:
             self._wake.set()
         if woken := self.store.wake_sleepers(now):
             self._log("runs_woken", f"{len(woken)} runs waited for nothing and continue: {', '.join(woken[:10])}")
+            self._wake.set()
+        if asleep := self.store.repair_due(now):
+            words = f"{len(asleep)} triggers had no due moment and are polled now: {', '.join(asleep[:10])}"
+            self._log("triggers_woken", words)
             self._wake.set()
         self._alerts.look_for_stalled(now, self._clock.offset())

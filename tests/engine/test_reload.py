@@ -74,7 +74,7 @@ def test_a_database_that_fails_at_a_reload_is_told_and_the_daemon_goes_on(
             daemon.reload()
         assert logged[-1] == (
             "reload_failed",
-            "the changed files could not be taken over in full: The database cannot grow.",
+            "the changed files are not taken over yet, which is tried again: The database cannot grow.",
         )
         daemon.reload()
         assert logged[-1] == ("reloaded", "took over the changed files: 1 trigger")

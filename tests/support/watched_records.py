@@ -21,7 +21,7 @@ ROWS = {"path": "/rows", "items": "data"}
 
 
 def flow(
-    name: str | None = None, kind: str = "new_item", parameters: Mapping[str, Any] = ROWS, **more: Any
+    name: str | None = None, /, kind: str = "new_item", parameters: Mapping[str, Any] = ROWS, **more: Any
 ) -> dict[str, Any]:
     """A workflow that watches the records. ``more`` of its trigger; ``name`` None: that of its file."""
     trigger = {"type": f"http.{kind}", "every": f"{EVERY_S}s", "with": dict(parameters), **more}
@@ -37,7 +37,7 @@ class WatchedRecords:
         self.logged: list[tuple[str, str]] = []
         self.home = make_home(folder / "home", self.connections(), {})
         self.write(**files)
-        self.on_write: Callable[[str], None] | None = None
+        self.on_write: Callable[[str], None] = lambda point: None
         self.turned = self._open()
 
     def connections(self, *names: str) -> str:
@@ -93,4 +93,4 @@ class WatchedRecords:
         self.logged.append((action, message))
 
     def _open(self) -> Turned:
-        return Turned(self.home, self.clock, log=self._log, on_write=self.on_write).start()
+        return Turned(self.home, self.clock, log=self._log, on_write=lambda point: self.on_write(point)).start()

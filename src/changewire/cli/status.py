@@ -52,8 +52,9 @@ def status(options: Options) -> int:
     Connections that are refused are paused and told first, with the next step; all goes on once they are mended.
 
     Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
-    a run is paused, or asleep because the pause that holds it does not exist, alerts were not sent for five minutes, or
-    the daemon ended without having been asked to. What was paused by hand needs nobody.
+    a run is paused, or asleep because the pause that holds it does not exist, alerts were not sent for five minutes,
+    the daemon has not taken over the changed files, or it ended without having been asked to. What was paused by hand
+    needs nobody.
     """
     from changewire.clock import SystemClock
 
@@ -79,7 +80,7 @@ def status(options: Options) -> int:
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     for each in found:
-        if each.state in ("asleep", "unsent"):
+        if each.state in ("asleep", "unsent") or (each.kind == "files" and home is not None):
             say(f"{each.name}: {each.message}; next: {each.next}")
     return NEEDS_PERSON if found else 0
 
@@ -102,12 +103,15 @@ def _stored(
     now: datetime,
 ) -> list[Attention]:
     """What needs a person, from files and database."""
-    from changewire.health.attention import attention, unsent_alerts
+    from changewire.health.attention import attention, refused_files, unsent_alerts
 
     broken = home.broken if home else ()
     if store is None:
         return attention(records, broken, {}, (), {}, {})
     found = attention(records, broken, _kept(store, now), store.pauses(), paused, store.sleepers())
+    refused = _of_daemon(store, now).get("refused")
+    if refused is not None and home is not None:
+        found = [refused_files(refused), *found]
     return [*found, *unsent_alerts(store.untold_since(), now)]
 
 
@@ -154,8 +158,12 @@ def records_of(home: Home | None, store: SqliteStore | None, now: datetime) -> I
 
 def _kept(store: SqliteStore | None, now: datetime) -> Mapping[str, str]:
     """The broken files of which a daemon at work goes on with the last good version, and their workflows."""
-    alive = store is not None and daemon_view(store, now)["alive"]
-    return ((store.daemon_info() or {}).get("kept") or {}) if store and alive else {}
+    return _of_daemon(store, now).get("kept") or {}
+
+
+def _of_daemon(store: SqliteStore | None, now: datetime) -> Mapping[str, Any]:
+    """What a daemon at work says of itself; nothing if none is."""
+    return (store.daemon_info() or {}) if store and daemon_view(store, now)["alive"] else {}
 
 
 def _unavailable(

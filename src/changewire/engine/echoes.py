@@ -8,7 +8,7 @@ hold what they notice against it, see `changewire.triggers.echoing`. Other workf
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -47,7 +47,15 @@ class Echoes:
         self._home, self._store, self._clock, self._log = home, store, clock, log
         self._under_way: dict[int, WriteRecord] = {}
         self._number = 0
+        self._renames: list[Mapping[str, str]] = []
         self._lock = threading.Lock()
+
+    def rename(self, ids: Mapping[str, str]) -> None:
+        """Triggers have other ids from now on (new id by old id): writes under way belong to them."""
+        with self._lock:
+            self._renames.append(ids)
+            for number, write in self._under_way.items():
+                self._under_way[number] = _renamed(write, [ids])
 
     def watcher(self, origin: Origin, connection: str) -> Watcher | None:
         """Who is to be told of what a step writes through a connection; None: nobody need know."""
@@ -71,15 +79,20 @@ class Echoes:
         if writes:
             self._store.put_writes(writes)
         with self._lock:
+            before = len(self._renames)
             numbers = range(self._number, self._number + len(writes))
             self._number += len(writes)
             self._under_way |= zip(numbers, writes, strict=True)
+
+        def present() -> list[WriteRecord]:
+            with self._lock:
+                return [_renamed(write, self._renames[before:]) for write in writes]
 
         def acknowledged(answer: Answer) -> None:
             now = wall(self._clock)
             made = _data(answer) if request.method == "POST" else None
             keys = [made_key(made, trigger.watch, trigger.reader, now) for trigger in triggers]
-            done = [replace(write, key=key, acknowledged_at=now) for write, key in zip(writes, keys, strict=True)]
+            done = [replace(write, key=key, acknowledged_at=now) for write, key in zip(present(), keys, strict=True)]
             if done:
                 self._store.put_writes(done)
 
@@ -87,7 +100,7 @@ class Echoes:
             yield acknowledged
         except ApiError as error:
             if writes and not may_be_done(error):
-                self._store.drop_writes(writes)
+                self._store.drop_writes(present())
             raise
         finally:
             with self._lock:
@@ -137,6 +150,12 @@ class Echoes:
                 run=write.run_id,
                 address=write.address,
             )
+
+
+def _renamed(write: WriteRecord, renames: Iterable[Mapping[str, str]]) -> WriteRecord:
+    for ids in renames:
+        write = replace(write, trigger_id=ids.get(write.trigger_id, write.trigger_id))
+    return write
 
 
 def _below(base: str, path: str) -> str | None:

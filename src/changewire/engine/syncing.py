@@ -116,7 +116,7 @@ def _why_not(record: TriggerRecord, others: list[TriggerRecord], files: HomeFile
     if broken:
         why = f"{' and '.join(broken)} cannot be used at the moment, so that memory stays there"
     elif any(other.active for other in others):
-        why = "it does not follow from the files which of them was renamed"
+        why = "the files do not show what was renamed"
     else:
         why = "that memory was not in use any more"
     return (

@@ -118,8 +118,8 @@ class TriggerRecord:
         return self.late_since or self.next_due
 
     def late(self, now: datetime, intervals: int) -> bool:
-        """Whether the poll to come is later by more than so many intervals. What is paused is not late."""
-        if self.paused or self.due_since is None:
+        """Whether the poll to come is later by more than so many intervals; never if paused or unavailable."""
+        if self.paused or self.due_since is None or self.state is TriggerState.UNAVAILABLE:
             return False
         return now - self.due_since > intervals * timedelta(seconds=self.interval_s)
 
