@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from changewire.connectors.definition import load_connector
-from changewire.connectors.failures import Failure, judge, parse_retry_after, read_error, retry_at
+from changewire.connectors.failures import LONGEST_WAIT, Failure, judge, parse_retry_after, read_error, retry_at
 from changewire.connectors.transport.messages import Request
 from changewire.errors import FailureClass
 from changewire.secret import learn
@@ -198,6 +198,23 @@ def test_how_long_a_rate_limit_holds(
     failure = Failure(FailureClass.RATE, 429, "429", "", reason, None)
 
     assert retry_at(failure, headers, NOW, span) == moment
+
+
+@pytest.mark.parametrize("wrong_by", [-365, -2, 2, 365])
+@pytest.mark.parametrize("instant", ["Sun, 22 Nov 2026 00:00:00 GMT", "2026-11-22T00:00:00Z"])
+def test_an_instant_is_measured_by_the_clock_of_the_api_if_the_one_here_is_wrong(wrong_by: int, instant: str) -> None:
+    failure = Failure(FailureClass.RATE, 429, "429", "", "daily", None)
+    headers = {"Retry-After": instant, "Date": "Sat, 21 Nov 2026 22:00:00 GMT"}
+    here = datetime(2026, 11, 21, 22, tzinfo=UTC) + timedelta(days=wrong_by)
+
+    assert retry_at(failure, headers, here, 1.0) == here + timedelta(hours=2)
+    assert retry_at(failure, {**headers, "Retry-After": "200000"}, here, 1.0) == here + timedelta(seconds=200_000)
+
+
+@pytest.mark.parametrize("date", [None, "Sat, 21 Nov 2020 22:00:00 GMT"])
+def test_an_instant_at_the_end_of_time_is_no_fault_here(date: str | None) -> None:
+    found = parse_retry_after("9999-12-31T23:59:59.999999Z", NOW, date=date)
+    assert found == NOW + LONGEST_WAIT
 
 
 def test_other_failures_hold_as_long_as_they_say() -> None:

@@ -18,6 +18,7 @@ from changewire.values import Json, loads_answer
 LONGEST_ERROR = 65536  # bytes; no error answer is longer, so longer ones are not searched
 LONGEST_BODY = 2000  # characters of an error answer that are kept as evidence
 LONGEST_MESSAGE = 500  # characters of the API's own words that are shown
+LONGEST_WAIT = timedelta(days=3650)  # whatever an API says
 _BY_STATUS = {
     401: (FailureClass.CREDENTIAL, "check the connection's credentials"),
     402: (FailureClass.PLAN, "the account needs a plan that includes this"),
@@ -155,22 +156,37 @@ def retry_at(
     ``span`` is the length in seconds of the label's short limit, waited when a rate error says nothing. ``offset``:
     what the wall clock shows, by which an API names dates, less ``now``.
     """
-    told = parse_retry_after(headers.get("Retry-After"), now, offset)
+    told = parse_retry_after(headers.get("Retry-After"), now, offset, headers.get("Date"))
     if told is not None or failure.failure is not FailureClass.RATE:
         return told
     daily = failure.reason in {"daily", "user_daily"} or headers.get("X-RateLimit-Type", "").lower() == "daily-limit"
     return next_midnight(now + offset) - offset if daily else now + timedelta(seconds=span)
 
 
-def parse_retry_after(text: str | None, now: datetime, offset: timedelta = timedelta(0)) -> datetime | None:
-    """What a Retry-After header means: seconds, an HTTP date, or an ISO instant. None: nothing readable."""
+def parse_retry_after(
+    text: str | None, now: datetime, offset: timedelta = timedelta(0), date: str | None = None
+) -> datetime | None:
+    """Return the moment that a Retry-After header means: seconds, an HTTP date, or an ISO instant. None: unreadable.
+
+    ``date`` is the Date header. An instant that is past, or more than a day ahead, is measured from it: the wall clock
+    here may be wrong.
+    """
     text = (text or "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
         return now + timedelta(seconds=float(text))
+    instant, sent_at = _parse_instant(text), _parse_instant(date or "")
+    if instant is None:
+        return None
+    if sent_at is None or now <= instant - offset <= now + timedelta(days=1):
+        sent_at = now + offset
+    return now + min(instant - sent_at, LONGEST_WAIT)
+
+
+def _parse_instant(text: str) -> datetime | None:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
-            return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)) - offset
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
             continue
     return None
