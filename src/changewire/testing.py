@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from changewire.clock import SystemClock
 
@@ -23,6 +24,7 @@ class ManualClock:
         self._lock = threading.Lock()
         self._wall, self._elapsed, self._rate = start, 0.0, rate
         self._real = SystemClock().monotonic()
+        self._boot = uuid4().hex
         self.waits: list[float] = []  # the seconds of each wait, in order
 
     def now(self) -> datetime:
@@ -41,7 +43,7 @@ class ManualClock:
 
     def boot(self) -> str:
         """A name of its own for each clock."""
-        return f"clock {id(self)}"
+        return self._boot
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass at once, on the wall clock as well."""

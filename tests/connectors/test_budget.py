@@ -52,6 +52,18 @@ def test_who_waits_is_in_line_before_those_who_ask_later(clock: ManualClock) -> 
     assert [wait(one, "HEAVY", clock, place=turn.place) for turn in reversed(others)] == [2.0, 0.0]
 
 
+def test_who_would_wait_for_long_has_no_place_before_the_line_is_short(clock: ManualClock) -> None:
+    one = budget(clock)
+    turns = [one.take("HEAVY", clock.now(), patience_s=90.0) for _ in range(9)]
+    assert [turn.place is None for turn in turns] == [False] * 6 + [True] * 3
+    assert {(turn.wait_s, turn.ask_again_s) for turn in turns[6:]} == {(6.0, 1.0)}
+
+    clock.advance(1)
+    with pytest.raises(DelayedError):
+        [one.take("HEAVY", clock.now()) for _ in range(2)]
+    assert one.take("HEAVY", clock.now(), patience_s=90.0).place is None
+
+
 def test_labels_do_not_disturb_each_other(clock: ManualClock) -> None:
     one = budget(clock)
     wait(one, "HEAVY", clock)

@@ -104,7 +104,8 @@ class TestBudget:
         for _ in range(11):
             client.send(request)
 
-        assert (shown, clock.waits, len(server.seen)) == ([("work", 60.0)], [60.0], 11)
+        assert (shown, clock.waits) == ([("work", 60.0), ("work", 5.0)], [55.0, 5.0])
+        assert len(server.seen) == 11
 
     def test_a_wait_that_is_interrupted_gives_up_its_place(
         self, server: Server, clock: ManualClock, make_client: MakeClient
@@ -112,13 +113,14 @@ class TestBudget:
         def interrupted(name: str, wait_s: float) -> None:
             raise KeyboardInterrupt
 
-        server.on("/v2/metrics", Reply())
-        client = make_client(plan="free", share=0.1, patience=Patience(90.0, interrupted))
-        client.send(Request("GET", "/metrics", label=LABEL))
+        server.on("/v2/users/me/meetings", Reply())
+        client = make_client(plan="free", patience=Patience(90.0, interrupted))
+        for _ in range(2):
+            client.send(MEETINGS)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
-                client.send(Request("GET", "/metrics", label=LABEL))
-        assert client.budget.take(LABEL, clock.now(), patience_s=90.0).wait_s == 60.0
+                client.send(MEETINGS)
+        assert client.budget.take("MEDIUM", clock.now()).wait_s == 1.0
 
     def test_a_sign_in_that_takes_long_does_not_pile_up_requests_that_have_been_counted(
         self, server: Server, clock: ManualClock, make_client: MakeClient

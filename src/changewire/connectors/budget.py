@@ -17,6 +17,8 @@ from changewire.connectors.rate_table import DayLimit, RateTable
 from changewire.errors import DelayedError
 
 PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
+LINE_S = 5.0  # places in line are given for so long ahead, so that those who are patient do not crowd out all others
+MIN_ASK_AGAIN_S = 1.0
 LONGEST_BACKOFF = 64  # short limits that are waited at most when the API refuses again and again
 LOOK_AGAIN_S = 0.25  # how often refusals that other processes met are looked up if nothing else is counted
 SHORTEST_WAIT_S = 0.001
@@ -29,7 +31,12 @@ class Turn:
     """When one request may be sent."""
 
     wait_s: float  # 0.0: now
-    place: float | None = None  # in the line of requests, for `Budget.take` and `Budget.landed`; None: not counted
+    place: float | None = None  # in the line of requests, for `Budget.take` and `Budget.landed`; None: it has none
+
+    @property
+    def ask_again_s(self) -> float:
+        """Seconds after which to take the request again: when its place comes, or when a place may be free."""
+        return self.wait_s if self.wait_s <= LINE_S else max(MIN_ASK_AGAIN_S, self.wait_s - LINE_S)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class _Asked:
     days: tuple[DayLimit, ...]
     now: datetime
     place: float | None
-    patience_s: float
+    longest_s: float  # longer waits get no place
 
 
 class Budget:
@@ -89,7 +96,7 @@ class Budget:
         place: float | None = None,
         patience_s: float = PATIENCE_S,
     ) -> Turn:
-        """Take one request: it may be sent now, or is in line and must be taken again, with its place, after a wait.
+        """Take one request: it may be sent now, or must be taken again, with its place in line, after `ask_again_s`.
 
         ``call`` is (method, path), for the daily limits per user; ``user`` None: the path may name one.
         Raises DelayedError, and keeps no place, if the wait would be longer than ``patience_s``.
@@ -99,7 +106,7 @@ class Budget:
         if not windows and not days:
             turn = Turn(self._held_s(key))
         else:
-            asked = _Asked(key, days, now, place, patience_s)
+            asked = _Asked(key, days, now, place, min(patience_s, LINE_S))
             found = self._store.change(self._name, lambda counts: self._reserve(counts, asked))
             if isinstance(found, DelayedError):
                 raise found
@@ -201,12 +208,12 @@ class Budget:
         closed = self._closed(today, asked.now, elapsed)
         reserved, moment = count.reserve(self._table.windows(asked.label), elapsed, asked.place)
         wait = max(SHORTEST_WAIT_S, moment - elapsed) if moment > elapsed else 0.0
-        given_up = closed is not None or wait > asked.patience_s
+        given_up = closed is not None or wait > asked.longest_s
         self._put_label(counts, asked.label, count.without(asked.place) if given_up else reserved)
         for limit, day in today:
             sent = closed is None and not wait
             _put_day(counts, limit, replace(day, count=day.count + sent))
-        return closed or Turn(wait, moment)
+        return closed or Turn(wait, None if given_up else moment)
 
     def _change(self, label: str, change: _Change) -> tuple[LabelCount, float]:
         """Change the counts of one label. Returns them, and the moment of the change."""

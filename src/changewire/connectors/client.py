@@ -249,13 +249,13 @@ class Client:
             if deadline is not None and self._clock.monotonic() + turn.wait_s > deadline:
                 raise self.budget.delayed(request.label, self._clock.now(), turn)
             self._wait(request, turn)
-            left -= turn.wait_s
+            left -= turn.ask_again_s
 
     def _wait(self, request: Request, turn: Turn) -> None:
         try:
             if self._patience.notice is not None:
                 self._patience.notice(self.name, turn.wait_s)
-            self._clock.wait(turn.wait_s)
+            self._clock.wait(turn.ask_again_s)
         except BaseException:  # such as Ctrl-C
             self.budget.give_up(request.label, turn.place)
             raise

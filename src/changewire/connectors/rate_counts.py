@@ -37,7 +37,7 @@ class LabelCount:
     @classmethod
     def of(cls, stored: Mapping[str, Json]) -> Self:
         """Read what `to_json` wrote; empty: nothing was counted so far."""
-        return cls(**{**stored, "uses": tuple(stored.get("uses", ()))})
+        return cls(tuple(stored.get("uses", ())), stored.get("held_until", 0.0), stored.get("refusals", 0))
 
     def to_json(self) -> dict[str, Json]:
         """Return it as plain data."""
@@ -99,7 +99,7 @@ class DayCount:
         date, ends = str(now.date()), round(elapsed + (next_midnight(now) - now).total_seconds(), DIGITS)
         if not stored:
             return cls(date, ends)
-        day = cls(**stored)
+        day = cls(stored["date"], stored["ends"], stored["count"], stored["held_until"])
         if day.date == date:
             return replace(day, ends=ends)
         return day if elapsed < day.ends - STEP_S else cls(date, ends, held_until=day.held_until)
