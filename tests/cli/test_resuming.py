@@ -123,3 +123,16 @@ def test_a_run_that_is_not_paused_by_an_action_has_nothing_to_be_done(watched: P
             result = changewire("resume", run["id"], "--done", "--home", watched)
             told = f"{run['id']} is succeeded, and only a step of a paused run can be said to be done\n"
             assert (result.exit_code, result.stderr) == (1, told)
+
+
+def test_a_run_says_which_step_it_waits_for_and_who_resumed_it(lost: tuple[Path, dict[str, Any]]) -> None:
+    home, run = lost
+    assert (run["waits_for_step"], run["resumes"], run["resumed_at"], run["resumed_by"]) == ("steps/0", 0, None, None)
+    assert "it waits for steps/0\n" in changewire("runs", run["id"], "--home", home).stdout
+    assert changewire("resume", run["id"], "--home", home).exit_code == 0
+    (after,) = runs(home)
+    assert (after["state"], after["waits_for_step"]) == ("pending", None)
+    assert (after["resumes"], after["resumed_by"]) == (1, getpass.getuser())
+    assert after["steps"][0]["next"] is None, "what it came to before is done again"
+    shown = changewire("runs", run["id"], "--home", home).stdout
+    assert f" by {getpass.getuser()}; a person resumed it 1 time\n" in shown

@@ -36,13 +36,13 @@ def server() -> Iterator[Server]:
 def begin(server: Server, make: Make) -> Callable[..., Turned]:
     """Makes a daemon whose workflow ``List`` has one run that is due."""
 
-    def start(text: str) -> Turned:
+    def start(text: str, on_write: Callable[[str], None] | None = None) -> Turned:
         connections = (
             f"free: {{connector: http, base_url: '{server.url}'}}\n"
             f"api: {{connector: http, base_url: '{server.url}', auth: {{type: bearer, token: the-token}}}}\n"
         )
         server.on("/list", Reply(200, [{"id": 0}]), Reply(200, [{"id": 0}, {"id": 1}]))
-        daemon = make(connections, list=text)
+        daemon = make(connections, on_write, list=text)
         daemon.turn()
         daemon.clock.advance(70)
         return daemon
@@ -57,26 +57,30 @@ def the_run(daemon: Turned) -> RunRecord:
 
 
 class Person:
-    """Lifts the pause of a connection from another process, as soon as it is there."""
+    """Lifts the pause of a connection from another store, as soon as it is there."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path, self._clock = path, clock
+    def __init__(self, path: Path) -> None:
+        self._path, self._is_paused = path, threading.Event()
 
-    def lift(self) -> None:
+    def on_write(self, point: str) -> None:
+        """Notice the pause. Its transaction is not over yet; whoever lifts it waits for that."""
+        if point == "pause.put:after":
+            self._is_paused.set()
+
+    def lift(self, clock: Clock) -> None:
         """Wait for the pause, and end it."""
-        store = SqliteStore(self._path, clock=self._clock)
+        assert self._is_paused.wait(30)
+        store = SqliteStore(self._path, clock=clock)
         store.open(take_over=False)
         with closing(store):
-            while not store.pauses():
-                threading.Event().wait(0.01)
-            assert store.lift(PauseKind.CONNECTION, "api", self._clock.now()) is not None
+            assert store.lift(PauseKind.CONNECTION, "api", clock.now()) is not None
 
 
 def test_a_run_whose_connection_is_resumed_while_another_iteration_is_under_way_continues(
     begin: Callable[..., Turned], server: Server, tmp_path: Path
 ) -> None:
-    daemon = begin(PARALLEL)
-    person, slow_began = Person(tmp_path / DATABASE, daemon.clock), threading.Event()
+    person, slow_began = Person(tmp_path / DATABASE), threading.Event()
+    daemon = begin(PARALLEL, person.on_write)
 
     def refuse(seen: Seen) -> Reply:
         slow_began.wait(30)
@@ -84,7 +88,7 @@ def test_a_run_whose_connection_is_resumed_while_another_iteration_is_under_way_
 
     def slow(seen: Seen) -> Reply:
         slow_began.set()
-        person.lift()
+        person.lift(daemon.clock)
         return Reply(200, {})
 
     server.on("/refused", refuse, Reply(200, {}))

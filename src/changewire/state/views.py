@@ -8,7 +8,7 @@ from itertools import groupby
 
 from changewire.clock import to_text
 from changewire.state.protocol import Store
-from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunHistory, RunRecord
+from changewire.state.records import AttemptRecord, AttemptState, EventRecord, RunHistory, RunRecord, RunState
 from changewire.values import Json
 
 VERSION = 1
@@ -53,9 +53,10 @@ def step_view(attempts: Sequence[AttemptRecord], run: RunRecord) -> dict[str, Js
 
 def is_open(last: AttemptRecord, run: RunRecord) -> bool:
     """Return whether something can still be done about the ``last`` attempt of a step: the run is not finished, and no
-    person resumed it since.
+    person resumed it since, or it is paused again and only a person knows whether that step was done.
     """
-    return not run.state.finished and last.series == run.resumes
+    is_doubtful = run.state is RunState.PAUSED and bool((last.evidence or {}).get("look"))
+    return not run.state.finished and (last.series == run.resumes or is_doubtful)
 
 
 def effect(attempt: AttemptRecord) -> str | None:
