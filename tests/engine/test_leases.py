@@ -42,7 +42,7 @@ sample: {id: 1}
 HUGE = """
 type: http.huge
 title: New order
-description: An order whose payload no database can store.
+description: An order whose payload makes numbers longer.
 request: {path: /rows}
 items: data
 key: id
@@ -270,7 +270,7 @@ def test_work_that_waits_for_a_worker_longer_than_its_lease_is_not_claimed_again
         daemon.close()
 
 
-def test_a_poll_whose_outcome_cannot_be_stored_fails_with_a_reason_that_names_the_item(
+def test_a_number_that_the_payload_makes_too_long_is_stored_as_text(
     watching: Watching, api: JsonApi, start: Callable[..., Turned]
 ) -> None:
     (watching.home / "triggers/huge.yaml").write_text(HUGE)
@@ -279,14 +279,34 @@ def test_a_poll_whose_outcome_cannot_be_stored_fails_with_a_reason_that_names_th
     turned.turn()
     api.rows = [{"id": "small", "power": 3}, {"id": "large", "power": 9000000000000000000}]
     turned.on(60)
-    (record,) = turned.store.triggers()
-    assert (record.failures, record.state in ("failing", "suspended")) == (1, True)
-    assert "large cannot be stored (Integer exceeds 64-bit range)" in (record.error or "")
-    assert ask(watching.home, "SELECT claim FROM triggers") == [(0,)]
+    sizes = {event.key: event.payload["size"] for event in turned.store.events()}
+    assert sizes == {"small": 12, "large": "36000000000000000000"}
     assert turned.dispatcher.failures == []
-    api.rows = [{"id": "small", "power": 3}, {"id": "large", "power": 7}]
+
+
+def test_a_poll_whose_outcome_cannot_be_stored_fails_with_a_reason(
+    watching: Watching, api: JsonApi, start: Callable[..., Turned]
+) -> None:
+    (watching.home / "triggers/order.yaml").write_text(DETAILED)
+    watching.workflow("http.order", LOG)
+    points: list[str] = []
+
+    def refuse(point: str) -> None:
+        if point in points:
+            points.remove(point)
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+
+    turned = start(on_write=refuse)
+    turned.turn()
+    api.rows = [{"id": 1}]
+    points.append("commit_poll.put_item:before")
+    turned.on(60)
+    (record,) = turned.store.triggers()
+    assert (record.failures, str(record.state)) == (1, "failing")
+    assert "cannot be stored (OverflowError: Python int too large" in (record.error or "")
+    assert turned.store.events() == []
     turned.on(600)
-    assert sorted(each.payload["size"] for each in turned.store.events()) == [12, 28]
+    assert [each.key for each in turned.store.events()] == ["1"]
 
 
 class Trouble:

@@ -17,7 +17,7 @@ from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
 from changewire.engine.finding import Finder, Found, polled
 from changewire.engine.progress import Progress, Standing, standing_after
-from changewire.engine.telling import describe, tell_event, trigger_alert, unstorable, verdicts_of
+from changewire.engine.telling import describe, tell_event, trigger_alert, verdicts_of
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
@@ -167,7 +167,8 @@ class Engine:
         except StateError:
             raise
         except Exception as error:
-            raise PollError(unstorable(commit, error)) from error
+            words = f"what the poll found cannot be stored ({type(error).__name__}: {error}), so nothing was"
+            raise PollError(words) from error
 
     def _commit_of(self, trigger: Trigger, claimed: Claimed, now: datetime, found: Found) -> PollCommit:
         """What is stored of a good poll. One that worked on pending changes only leaves what it knows of the list."""

@@ -10,9 +10,9 @@ from changewire.errors import ApiError, ChangewireError, FailureClass, PollError
 from changewire.home.definition import Trigger
 from changewire.log import Log
 from changewire.secret import mask
-from changewire.state.records import AlertRecord, EventRecord, PollCommit, TriggerRecord
+from changewire.state.records import AlertRecord, EventRecord, TriggerRecord
 from changewire.triggers.noticed import Notice
-from changewire.values import Json, dumps
+from changewire.values import Json
 
 SHOWN = 6  # changes of one event that the log has
 
@@ -28,19 +28,6 @@ def describe(error: Exception) -> tuple[FailureClass, str]:
     if isinstance(error, ChangewireError):
         return FailureClass.BAD_INPUT, mask(str(error))
     return FailureClass.TRANSIENT, mask(fault_of_ours(error))
-
-
-def unstorable(commit: PollCommit, error: Exception) -> str:
-    """Why the outcome of a poll cannot be stored, and which item is to blame if that is an event."""
-    for event in commit.events:
-        try:
-            dumps([event.key, event.payload, event.changes])
-        except TypeError as cause:
-            return (
-                f"{event.event_type} of item {event.key} cannot be stored ({cause}), so nothing was: change the "
-                "`payload` of the trigger type, or leave the field out with `ignore`"
-            )
-    return f"what the poll found cannot be stored ({type(error).__name__}: {error}), so nothing was"
 
 
 def trigger_alert(what: str, trigger: Trigger | TriggerRecord, now: datetime, words: str, **facts: Json) -> AlertRecord:
