@@ -12,7 +12,7 @@ import pytest
 
 from changewire.clock import SystemClock, from_text, to_text
 from changewire.daemon import DATABASE
-from changewire.state.records import RunState
+from changewire.state.records import RunRecord, RunState
 from changewire.state.store import SqliteStore
 from changewire.testing import START, ManualClock
 from changewire.values import dumps_text
@@ -388,3 +388,20 @@ def test_a_process_after_one_whose_clock_was_a_year_ahead_sleeps_for_nothing(tmp
             assert wait_for(lambda: out(site.path) == ["done"])
             before = polls(site)
             assert wait_for(lambda: polls(site) > before + 2)
+
+
+def test_a_run_that_is_replayed_long_after_the_daemon_was_stopped_is_due_since_then_and_not_since_the_daemon(
+    site: Site,
+) -> None:
+    write_home(site.path, w=watching("go", write("done")))
+    turned = site.start()
+    kick(turned, "go", {})
+    site.on(0)
+    (run,) = (history.run for history in turned.store.runs())
+    site.close()
+    site.clock.advance(YEAR)
+    now = site.clock.now()
+    with closing(SqliteStore(site.path / DATABASE, clock=site.clock)) as store:
+        store.open(take_over=False)
+        (again,) = store.replay([RunRecord("", run.workflow, run.version, run.event_id, now)])
+        assert again.due_at == now

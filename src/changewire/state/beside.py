@@ -32,7 +32,7 @@ class Beside:
     """Converts between the wall clock and the timeline. The daemon's own store works on the timeline: no offset."""
 
     offset: timedelta = timedelta(0)  # what the wall clock shows, less the moment on the timeline
-    beat: datetime | None = None  # the daemon's last sign of life, on the timeline; None: there was none
+    beat: datetime | None = None  # last sign of life of a daemon that was not stopped, on the timeline; None: none
 
     def now(self, moment: datetime) -> datetime:
         """``moment`` on the timeline."""
@@ -75,7 +75,8 @@ def beside(connection: sqlite3.Connection) -> Beside:
     found = rows.read_all(connection, "SELECT at, info FROM daemon")
     if not found:
         return Beside()
-    at, steady = rows.moment(found[0][0]), rows.moment(loads(found[0][1]).get("steady"))
+    info = loads(found[0][1])
+    at, steady = rows.moment(found[0][0]), rows.moment(info.get("steady"))
     if at is None or steady is None:
         return Beside()
-    return Beside(at - steady, steady)
+    return Beside(at - steady, None if info.get("stopped") else steady)
