@@ -13,6 +13,7 @@ from changewire.actions.context import Origin
 from changewire.connectors.client import Answer
 from changewire.connectors.transport.messages import Request
 from changewire.state.records import PauseCause, PauseKind, PauseRecord, RunState
+from tests.cli.rig import changewire, lines
 from tests.support.json_api import JsonApi
 from tests.support.watched_records import WatchedRecords, flow
 
@@ -78,6 +79,15 @@ def test_a_file_with_a_typo_stands_under_its_own_name_as_unavailable(watched: Wa
     watched.clock.advance(DAY_S)
     watched.turned.daemon._reap()
     assert watched.said("trigger_stalled") == [], "unavailable says it all"
+
+
+def test_status_shows_the_triggers_of_a_file_that_cannot_be_read_by_their_names(watched: WatchedRecords) -> None:
+    watched.edit(bill=flow("Orders"))
+    watched.restart(bill="trigger: [")
+    shown = changewire("--json", "status", CHANGEWIRE_HOME=str(watched.home))
+    assert [(each["name"], each["state"]) for each in lines(shown.stdout)[0]["triggers"]] == [
+        ("Orders/trigger", "unavailable")
+    ]
 
 
 def test_a_file_that_is_renamed_while_its_typo_is_corrected_keeps_its_memory(watched: WatchedRecords) -> None:

@@ -84,6 +84,33 @@ def test_what_is_raised_again_is_stored_once(turn: Callable[..., Turned]) -> Non
     )  # fmt: skip
 
 
+def test_what_is_raised_again_after_a_rename_or_a_reset_is_stored_once(
+    turn: Callable[..., Turned], tmp_path: Path
+) -> None:
+    turned = turn(b=watching("heard"))
+    kick(turned, "heard", {"n": 1})
+    (tmp_path / "config" / "workflows" / "b.yaml").rename(tmp_path / "config" / "workflows" / "c.yaml")
+    turned.daemon.reload()
+    (record,) = turned.store.triggers()
+    assert record.workflow == "c"
+    kick(turned, "heard", {"n": 1})
+    turned.store.forget(record.id, turned.clock.now())
+    kick(turned, "heard", {"n": 1})
+    assert [event.workflow for event in turned.store.events()] == ["c"]
+    assert [history.run.workflow for history in turned.store.runs()] == ["c"]
+
+
+def test_two_workflows_that_swap_their_names_hear_each_event_once(turn: Callable[..., Turned], tmp_path: Path) -> None:
+    turned = turn(b=watching("heard"), c=watching("heard", {"set": {"x": 1}}))
+    kick(turned, "heard", {"n": 1})
+    b, c, other = (tmp_path / "config" / "workflows" / f"{name}.yaml" for name in "bcx")
+    for old, new in ((b, other), (c, b), (other, c)):
+        old.rename(new)
+    turned.daemon.reload()
+    kick(turned, "heard", {"n": 1})
+    assert sorted(event.workflow for event in turned.store.events()) == ["b", "c"]
+
+
 @pytest.mark.parametrize("kind", ["through steps", "through a call"])
 def test_a_circle_is_cut_with_the_names_of_all_who_took_part(turn: Callable[..., Turned], kind: str) -> None:
     raising = emit("pong") if kind == "through steps" else {"call": "helper"}

@@ -173,9 +173,10 @@ def _unavailable(
     from changewire.state.records import TriggerState
 
     name = kept.get(file, wanted.workflow)
-    known = [record for record in stored if record.workflow == name and record.fingerprint]
-    going_on = [record for record in known if record.active] if file in kept else []
-    for record in going_on or known or [wanted]:
+    known = [each for each in stored if each.fingerprint and (each.workflow == name or (file and each.file == file))]
+    active = [record for record in known if record.active]
+    going_on = active if file in kept else []
+    for record in active or known or [wanted]:
         error, next_due = wanted.error, None
         if going_on:
             error, next_due = f"{wanted.error}; the last good version is still polled", record.next_due

@@ -4,7 +4,7 @@ A trigger type with ``source: internal`` is not polled. Whoever has something to
 it to `Feeder.feed`. Each trigger of that type gets it as ``item``: ``ready`` says whether it is for this trigger (with
 the trigger's ``parameters``), ``event_type`` and ``payload`` make the event. Events and the runs that they start are
 stored in one transaction. An event's id follows from the trigger and `Raised.id`, so raising the same thing again, as
-after a crash, stores nothing twice.
+after a crash, stores nothing twice. The store knows `Raised.id` as well, in case the trigger was renamed in between.
 
 What a run raises carries the chain of workflows that led to it. A chain of more than `MOST_HOPS` is refused: workflows
 that set each other off for ever are cut there.
@@ -86,6 +86,7 @@ def events_for(trigger: Trigger, raised: Raised, now: datetime) -> list[EventRec
             id=make_id("evt", trigger.id, "raised", raised.id, event.event_type),
             chain=list(raised.chain),
             cause=raised.cause,
+            raised=raised.id,
         )
         for event in _events(trigger, item, now)
     ]

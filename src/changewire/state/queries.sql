@@ -172,7 +172,7 @@ INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING
 UPDATE items SET trigger_id = :new WHERE trigger_id = :old
 
 -- name: adopt_events
-UPDATE events SET trigger_id = :new, workflow = :workflow, "trigger" = :shown WHERE trigger_id = :old
+UPDATE OR IGNORE events SET trigger_id = :new, workflow = :workflow, "trigger" = :shown WHERE trigger_id = :old
 
 -- name: adopt_echoes
 UPDATE echoes SET trigger_id = :new WHERE trigger_id = :old
@@ -209,9 +209,9 @@ WHERE id = :trigger_id AND active = 1
 -- name: put_event
 INSERT INTO events
     (id, trigger_id, "trigger", workflow, type, kind, event_type, key, detected_at, payload, changes, backfill,
-    chain, cause)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO NOTHING
+    chain, cause, raised)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
 
 -- name: put_run
 INSERT INTO runs

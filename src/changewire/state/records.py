@@ -160,6 +160,7 @@ class EventRecord:
     backfill: bool = False
     chain: list[str] = field(default_factory=list)  # names of the workflows that led to it, each raising the next event
     cause: str | None = None  # id of the run that raised it; None: it was noticed outside
+    raised: str | None = None  # `Raised.id` of an internal event; not read back
 
     @property
     def hops(self) -> int:

@@ -114,7 +114,7 @@ def event_row(record: EventRecord) -> tuple[Any, ...]:
     head = (record.id, record.trigger_id, record.trigger, record.workflow, record.type, record.kind)
     what = (record.event_type, mask(record.key, WORD), to_text(record.detected_at))
     noticed = (masked_json(part, WORD) for part in (record.payload, record.changes))
-    return (*head, *what, *noticed, int(record.backfill), dumps_text(record.chain), record.cause)
+    return (*head, *what, *noticed, int(record.backfill), dumps_text(record.chain), record.cause, record.raised)
 
 
 def run_of(row: Row) -> RunRecord:
