@@ -52,16 +52,28 @@ def test_who_waits_is_in_line_before_those_who_ask_later(clock: ManualClock) -> 
     assert [wait(one, "HEAVY", clock, place=turn.place) for turn in reversed(others)] == [2.0, 0.0]
 
 
-def test_who_would_wait_for_long_has_no_place_before_the_line_is_short(clock: ManualClock) -> None:
+def test_who_is_patient_gets_a_place_behind_those_who_are_not(clock: ManualClock) -> None:
     one = budget(clock)
-    turns = [one.take("HEAVY", clock.now(), patience_s=90.0) for _ in range(9)]
-    assert [turn.place is None for turn in turns] == [False] * 6 + [True] * 3
-    assert {(turn.wait_s, turn.ask_again_s) for turn in turns[6:]} == {(6.0, 1.0)}
-
-    clock.advance(1)
+    assert [wait(one, "HEAVY", clock) for _ in range(6)] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     with pytest.raises(DelayedError):
-        [one.take("HEAVY", clock.now()) for _ in range(2)]
-    assert one.take("HEAVY", clock.now(), patience_s=90.0).place is None
+        wait(one, "HEAVY", clock)
+    turn = one.take("HEAVY", clock.now(), patience_s=90.0)
+    assert (turn.wait_s, turn.ask_again_s) == (6.0, 6.0)
+    clock.advance(2.0)
+    assert wait(one, "HEAVY", clock, place=turn.place, patience_s=90.0) == 4.0
+
+
+def test_those_who_are_patient_leave_places_to_those_who_are_not(clock: ManualClock) -> None:
+    one = budget(clock)
+    turns = [one.take("HEAVY", clock.now(), patience_s=90.0) for _ in range(20)]
+    assert [turn.wait_s for turn in turns if turn.place is not None] == [0.0, 1.0, 2.0]
+    assert {(turn.wait_s, turn.ask_again_s) for turn in turns[3:]} == {(3.0, 1.0)}
+    assert wait(one, "HEAVY", clock) == 3.0
+
+    clock.advance(1.0)
+    assert wait(one, "HEAVY", clock, place=turns[1].place, patience_s=90.0) == 0.0
+    again = [one.take("HEAVY", clock.now(), patience_s=90.0) for _ in range(2)]
+    assert [turn.place is None for turn in again] == [False, True], "one of them was sent, so one has its place"
 
 
 def test_labels_do_not_disturb_each_other(clock: ManualClock) -> None:

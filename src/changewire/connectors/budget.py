@@ -17,8 +17,8 @@ from changewire.connectors.rate_table import DayLimit, RateTable
 from changewire.errors import DelayedError
 
 PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
-LINE_S = 5.0  # places in line are given for so long ahead, so that those who are patient do not crowd out all others
-MIN_ASK_AGAIN_S = 1.0
+PATIENT_S = 2.5  # requests that can be sent in so many seconds have places in line at most, of those more patient
+ASK_AGAIN_S = 1.0  # until a place may be free
 LONGEST_BACKOFF = 64  # short limits that are waited at most when the API refuses again and again
 LOOK_AGAIN_S = 0.25  # how often refusals that other processes met are looked up if nothing else is counted
 SHORTEST_WAIT_S = 0.001
@@ -36,7 +36,7 @@ class Turn:
     @property
     def ask_again_s(self) -> float:
         """Seconds after which to take the request again: when its place comes, or when a place may be free."""
-        return self.wait_s if self.wait_s <= LINE_S else max(MIN_ASK_AGAIN_S, self.wait_s - LINE_S)
+        return self.wait_s if self.place is not None else min(self.wait_s, ASK_AGAIN_S)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Asked:
     days: tuple[DayLimit, ...]
     now: datetime
     place: float | None
-    longest_s: float  # longer waits get no place
+    patience_s: float
 
 
 class Budget:
@@ -106,7 +106,7 @@ class Budget:
         if not windows and not days:
             turn = Turn(self._held_s(key))
         else:
-            asked = _Asked(key, days, now, place, min(patience_s, LINE_S))
+            asked = _Asked(key, days, now, place, patience_s)
             found = self._store.change(self._name, lambda counts: self._reserve(counts, asked))
             if isinstance(found, DelayedError):
                 raise found
@@ -206,9 +206,11 @@ class Budget:
         self._note(asked.label, count)
         today = [(limit, self._today(counts, limit, asked.now)) for limit in asked.days]
         closed = self._closed(today, asked.now, elapsed)
-        reserved, moment = count.reserve(self._table.windows(asked.label), elapsed, asked.place)
+        patient = asked.patience_s > PATIENCE_S
+        reserved, moment = count.reserve(self._table.windows(asked.label), elapsed, asked.place, patient=patient)
         wait = max(SHORTEST_WAIT_S, moment - elapsed) if moment > elapsed else 0.0
-        given_up = closed is not None or wait > asked.longest_s
+        crowded = len(reserved.since(elapsed).patient) > self._table.sent_in(asked.label, PATIENT_S)
+        given_up = closed is not None or wait > asked.patience_s or (patient and wait > 0.0 and crowded)
         self._put_label(counts, asked.label, count.without(asked.place) if given_up else reserved)
         for limit, day in today:
             sent = closed is None and not wait

@@ -33,45 +33,64 @@ class LabelCount:
     uses: tuple[float, ...] = ()  # when requests were sent, in order; those to come are places in line
     held_until: float = 0.0  # no request before this moment, the API said
     refusals: int = 0  # answers in a row that there were too many requests
+    patient: tuple[float, ...] = ()  # those of the uses that are places of requests which wait as long as it takes
 
     @classmethod
     def of(cls, stored: Mapping[str, Json]) -> Self:
         """Read what `to_json` wrote; empty: nothing was counted so far."""
-        return cls(tuple(stored.get("uses", ())), stored.get("held_until", 0.0), stored.get("refusals", 0))
+        uses, patient = tuple(stored.get("uses", ())), tuple(stored.get("patient", ()))
+        return cls(uses, stored.get("held_until", 0.0), stored.get("refusals", 0), patient)
 
     def to_json(self) -> dict[str, Json]:
         """Return it as plain data."""
-        return {"uses": self.uses, "held_until": self.held_until, "refusals": self.refusals}
+        found = {"uses": self.uses, "held_until": self.held_until, "refusals": self.refusals}
+        return {**found, "patient": self.patient} if self.patient else found
 
-    def reserve(self, windows: Sequence[Window], now: float, place: float | None = None) -> tuple[LabelCount, float]:
+    def reserve(
+        self, windows: Sequence[Window], now: float, place: float | None = None, *, patient: bool = False
+    ) -> tuple[LabelCount, float]:
         """Return the counts with one more request, and the moment at which it may be sent, ``now`` at the earliest.
 
         A moment to come is a place in line behind all others. Reserve again with it as ``place`` when it has come: a
         request before it in line may have been sent late, which moves the place.
         """
-        others = self.without(place).uses
+        left = self.without(place)
+        others = left.uses
         ahead = others if place is None else others[: bisect_right(others, max(place, now))]
         earliest = (ahead[-window.limit] + window.span for window in windows if len(ahead) >= window.limit)
         moment = round(max([now, self.held_until, *earliest]), DIGITS)
-        return replace(self, uses=_with(others, moment)), moment
+        waits = patient and moment > now
+        return replace(
+            left,
+            uses=_with(others, moment),
+            patient=_with(left.patient, moment) if waits else left.patient,
+        ), moment
 
     def landed(self, place: float, now: float) -> LabelCount:
         """Return the counts with the request that was sent at ``place`` counted from ``now``, the end of its answer.
 
         It may have reached the API as late as that.
         """
-        return replace(self, uses=_with(self.without(place).uses, now))
+        left = self.without(place)
+        return replace(left, uses=_with(left.uses, now))
 
     def without(self, place: float | None) -> LabelCount:
         """Return the counts without the request at ``place``; the same if there is none."""
         if place is None or place not in self.uses:
             return self
-        found = self.uses.index(place)
-        return replace(self, uses=self.uses[:found] + self.uses[found + 1 :])
+        return replace(self, uses=_without(self.uses, place), patient=_without(self.patient, place))
 
     def since(self, moment: float) -> LabelCount:
         """Return the counts without the requests up to ``moment``."""
-        return replace(self, uses=self.uses[bisect_right(self.uses, moment) :])
+        uses, patient = (moments[bisect_right(moments, moment) :] for moments in (self.uses, self.patient))
+        return replace(self, uses=uses, patient=patient)
+
+
+def _without(moments: tuple[float, ...], moment: float) -> tuple[float, ...]:
+    if moment not in moments:
+        return moments
+    found = moments.index(moment)
+    return moments[:found] + moments[found + 1 :]
 
 
 def _with(uses: Sequence[float], moment: float) -> tuple[float, ...]:

@@ -69,6 +69,10 @@ class RateTable:
         """Return the seconds after which a short limit of ``label`` is free again for sure: 1 or 60."""
         return max((window.span for window in self.windows(label)), default=1.0)
 
+    def sent_in(self, label: str, seconds: float) -> int:
+        """Return how many requests of a label can be sent in so many seconds, one at least."""
+        return max(1, min((int(w.limit * seconds / w.span) for w in self.windows(label)), default=1))
+
     def allowed(self, label: str) -> dict[str, int]:
         """Return the requests of a label that may be sent per "second", "minute" and "day"; one missing: no limit."""
         limits = self._limits.get(label)
