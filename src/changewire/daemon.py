@@ -33,7 +33,7 @@ from changewire.log import Log
 from changewire.state.budgets import FILE, SqliteBudgetStore
 from changewire.state.lock import HomeLock
 from changewire.state.protocol import Store
-from changewire.state.records import Claimed, RunRecord
+from changewire.state.records import Claim, Claimed, RunRecord
 from changewire.state.store import SqliteStore
 from changewire.values import Json
 
@@ -329,7 +329,7 @@ class Daemon:
 
     def _do_poll(self, claimed: Claimed) -> None:
         began = self._clock.monotonic()
-        outcome = self._engine.poll(claimed)
+        outcome = self._engine.poll(claimed, lambda: self._must_stop(claimed.claimed_as))
         self.polls += 1
         self._serving.polled(claimed, outcome, self._clock.monotonic() - began)
         if outcome is Outcome.STORED or (self._crowded and self._dispatcher.free()[0] >= self._batch):
@@ -338,8 +338,12 @@ class Daemon:
     def _run(self, run: RunRecord) -> None:
         began = self._clock.monotonic()
         try:
-            renamed = self._renamed
-            state = self._runner.advance(run.id, run.claim, lambda: self._must_stop(run, renamed))
+            renamed = (
+                self._renamed
+            )  # after a rename it begins again between two steps, so that it goes by its new names
+            state = self._runner.advance(
+                run.id, run.claim, lambda: self._renamed != renamed or self._must_stop(run.claimed_as)
+            )
         except Exception as error:
             self._give_up_run(run, described(error))
             raise
@@ -348,9 +352,8 @@ class Daemon:
             self._wake.set()
         self._serving.ran(run, state, self._clock.monotonic() - began)
 
-    def _must_stop(self, run: RunRecord, renamed: int) -> bool:
-        """After a rename a run begins again from the store between two steps, so that it goes by its new names."""
-        return self._stopping.is_set() or self._renamed != renamed or not self._leases.stands(run.claimed_as)
+    def _must_stop(self, claim: Claim) -> bool:
+        return self._stopping.is_set() or not self._leases.stands(claim)
 
     def _give_up_run(self, run: RunRecord, reason: str) -> None:
         """A fault stopped a run: it begins again, or waits for a person if that happens again and again."""

@@ -5,7 +5,8 @@ ChangewireError                 every error that is ours; its text is written fo
 ├── ConfigError                 files that cannot be used; carries its `Problem`s       exit 1
 ├── StateError                  the database cannot be used                             exit 1
 │   ├── HomeLockedError         another daemon works in this home
-│   └── FencedError             this claim is no longer ours: somebody went on without us
+│   ├── FencedError             this claim is no longer ours: somebody went on without us
+│   └── StoppedError            the process stops or the claim was lost: nothing more is requested
 ├── LoopError                   workflows would set each other off for ever
 ├── PollError                   a poll that did not come to a good end; the stored state stays
 └── ApiError                    an answer that is an error, or no answer; carries its `FailureClass`
@@ -77,6 +78,10 @@ class HomeLockedError(StateError):
 
 class FencedError(StateError):
     """This claim is no longer valid: the trigger or run was changed or taken over in the meantime."""
+
+
+class StoppedError(StateError):
+    """The process stops, or the claim was lost, so nothing more is requested."""
 
 
 class LoopError(ChangewireError):

@@ -385,6 +385,60 @@ def test_a_claim_that_no_worker_has_any_more_is_a_failed_poll_and_a_run_that_beg
     assert [each.run.state for each in turned.store.runs()] == [RunState.SUCCEEDED]
 
 
+def test_a_poll_that_lost_its_claim_sends_no_more_requests(
+    watching: Watching, api: JsonApi, start: Callable[..., Turned]
+) -> None:
+    (watching.home / "triggers/order.yaml").write_text(DETAILED)
+    watching.workflow("http.order", LOG)
+    turned = start()
+    turned.turn()
+    api.rows = [{"id": number} for number in range(40)]
+    details: list[str] = []
+
+    def reset(path: str) -> None:
+        if path.startswith("/document"):
+            details.append(path)
+            turned.store.forget(turned.store.triggers()[0].id, turned.clock.now())
+            turned.clock.advance(LEASE.total_seconds())
+
+    api.before_answer = reset
+    turned.clock.advance(60)
+    turned.daemon.turn(turned.clock.now())
+    assert len(details) == 1
+    assert turned.store.events() == []
+    assert watching.words("poll_failed") == [], "it is no failure that the trigger was reset"
+
+
+@pytest.mark.parametrize("stops_at", [1, 2, 5])
+def test_a_poll_ends_between_two_requests_when_the_daemon_stops_and_keeps_what_is_complete(
+    stops_at: int, watching: Watching, api: JsonApi, start: Callable[..., Turned]
+) -> None:
+    (watching.home / "triggers/order.yaml").write_text(DETAILED)
+    watching.workflow("http.order", LOG)
+    turned = start()
+    turned.turn()
+    api.rows = [{"id": number} for number in range(40)]
+    asked: list[str] = []
+
+    def stop(path: str) -> None:
+        asked.append(path)
+        if len(asked) == stops_at:
+            turned.daemon.stop()
+
+    api.before_answer = stop
+    turned.clock.advance(60)
+    turned.daemon.turn(turned.clock.now())
+    assert len(asked) == stops_at, "what was under way is answered"
+    assert [each.payload["id"] for each in turned.store.events()] == list(range(stops_at - 1))
+    assert ask(watching.home, "SELECT claim FROM triggers") == [(0,)]
+    turned.close()
+    api.before_answer = lambda path: None
+    again = start()
+    for _ in range(5):
+        again.on(60)
+    assert sorted(each.payload["id"] for each in again.store.events()) == list(range(40))
+
+
 # the keeper by itself
 
 
@@ -475,5 +529,5 @@ def test_a_run_that_a_fault_stops_again_and_again_waits_for_a_person_with_the_re
         turned.on(600)
     ((state, reason),) = ask(watching.home, "SELECT state, reason FROM runs")
     assert state == "paused"
-    assert reason.startswith("it was begun 5 times in a row and came to no end: a fault in Changewire itself")
+    assert reason.startswith("it was begun 5 times in a row and came to no end: The event ")
     assert len(watching.words("run_abandoned")) == 5

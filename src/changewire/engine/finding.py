@@ -24,7 +24,7 @@ from changewire.triggers.ignoring import ignored_paths
 from changewire.triggers.noticed import Memory, Notice, Watch, item_key, keys_to_load
 from changewire.triggers.noticing import notice
 from changewire.triggers.numbering import numbered
-from changewire.triggers.polling import NEVER, Allowance, Reading, fetch, read
+from changewire.triggers.polling import NEVER, Allowance, Interrupted, Reading, fetch, read, uninterrupted
 from changewire.triggers.proving import GIVE_UP, proven
 from changewire.triggers.rules import rules_before, written
 from changewire.values import Json
@@ -66,8 +66,16 @@ class Finder:
         self._clock, self._log, self._echoes = clock, log, echoes
         self.details = Details(clients, clock, lambda: home().settings.poll.event)
 
-    def find(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, preview: bool = False) -> Found:
-        """Read, compare and prove. Raises PollError, ApiError.
+    def find(
+        self,
+        trigger: Trigger,
+        record: TriggerRecord,
+        now: datetime,
+        *,
+        preview: bool = False,
+        interrupted: Interrupted = uninterrupted,
+    ) -> Found:
+        """Read, compare and prove. Raises PollError, ApiError, and StoppedError if it is ``interrupted`` in the list.
 
         ``preview``: no answer that another poll received is used, details are requested for all changes, and what is
         refused is raised.
@@ -75,7 +83,7 @@ class Finder:
         before, listing = dict(record.cursor or {}), trigger.reader.listing
         turned = before.get("listing", listing) != listing  # the workflow says otherwise how the list goes on
         current = record.rules == trigger.watch.rules.fingerprint and not before.get("pending") and not turned
-        allowance = self.allowance(trigger, record, now, fresh=preview)
+        allowance = self.allowance(trigger, record, now, fresh=preview, interrupted=interrupted)
         reading = self._read(trigger, record, allowance, now, record.body_hash if current else None)
         began = min(now, reading.asked_at or now)  # an answer that another poll asked for is older than this poll
         baseline_at = record.baseline_at or min(began, reading.answered_at or now)
@@ -105,9 +113,11 @@ class Finder:
         cursor = _cursor(trigger, _left(backfill, result), result, progress)
         return Found(reading, result, changes, cursor, baseline_at, sifted, ignored, progress)
 
-    def work_on_pending(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> Found:
+    def work_on_pending(
+        self, trigger: Trigger, record: TriggerRecord, now: datetime, *, interrupted: Interrupted = uninterrupted
+    ) -> Found:
         """Make events of changes that are pending and due. Raises CredentialError if nothing else came of it."""
-        requests = FollowUps(self.allowance(trigger, record, now))
+        requests = FollowUps(self.allowance(trigger, record, now, interrupted=interrupted))
         due = self._store.due_pending(trigger.id, self._clock.now(), MOST)
         changes = self.details.of_pending(trigger, record.epoch, due, requests, now)
         before = dict(record.cursor or {})
@@ -127,7 +137,15 @@ class Finder:
         stored = self._store.due_pending(trigger.id, _EVER, MOST)
         return self.details.of_pending(trigger, record.epoch, stored, requests, now).events
 
-    def allowance(self, trigger: Trigger, record: TriggerRecord, now: datetime, *, fresh: bool = False) -> Allowance:
+    def allowance(
+        self,
+        trigger: Trigger,
+        record: TriggerRecord,
+        now: datetime,
+        *,
+        fresh: bool = False,
+        interrupted: Interrupted = uninterrupted,
+    ) -> Allowance:
         """What one poll may use. A first poll, which may read the list twice, has twice the time."""
         poll = self._home().settings.poll
         interval = polled(trigger.schedule).interval(now).total_seconds()
@@ -139,6 +157,7 @@ class Finder:
             items=poll.items,
             bytes=readings * poll.bytes,
             fresh_s=NEVER if fresh else min(interval * FRESH_SHARE, FRESH_MOST),
+            interrupted=interrupted,
         )
 
     def _read(

@@ -18,7 +18,7 @@ from changewire.engine.feeding import run_for, samples_of
 from changewire.engine.finding import Finder, Found, polled
 from changewire.engine.progress import Progress, Standing, standing_after
 from changewire.engine.telling import describe, tell_event, trigger_alert, verdicts_of
-from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError, StoppedError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.secret import mask
@@ -27,7 +27,7 @@ from changewire.state.protocol import Store
 from changewire.state.records import AlertRecord, Claimed, EventRecord, Paused, PollCommit, TriggerRecord, TriggerState
 from changewire.triggers.comparing import additions
 from changewire.triggers.noticed import MOST_HELD, Noticed, item_key
-from changewire.triggers.polling import Reading
+from changewire.triggers.polling import Interrupted, Reading, uninterrupted
 from changewire.triggers.schedule import percentile, retry_delay
 
 SOON = timedelta(milliseconds=100)
@@ -45,7 +45,7 @@ class Outcome(StrEnum):
     BEGUN = "begun"  # stored, and all of its runs have workers already
     FAILED = "failed"  # nothing was changed but the trigger's condition, or no request about an item was answered
     DELAYED = "delayed"  # the request budget says later; nothing was asked
-    FENCED = "fenced"  # the trigger was changed meanwhile; nothing was stored
+    FENCED = "fenced"  # the trigger was changed meanwhile, or the process stops; nothing was stored
 
 
 class Engine:
@@ -65,8 +65,11 @@ class Engine:
         self._api_clocks = ApiClocks(log)
         self._finder = Finder(lambda: self.home, store, clients, clock, log, self.echoes)
 
-    def poll(self, claimed: Claimed) -> Outcome:
-        """Poll one claimed trigger and store the outcome. If it raises, the caller gives the poll up."""
+    def poll(self, claimed: Claimed, interrupted: Interrupted = uninterrupted) -> Outcome:
+        """Poll one claimed trigger and store the outcome. If it raises, the caller gives the poll up.
+
+        Once ``interrupted`` says so, it sends no more requests, and stores what is complete.
+        """
         trigger = self.home.triggers.get(claimed.trigger_id)
         now, offset = self._clock.now(), self._clock.offset()
         if trigger is None:
@@ -74,9 +77,12 @@ class Engine:
         record = claimed.record
         try:
             if _only_pending(record):
-                found = self._finder.work_on_pending(trigger, record, now + offset)
+                found = self._finder.work_on_pending(trigger, record, now + offset, interrupted=interrupted)
             else:
-                found = self._finder.find(trigger, record, now + offset)
+                found = self._finder.find(trigger, record, now + offset, interrupted=interrupted)
+        except StoppedError:
+            self._store.release(trigger.id, claimed.claim, claimed.due_at)
+            return Outcome.FENCED
         except DelayedError as error:
             until = max(error.until, now + SOON)
             self._store.release(trigger.id, claimed.claim, until, delayed=str(error), pending_from=until)

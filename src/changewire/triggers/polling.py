@@ -5,7 +5,7 @@ Layers of one loop each: lookups around windows around pages around one request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from changewire.clock import Clock
 from changewire.connectors.definition import Paging
 from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
 from changewire.connectors.transport.messages import Answer, Request
-from changewire.errors import ApiError, DelayedError, PollError
+from changewire.errors import ApiError, DelayedError, PollError, StoppedError
 from changewire.paths import EACH, MISSING, get, parse_path
 from changewire.triggers.asking import build_request, main_request
 from changewire.triggers.binding import Reader
@@ -36,6 +36,7 @@ _TOO_SLOW = (
     "raise `poll: {{time}}` in config/changewire.yaml, watch less, or poll less often"
 )
 SHORTEST_WAIT_S = 0.05
+LONGEST_WAIT_S = 0.5  # between two looks whether the poll is interrupted
 NEVER = -1.0  # an age that no shared answer has: ask anew
 ONE_PAGE = Paging(kind="none")
 DEPTH, SERIALISED_DEPTH = 100, 254  # levels of nested lists and objects
@@ -50,6 +51,15 @@ class Source(Protocol):
         """Send a GET, or use the answer that an identical one got a moment ago."""
 
 
+Interrupted = Callable[[], bool]
+"""Whether a poll is to end: the process stops, or the poll lost its claim. Raises StateError."""
+
+
+def uninterrupted() -> bool:
+    """Never: the `Interrupted` of a poll by hand."""
+    return False
+
+
 @dataclass
 class Allowance:
     """What one poll may use for everything that it does. A list that needs more is an error, never a shortened list."""
@@ -61,6 +71,7 @@ class Allowance:
     bytes: int = 64_000_000
     fresh_s: float = 0.0  # an identical request's answer may be this old
     answers: int = 0  # received so far
+    interrupted: Interrupted = uninterrupted
 
     @property
     def time_left(self) -> float:
@@ -70,7 +81,19 @@ class Allowance:
     @property
     def used_up(self) -> bool:
         """Whether nothing more may be requested."""
-        return self.time_left <= 0 or self.bytes <= 0
+        return self.time_left <= 0 or self.bytes <= 0 or self.interrupted()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass until the next request. Raises StoppedError soon after an interruption."""
+        until = self.clock.monotonic() + seconds
+        while (left := until - self.clock.monotonic()) > 0:
+            self.go_on()
+            self.clock.wait(min(left, LONGEST_WAIT_S))
+
+    def go_on(self) -> None:
+        """Called before each request. Raises StoppedError after an interruption."""
+        if self.interrupted():
+            raise StoppedError
 
     def spend(self, answer: Answer) -> None:
         """Count an answer about one item."""
@@ -278,6 +301,7 @@ def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ..
 
 
 def _send(source: Source, request: Request, allowance: Allowance) -> Answer:
+    allowance.go_on()
     return source.send_shared(
         request, fresh_s=allowance.fresh_s, deadline=allowance.deadline, max_bytes=allowance.bytes
     )
@@ -296,7 +320,7 @@ def _send_page(source: Source, request: Request, allowance: Allowance) -> Answer
                 raise
             if wait > allowance.time_left:
                 raise DelayedError(_TOO_SLOW.format(why=error), error.until) from error
-            allowance.clock.wait(wait)
+            allowance.wait(wait)
             continue
         allowance.spend_page(answer)
         return answer
