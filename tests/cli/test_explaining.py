@@ -25,8 +25,11 @@ def told(home: Path, name: str) -> str:
     return result.stdout
 
 
+JUDGES = ("triggers/noticing.py", "triggers/proving.py", "engine/finding.py")
+
+
 def test_every_verdict_has_words() -> None:
-    code = "".join((SOURCE / name).read_text() for name in ("triggers/noticing.py", "triggers/proving.py"))
+    code = "".join((SOURCE / name).read_text() for name in JUDGES)
     used = set(re.findall(r'(?:verdicts\[|hold\()"(\w+)"', code)) | set(re.findall(r'hold\("(\w+)" if', code))
     used |= {"absent", "held", "echo", "under_way", "untold"}
     assert used == set(VERDICTS)

@@ -50,6 +50,7 @@ def test_a_home_that_never_ran_is_pending_and_calls_nobody(make_home: Make) -> N
             "last_event": None,
             "lag_p99_ms": None,
             "error": None,
+            "pending": 0,
         }
     }
     keys = ("pid", "started_at", "heartbeat_at", "polls", "listens", "stopped")

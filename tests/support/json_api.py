@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from changewire.values import dumps
@@ -80,7 +80,7 @@ class JsonApi:
             data = {"data": self.records[begin : start + PAGE], "next": str(start + PAGE) if more else ""}
         return 200, dumps(data), word
 
-    def __enter__(self) -> JsonApi:
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self

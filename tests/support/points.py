@@ -1,6 +1,7 @@
 """Run as a program: a daemon does the same work again and again, and is killed at one write point further each time.
 
-Arguments: a home to start from, a folder for the outcomes, the first point, and how many to go on each time. After each
+Arguments: a home to start from, a folder for the outcomes, the first point, how many to go on each time, and the moment
+at which the work is done; default: in ten minutes. After each
 kill another process takes up what was left and does the rest. Prints one line for each point: its number and name.
 """
 
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from changewire.clock import from_text
 from changewire.testing import ManualClock
 from tests.support.turning import Turned
 
@@ -52,9 +54,8 @@ def forked(task: Callable[[], None]) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def main(template: Path, folder: Path, first: int, step: int) -> None:
+def main(template: Path, folder: Path, first: int, step: int, moment: datetime) -> None:
     """Go through the points until the work comes to its end."""
-    moment = datetime.now(UTC) + LATER
     for number in count(first, step):
         home = folder / str(number)
         shutil.copytree(template, home)
@@ -68,4 +69,5 @@ def main(template: Path, folder: Path, first: int, step: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    at = from_text(sys.argv[5]) if len(sys.argv) > 5 else datetime.now(UTC) + LATER
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), at)

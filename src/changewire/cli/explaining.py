@@ -18,7 +18,7 @@ from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from changewire.home.definition import Home
-    from changewire.state.records import EventRecord, RunHistory, TriggerRecord
+    from changewire.state.records import EventRecord, RunHistory, TriggerRecord, WaitingChanges
     from changewire.state.store import SqliteStore
 
 LATEST = 10  # runs that are looked at
@@ -36,6 +36,7 @@ VERDICTS = {
     "held": "are missing, too many at once to be believed: held back for ten times as many polls",
     "unproven": "are missing from the list, and the API does not confirm that they were deleted",
     "elsewhere": "are missing from the list, but are there when they are asked for",
+    "pending": "changed, and become events once the requests about them are answered",
     "untold": "changed in a way that none of the type's event types is about: remembered silently",
     "echo": "are as a step of this workflow wrote them (`echo: ignore`)",
     "under_way": "may be what a step under way writes; they are looked at again in the next poll",
@@ -104,11 +105,14 @@ def _tell_trigger(
 ) -> None:
     runs = store.runs(workflow=record.workflow, limit=LATEST) if store else []
     why = why_of(record, store, now, alive=alive)
+    waiting = store.waiting_changes(inactive=True).get(record.id) if store else None
     if options.json:
-        print_json(_view(record, why, runs))
+        print_json(_view(record, why, waiting, runs))
         return
     print_text(f"{record.shown}  {record.type}  {record.state}")
     print_text(f"  {why}")
+    if waiting is not None:
+        _tell_pending(waiting, now)
     for label, moment in (("last poll", record.last_poll), ("last event", record.last_event)):
         print_text(f"  {label}: {local(moment, now) or 'none'}")
     _tell_verdicts(record.verdicts, now)
@@ -160,6 +164,13 @@ def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str
     return "it was paused, and goes on with the next look"
 
 
+def _tell_pending(waiting: WaitingChanges, now: datetime) -> None:
+    from changewire.health.attention import pending_words
+
+    print_text(f"  {pending_words(waiting)}")
+    print_text(f"    the oldest was noticed at {local(waiting.since, now)}; next request: {local(waiting.due_at, now)}")
+
+
 def _tell_verdicts(judged: Mapping[str, Any] | None, now: datetime) -> None:
     from changewire.clock import from_text
 
@@ -174,14 +185,18 @@ def _tell_verdicts(judged: Mapping[str, Any] | None, now: datetime) -> None:
         print_text(f"    left out as noise: {', '.join(ignored)}")
 
 
-def _view(record: TriggerRecord, why: str, runs: list[RunHistory]) -> dict[str, Any]:
+def _view(record: TriggerRecord, why: str, waiting: WaitingChanges | None, runs: list[RunHistory]) -> dict[str, Any]:
     from changewire.clock import to_text
 
     latest = [{"id": one.run.id, "state": str(one.run.state), "reason": one.run.reason} for one in runs]
     moments = {"last_poll": record.last_poll, "last_event": record.last_event, "next_due": record.next_due}
     times = {name: None if moment is None else to_text(moment) for name, moment in moments.items()}
     head = {"v": 1, "name": record.shown, "type": record.type, "state": str(record.state), "why": why}
-    return {**head, **times, "judged": record.verdicts, "runs": latest}
+    pending = None
+    if waiting is not None:
+        pending = {"count": waiting.count, "since": to_text(waiting.since), "tries": waiting.tries}
+        pending |= {"reason": waiting.reason, "next_try": to_text(waiting.due_at)}
+    return {**head, **times, "judged": record.verdicts, "pending": pending, "runs": latest}
 
 
 # one event

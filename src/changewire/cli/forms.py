@@ -78,6 +78,7 @@ class TriggerForm(_Form):
     last_event: str | None
     lag_p99_ms: float | None
     error: str | None
+    pending: int
 
 
 class PauseForm(_Form):

@@ -149,7 +149,7 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
     """Forget what a workflow has seen: its next poll is a first one again, and silent (or a backfill).
 
     What changed since the last poll is never noticed then. Events and runs stay. With --json there is a line for each
-    trigger: workflow, trigger, and how many items were forgotten.
+    trigger: workflow, trigger, and how many items and pending changes were forgotten.
     """
     store = opened(options, to_write=True)
     if store is None:
@@ -162,13 +162,16 @@ def reset(options: Options, workflow: str, yes: bool) -> int:
             say(f"{workflow} remembers nothing")
         elif not yes:
             _confirm()
+        waiting = store.waiting_changes(inactive=True)
         for record in found:
+            pending = waiting[record.id].count if record.id in waiting else 0
             items = store.forget(record.id, now())
-            view = {"v": 1, "workflow": record.workflow, "trigger": record.shown, "items": items}
+            view = {"v": 1, "workflow": record.workflow, "trigger": record.shown, "items": items, "pending": pending}
             if options.json:
                 print_json(view)
             else:
-                print_text(f"{record.shown}: forgot {items} item{'s' * (items != 1)}")
+                dropped = f" and {pending} pending change{'s' * (pending != 1)}" if pending else ""
+                print_text(f"{record.shown}: forgot {items} item{'s' * (items != 1)}{dropped}")
     return 0
 
 
@@ -188,6 +191,9 @@ def _memory(store: SqliteStore, record: TriggerRecord) -> str:
     _, items = store.load_poll_state(record.id)
     since = f"{record.baseline_at.astimezone():%Y-%m-%d %H:%M}"
     count = f"{len(items)} item{'s' * (len(items) != 1)}"
+    waiting = store.waiting_changes(inactive=True).get(record.id)
+    if waiting is not None:
+        count += f" and {waiting.count} pending change{'s' * (waiting.count != 1)}"
     return f"{count}, watched since {since}, and what changed after the last poll would be forgotten"
 
 

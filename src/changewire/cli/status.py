@@ -20,7 +20,7 @@ from changewire.errors import ConfigError
 if TYPE_CHECKING:
     from changewire.health.attention import Attention
     from changewire.home.definition import Home
-    from changewire.state.records import PauseRecord, TriggerRecord
+    from changewire.state.records import PauseRecord, TriggerRecord, WaitingChanges
     from changewire.state.store import SqliteStore
 
 ALIVE_S = 20.0  # seconds since the last heartbeat; a daemon writes one every five
@@ -46,7 +46,7 @@ def status(options: Options) -> int:
       failing           the last poll was not; it is tried again by itself
       suspended         cannot mend itself: credentials, scope, plan, or what it watches is gone
       paused            by hand, until `changewire resume`
-      stalled           late by more than three intervals, as when no daemon is running
+      stalled           no good poll for more than three intervals, as when no daemon is running
       unavailable       the workflow cannot be used as it is written
 
     Connections that are refused are paused and told first, with the next step; all goes on once they are mended.
@@ -67,10 +67,11 @@ def status(options: Options) -> int:
         pauses = store.pauses() if store else []
         paused = store.waiting_for_a_person() if store else {}
         found = [*_from_outside(home, daemon), *_stored(home, store, records, paused, now)]
+        changes = store.waiting_changes(inactive=True) if store else {}
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
-        triggers = [_view(record) for record in records]
+        triggers = [_view(record, changes.get(record.id)) for record in records]
         views = [each.view() for each in found]
         print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon})
     else:
@@ -80,7 +81,7 @@ def status(options: Options) -> int:
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     for each in found:
-        if each.state in ("asleep", "unsent") or (each.kind == "files" and home is not None):
+        if each.state in ("asleep", "pending", "unsent") or (each.kind == "files" and home is not None):
             say(f"{each.name}: {each.message}; next: {each.next}")
     return NEEDS_PERSON if found else 0
 
@@ -103,7 +104,7 @@ def _stored(
     now: datetime,
 ) -> list[Attention]:
     """What needs a person, from files and database."""
-    from changewire.health.attention import attention, refused_files, unsent_alerts
+    from changewire.health.attention import attention, refused_files, stuck_changes, unsent_alerts
 
     broken = home.broken if home else ()
     if store is None:
@@ -112,7 +113,8 @@ def _stored(
     refused = _of_daemon(store, now).get("refused")
     if refused is not None and home is not None:
         found = [refused_files(refused), *found]
-    return [*found, *unsent_alerts(store.untold_since(), now)]
+    stuck = stuck_changes(store.waiting_changes().values())
+    return [*found, *stuck, *unsent_alerts(store.untold_since(), now)]
 
 
 def readable_home(path: Path, store: SqliteStore | None) -> Home | None:
@@ -183,7 +185,7 @@ def _unavailable(
         yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=next_due)
 
 
-def _view(record: TriggerRecord) -> dict[str, Any]:
+def _view(record: TriggerRecord, waiting: WaitingChanges | None) -> dict[str, Any]:
     from changewire.clock import to_text
 
     def text(moment: datetime | None) -> str | None:
@@ -198,6 +200,7 @@ def _view(record: TriggerRecord) -> dict[str, Any]:
         "last_event": text(record.last_event),
         "lag_p99_ms": record.lag_p99_ms,
         "error": record.error,
+        "pending": waiting.count if waiting else 0,
     }
 
 

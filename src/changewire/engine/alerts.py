@@ -36,7 +36,9 @@ class Alerts:
         before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
         late = {record.id: record for record in records if record.late(now, STALLED_AFTER)}
         for record in late.values():
-            self._stall(record, now + offset, STALLED, f"{record.shown} is late by more than {STALLED_AFTER} intervals")
+            why = record.error or record.delayed
+            words = f"{record.shown} is late by more than {STALLED_AFTER} intervals" + (f": {why}" if why else "")
+            self._stall(record, now + offset, STALLED, words)
         for record in [each for each in before if each.id not in late]:
             self._stall(record, now + offset, ON_TIME, f"{record.shown} is polled in time again")
         self._stalled = late

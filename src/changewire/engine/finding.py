@@ -121,15 +121,18 @@ class Finder:
         due = self._store.due_pending(trigger.id, self._clock.now(), MOST)
         changes = self.details.of_pending(trigger, record.epoch, due, requests, now)
         before = dict(record.cursor or {})
-        progress = self._progress(trigger, before, changes, requests)
+        progress = self._progress(trigger, before, changes, requests, listed=False)
         if not changes.settled and progress.credential is not None and not progress.refusals:
             raise progress.credential
         return Found(None, Notice(), changes, _with_refusing(before, progress), None, progress=progress)
 
-    def _progress(self, trigger: Trigger, before: dict[str, Json], changes: Changes, *requests: FollowUps) -> Progress:
+    def _progress(
+        self, trigger: Trigger, before: dict[str, Json], changes: Changes, *requests: FollowUps, listed: bool = True
+    ) -> Progress:
         refused_before = bool(before.get("refusing"))
         waiting = refused_before and bool(changes.pending or self._store.pending_keys(trigger.id))
-        return Progress.of(*requests, refused_before=refused_before, waiting=waiting)
+        first = listed or any(record.tries == 1 for record in changes.pending)
+        return Progress.of(*requests, refused_before=refused_before, waiting=waiting, first=first)
 
     def preview_pending(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> list[EventRecord]:
         """The events of pending changes whose requests are answered now, whenever they are due."""

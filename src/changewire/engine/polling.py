@@ -212,6 +212,7 @@ class Engine:
             pending=changes.pending,
             settled=changes.settled,
             pending_from=self._pending_from(trigger, found.progress, standing, done),
+            in_turn=found.progress.in_turn(listed=reading is not None),
             delayed=record.delayed if reading is None else None,
         )
 

@@ -19,20 +19,29 @@ class Progress:
     delayed: DelayedError | None = None  # the budget allows no more for now
     credential: CredentialError | None = None  # the connection was refused as a whole
     refused_before: bool = False  # the latest requests before this poll were all refused
-    waiting: bool = False  # changes of earlier polls wait, as far as `refused_before` makes that matter
+    waiting: bool = False  # changes wait, as far as `refused_before` makes that matter
+    first: bool = True  # one of the refusals is the first of its item
 
     @property
     def refusing(self) -> bool:
-        """Whether requests were sent and none was answered."""
-        return bool(self.refusals) and not self.answered
+        """Whether requests were sent and none was answered. One more refusal of items that were refused before does
+        not make a trigger fail that recovered meanwhile.
+        """
+        return bool(self.refusals) and not self.answered and (self.first or self.refused_before)
 
     @property
     def still_refusing(self) -> bool:
         """Whether the latest requests, of this poll or of one before, were all refused and are to be repeated."""
         return self.refusing or (self.refused_before and self.waiting and not self.answered)
 
+    def in_turn(self, *, listed: bool) -> bool:
+        """Whether it is the turn of pending changes: the list was read, or the budget allowed no request about them."""
+        if listed:
+            return not self.refusing
+        return self.delayed is not None and not self.answered
+
     @classmethod
-    def of(cls, *requests: FollowUps, refused_before: bool, waiting: bool) -> Progress:
+    def of(cls, *requests: FollowUps, refused_before: bool, waiting: bool, first: bool) -> Progress:
         """The sum of all ``requests`` of one poll."""
         return cls(
             sum(each.answered for each in requests),
@@ -41,6 +50,7 @@ class Progress:
             next((each.credential for each in requests if each.credential is not None), None),
             refused_before,
             waiting,
+            first,
         )
 
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from changewire.clock import to_text
 from changewire.engine.alerts import STALLED_AFTER
 from changewire.home.definition import Broken
-from changewire.state.records import PauseCause, PauseRecord, TriggerRecord, TriggerState
+from changewire.state.records import PauseCause, PauseRecord, TriggerRecord, TriggerState, WaitingChanges
 from changewire.values import Json
 
 UNSENT_AFTER = timedelta(minutes=5)  # a daemon sends an alert within a second
+STUCK_AFTER = 5  # refusals of one request
 PEOPLE = (TriggerState.SUSPENDED, TriggerState.STALLED)  # states of triggers that do not mend themselves
 
 
@@ -33,13 +34,13 @@ class Attention:
 
 
 def judged(record: TriggerRecord, now: datetime) -> TriggerRecord:
-    """The trigger as it stands at ``now``: late by several intervals is stalled.
+    """The trigger as it stands at ``now``: late by several intervals is stalled, for the reason that is stored.
 
     One that is suspended is looked at rarely, and that is said already.
     """
     if record.state in (TriggerState.SUSPENDED, TriggerState.UNAVAILABLE) or not record.late(now, STALLED_AFTER):
         return record
-    return replace(record, state=TriggerState.STALLED)
+    return replace(record, state=TriggerState.STALLED, error=record.error or record.delayed)
 
 
 def attention(
@@ -124,3 +125,20 @@ def unsent_alerts(since: datetime | None, now: datetime) -> list[Attention]:
         return []
     words = f"alerts since {to_text(since)} were not sent to the workflows that watch for them"
     return [Attention("alerts", "core.alert", "unsent", words, "look into the daemon's log, or `changewire run`")]
+
+
+def stuck_changes(waiting: Iterable[WaitingChanges]) -> Iterator[Attention]:
+    """One entry for each trigger with a pending change whose request was refused so often that a person should look."""
+    for each in waiting:
+        if each.tries >= STUCK_AFTER:
+            command = f"`changewire explain {shlex.quote(each.trigger)}`"
+            yield Attention("trigger", each.trigger, "pending", pending_words(each), command)
+
+
+def pending_words(waiting: WaitingChanges) -> str:
+    """How many changes of a trigger are no event yet, and why."""
+    changes = "1 change waits" if waiting.count == 1 else f"{waiting.count} changes wait"
+    words = f"{changes} for answers to requests about single items"
+    if waiting.tries == 0:
+        return words
+    return f"{words}; refused up to {waiting.tries} time{'s' * (waiting.tries != 1)}: {waiting.reason}"

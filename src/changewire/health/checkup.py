@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from changewire.clock import Clock, wall
 from changewire.errors import StateError
-from changewire.health.attention import Attention, attention, judged, refused_files, unsent_alerts
+from changewire.health.attention import Attention, attention, judged, refused_files, stuck_changes, unsent_alerts
 from changewire.home.definition import Home
 from changewire.secret import mask
 from changewire.state.protocol import Store
@@ -65,7 +65,8 @@ class Checkup:
         runs = self.store.waiting_for_a_person()
         triggers, pauses = [judged(one, now) for one in found], self.store.pauses()
         needs = attention(triggers, home.broken, home.kept, pauses, runs, self.store.sleepers())
-        return [*needs, *unsent_alerts(self.store.untold_since(), wall(self.clock))]
+        stuck = stuck_changes(self.store.waiting_changes().values())
+        return [*needs, *stuck, *unsent_alerts(self.store.untold_since(), wall(self.clock))]
 
 
 def view(found: list[Attention]) -> dict[str, Json]:

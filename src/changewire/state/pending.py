@@ -36,17 +36,21 @@ def _row(record: PendingRecord) -> tuple[Any, ...]:
     return (record.trigger_id, record.key, record.change, *moments, record.tries, rows.shown(record.reason))
 
 
-def schedule(transaction: Transaction, trigger_id: str, earliest: datetime, *, listed: bool) -> None:
+def schedule(transaction: Transaction, trigger_id: str, earliest: datetime, *, in_turn: bool) -> None:
     """Let the next poll work on pending changes if one of them is due before the list is.
 
-    After a poll that had its turn to read the list, it is the turn of what is due by ``earliest``. So neither of them
-    delays the other for longer than one poll.
+    ``in_turn``: also if that delays the list, by one interval at most. Polls take turns, so that neither the list nor
+    the pending changes starve if the budget, or the time between two polls, is enough for one of them only.
     """
-    found = transaction.connection.execute(sql("next_pending"), {"trigger_id": trigger_id}).fetchone()
-    if found is not None:
-        at = max(to_text(earliest), found[0])
-        given = {"trigger_id": trigger_id, "at": at, "in_turn": listed and found[0] <= to_text(earliest)}
-        transaction.execute("pending.schedule", sql("schedule_pending"), given)
+    given = {"trigger_id": trigger_id, "earliest": to_text(earliest)}
+    found = transaction.connection.execute(sql("next_pending"), given).fetchone()
+    if found is None or found[1] is None:
+        return
+    due_at, list_due, interval_s = found
+    at = max(to_text(earliest), due_at)
+    patience = timedelta(seconds=interval_s) if in_turn and due_at <= to_text(earliest) else timedelta(0)
+    if at <= to_text(from_text(list_due) + patience):
+        transaction.execute("pending.schedule", sql("schedule_pending"), {"trigger_id": trigger_id, "at": at})
 
 
 def due(connection: sqlite3.Connection, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:

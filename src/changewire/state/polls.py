@@ -68,7 +68,7 @@ def release(
         if transaction.execute("release", sql("release_trigger"), given).rowcount != 1:
             return False
         if pending_from is not None:
-            pending.schedule(transaction, trigger_id, pending_from, listed=True)
+            pending.schedule(transaction, trigger_id, pending_from, in_turn=True)
         return True
 
     return unit
@@ -96,7 +96,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         pend(transaction)
         if commit.pending_from is not None:
-            pending.schedule(transaction, commit.trigger_id, commit.pending_from, listed=commit.listed)
+            pending.schedule(transaction, commit.trigger_id, commit.pending_from, in_turn=commit.in_turn)
         if events:
             _put_events(transaction, commit.trigger_id, events, commit.runs, "commit_poll")
         if commit.alert is not None:

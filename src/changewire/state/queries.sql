@@ -113,19 +113,19 @@ WHERE trigger_id = :trigger_id AND due_at <= :now AND NOT EXISTS (
 ORDER BY due_at, seq LIMIT :limit
 
 -- name: next_pending
-SELECT due_at FROM pending_changes AS change
+SELECT due_at, next_due, interval_s FROM pending_changes AS change JOIN triggers ON triggers.id = trigger_id
 WHERE trigger_id = :trigger_id AND NOT EXISTS (
     SELECT 1 FROM pending_changes AS earlier
     WHERE earlier.trigger_id = change.trigger_id AND earlier.key = change.key AND earlier.seq < change.seq
 )
-ORDER BY due_at, seq LIMIT 1
+ORDER BY due_at, change.seq LIMIT 1
 
 -- name: pending_keys
 SELECT DISTINCT key FROM pending_changes WHERE trigger_id = :trigger_id
 
 -- name: schedule_pending
 UPDATE triggers SET list_due = next_due, next_due = :at, pending_at = :at
-WHERE id = :trigger_id AND next_due IS NOT NULL AND (:at <= next_due OR :in_turn)
+WHERE id = :trigger_id
 
 -- name: waiting_changes
 SELECT trigger_id, workflow || '/' || name, count(*), min(noticed_at), max(tries),

@@ -433,6 +433,7 @@ class PollCommit:
     pending: Sequence[PendingRecord] = ()  # new ones, and with a ``number`` those whose request was refused or put off
     settled: Sequence[int] = ()  # numbers of pending changes that are done
     pending_from: datetime | None = None  # the earliest poll for pending changes; None: the next poll reads the list
+    in_turn: bool = True  # pending changes that are due may delay the list
     delayed: str | None = None  # why the request budget delays the next poll
     offset: timedelta = timedelta(0)  # what the wall clock shows, less `now`
 

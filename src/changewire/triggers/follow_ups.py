@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from changewire.errors import CredentialError, DelayedError, StateError
+from changewire.errors import CredentialError, DelayedError, StateError, StoppedError
 from changewire.triggers.polling import Allowance
 
 T = TypeVar("T")
@@ -46,6 +46,8 @@ class FollowUps:
         began_fresh = self.allowance.answers == 0
         try:
             result = send()
+        except StoppedError:
+            return Refused(None)  # what is complete is stored all the same
         except StateError:
             raise
         except DelayedError as error:

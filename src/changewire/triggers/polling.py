@@ -72,6 +72,7 @@ class Allowance:
     fresh_s: float = 0.0  # an identical request's answer may be this old
     answers: int = 0  # received so far
     interrupted: Interrupted = uninterrupted
+    waited: DelayedError | None = None  # the budget made the poll wait
 
     @property
     def time_left(self) -> float:
@@ -105,6 +106,8 @@ class Allowance:
         self.spend(answer)
         self.pages -= 1
         over = "pages" if self.pages < 0 else "bytes" if self.bytes < 0 else "time" if self.time_left < 0 else None
+        if over == "time" and self.waited is not None:
+            raise PollError(_TOO_SLOW.format(why=self.waited))
         if over:
             raise PollError(_TOO_MUCH.format(what=over, name=over))
 
@@ -318,10 +321,15 @@ def _send_page(source: Source, request: Request, allowance: Allowance) -> Answer
             wait = max(SHORTEST_WAIT_S, (error.until - allowance.clock.now()).total_seconds())
             if allowance.answers == 0:
                 raise
-            if wait > allowance.time_left:
+            if wait >= allowance.time_left:
                 raise DelayedError(_TOO_SLOW.format(why=error), error.until) from error
+            allowance.waited = error
             allowance.wait(wait)
             continue
+        except ApiError as error:
+            if allowance.waited is not None and allowance.time_left <= 0:
+                raise PollError(_TOO_SLOW.format(why=allowance.waited)) from error
+            raise
         allowance.spend_page(answer)
         return answer
 
