@@ -13,6 +13,7 @@ from changewire.actions.context import ActionContext
 from changewire.actions.files import strict_place, write_whole
 from changewire.actions.forms import encode_form
 from changewire.actions.inputs import revealed
+from changewire.actions.provenance import named_origin
 from changewire.config.connections import Connection
 from changewire.config.fields import parse_size
 from changewire.connectors.client import Client
@@ -38,7 +39,7 @@ def request(context: ActionContext, values: Mapping[str, Json]) -> Json:
         tuple(headers.items()),
         body,
         ok_statuses=_expected(values.get("expect")),
-        guard=_host_comes_from_data(context.written.get("url")),
+        named=named_origin(context, "url"),
     )
     checks = make_checks(values.get("expect_json") or {})
     target = strict_place(context.home / "state" / "files", values["save_to"]) if values.get("save_to") else None
@@ -74,12 +75,6 @@ def _most(values: Mapping[str, Json], *, saved: bool) -> int:
     given = values.get("max_bytes")
     usual = MAX_BYTES if saved else LARGEST_OUTPUT
     return usual if given is None else min(parse_size(given), MAX_BYTES)
-
-
-def _host_comes_from_data(url: Json) -> bool:
-    """Whether an expression decides which host is asked. One that stands in the workflow is the owner's own choice."""
-    host = str(url or "{{").partition("://")[2].partition("/")[0]
-    return not host or "{{" in host or "{%" in host
 
 
 def _body(context: ActionContext, values: Mapping[str, Json]) -> tuple[dict[str, str], bytes | None]:

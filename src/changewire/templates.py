@@ -262,6 +262,12 @@ def has_expression(text: str) -> bool:
     return "{" in text and _EXPRESSION.search(text) is not None
 
 
+def literal_part(text: str) -> tuple[str, bool]:
+    """The part of ``text`` before its first expression, and whether that is all of it."""
+    found = _EXPRESSION.search(text)
+    return (text, True) if found is None else (text[: found.start()], False)
+
+
 def environment(extra_filters: Mapping[str, Callable[..., Any]] | None = None) -> Templates:
     """Templates with further filters; None gives the usual ones only."""
     return Templates(extra_filters)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
-from changewire.connectors.paging import next_link, resolve_link
+from changewire.connectors.paging import UnreadableLinkError, follow_link, next_link
 from changewire.errors import ApiError, FailureClass, PollError
 from changewire.testing import ManualClock
 from changewire.triggers.binding import Reader
@@ -308,12 +308,20 @@ class TestLinks:
         assert next_link({"Link": header}) == target
 
     def test_lead_nowhere_else(self) -> None:
-        assert resolve_link("https://a/x?p=1", "?p=2") == "https://a/x?p=2"
-        assert resolve_link("https://a/x", "https://a/y") == "https://a/y"
-        assert resolve_link("https://a/x", "http://a/y?p=2") == "https://a/y?p=2"  # behind a proxy that speaks TLS
-        for elsewhere in ("https://b/y", "http://b/y", "http://a:80/y", "//b/y", "https://a:444/y"):
-            with pytest.raises(PollError, match="refused"):
-                resolve_link("https://a/x", elsewhere)
+        request = Request("GET", "/x", (("p", "1"),))
+        for base, target, absolute in [
+            ("https://a/x?p=1", "?p=2", "https://a/x?p=2"),
+            ("https://a/x", "https://a/y", "https://a/y"),
+            ("https://a/x", "http://a/y?p=2", "https://a/y?p=2"),  # behind a proxy that speaks TLS
+            ("https://a/v1/x", "../y", "https://a/y"),
+            ("https://a/x", "//b/y", "https://b/y"),
+        ]:
+            assert follow_link(request, base, target) == Request("GET", absolute, linked=True)
+
+    def test_that_cannot_be_read_is_an_error(self) -> None:
+        for target in ("http://[::1", "https://a:x/", "https://u:p@a/", "https://a\\@b/", "file:///etc/passwd"):
+            with pytest.raises(UnreadableLinkError, match="the address of the next page cannot be read"):
+                follow_link(Request("GET", "/x"), "https://a/x", target)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from changewire.state.records import Raised
 from changewire.values import Json
 
 if TYPE_CHECKING:
+    from changewire.config.environment import Environment
     from changewire.config.settings import Settings
     from changewire.connectors.client import Client, Watcher
     from changewire.connectors.clients import Clients
@@ -67,6 +68,7 @@ class ActionContext:
     log: Log
     settings: Settings
     written: Mapping[str, Json] = field(default_factory=dict)  # the parameters before expressions were worked out
+    environment: Environment | None = None  # of the variables in `written`; None: there are none
     reach: Reach = WHOLE  # how far lists are read that come in pages
     origin: Origin | None = None  # None: it was done by hand
     feed: Feed | None = None  # None: nobody watches for what is raised

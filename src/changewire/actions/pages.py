@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from changewire.connectors.definition import Paging
-from changewire.connectors.paging import Pages, merge_query, resolve_link
+from changewire.connectors.paging import Pages, UnreadableLinkError, follow_link, merge_query
 from changewire.errors import ApiError, DelayedError, FailureClass, PollError, UsageError
 from changewire.values import Json, dumps
 
@@ -139,12 +139,12 @@ def _answers(
             if more is None:
                 return
             if isinstance(more, str):
-                request = replace(request, path=resolve_link(answer.url, more), query=())
+                request = follow_link(request, answer.url, more)
             else:
                 request = replace(request, query=merge_query(request.query, more))
-        except PollError:
-            message = f"{which.name}: the same page comes again and again"
-            raise ApiError(message, FailureClass.BROKEN) from None
+        except PollError as error:
+            words = str(error) if isinstance(error, UnreadableLinkError) else "the same page comes again and again"
+            raise ApiError(f"{which.name}: {words}", FailureClass.BROKEN) from None
     raise UsageError(f"{which.name}: more than {most} pages; ask for less or set all_pages: false")
 
 

@@ -208,6 +208,7 @@ def _context(
         log=log,
         settings=home.settings,
         written=written,
+        environment=home.environment,
         reach=Reach(limit=order.limit, progress=listed),
         look_first=False,
         feed=lambda raised: _feed(home, raised, log),

@@ -161,7 +161,7 @@ class Client:
             hosts = " or ".join(self.connector.download_hosts)
             message = f"files of {self.connector.title} come from {hosts}, not from {origin}: check the address"
             raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
-        request = Request("GET", origin + path, guard=True)
+        request = Request("GET", origin + path)
 
         def once() -> tuple[Credentials, DownloadInfo | Failure, Mapping[str, str]]:
             return self._download(request, part, expected, deadline, max_bytes, progress)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from changewire.connectors.definition import Paging
-from changewire.errors import PollError
+from changewire.connectors.transport.messages import Request
+from changewire.connectors.transport.routes import join_url, same_place, split_url
+from changewire.errors import ApiError, PollError
 from changewire.paths import MISSING, get, parse_path
 from changewire.values import Json, digest, dumps
 
 Headers: TypeAlias = Mapping[str, str]
 N = TypeVar("N")
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
+
+
+class UnreadableLinkError(PollError):
+    """The address of the next page is none."""
 
 
 @dataclass
@@ -117,15 +122,18 @@ def merge_query(query: tuple[tuple[str, str], ...], more: tuple[tuple[str, str],
     return (*((name, value) for name, value in query if name not in names), *more)
 
 
-def resolve_link(url: str, target: str) -> str:
-    """The absolute URL of a next page. Raises PollError where it leads to another server: credentials go along.
+def follow_link(request: Request, url: str, target: str) -> Request:
+    """Return the request for the next page that the answer from ``url`` names. Raises UnreadableLinkError.
 
-    A server behind a proxy often takes itself for one without TLS; it is asked as before.
+    Another origin than the connection's gets neither credentials nor headers. A server behind a proxy often takes
+    itself for one without TLS; it is asked as before.
     """
-    absolute = urllib.parse.urljoin(url, target)
-    ours, theirs = urllib.parse.urlsplit(url), urllib.parse.urlsplit(absolute)
-    if (ours.scheme, theirs.scheme, theirs.netloc) == ("https", "http", ours.netloc):
-        return urllib.parse.urlunsplit(theirs._replace(scheme="https"))
-    if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
-        raise PollError(f"the next page is at {theirs.scheme}://{theirs.netloc}, not at {ours.netloc}: refused")
-    return absolute
+    try:
+        origin, place = split_url(join_url(url, target))
+    except ApiError as error:
+        raise UnreadableLinkError(
+            f"the address of the next page cannot be read: {error}; nothing was changed"
+        ) from None
+    if origin.startswith("http://") and same_place(origin, split_url(url)[0]):
+        origin = split_url(url)[0]
+    return replace(request, path=origin + place, query=(), linked=True)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from changewire.connectors.paging import merge_query
 from changewire.connectors.path_segments import encode_segment
 from changewire.connectors.transport.messages import Request
+from changewire.connectors.transport.routes import literal_origin, split_url
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
-from changewire.templates import has_expression
+from changewire.templates import has_expression, literal_part
 from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import RequestSpec
@@ -35,15 +36,27 @@ def main_request(reader: Reader, scope: Scope, window: tuple[tuple[str, str], ..
 
 def build_request(spec: RequestSpec, reader: Reader, scope: Scope, more: tuple[tuple[str, str], ...] = ()) -> Request:
     """The request that ``spec`` describes. Raises PollError where the path asks for something that is not there."""
+    path = _path_of(spec, reader, scope)
+    named = None if path.startswith("/") else _named_origin(path, spec, reader)
     query = [pair for name, value in EXPRESSIONS.render(spec.query, scope).items() for pair in _pairs(name, value)]
     headers = [(name, _query_text(value)) for name, value in EXPRESSIONS.render(spec.headers, scope).items()]
     return Request(
         method="GET",
-        path=_path_of(spec, reader, scope),
+        path=path,
         query=merge_query(tuple((name, text) for name, text in query if text), more),
         headers=tuple(headers),
         label=spec.label,
+        named=named,
+        linked=named is None and not path.startswith("/"),
     )
+
+
+def _named_origin(path: str, spec: RequestSpec, reader: Reader) -> str | None:
+    """Return the origin of ``path`` if it stands literally in the type's path or in a parameter; None: it is data."""
+    origin, _ = split_url(path)
+    literals = [literal_origin(*literal_part(spec.path))]
+    literals += [literal_origin(value, True) for value in reader.parameters.values() if isinstance(value, str)]
+    return origin if origin in literals else None
 
 
 def names_in_path(path: str) -> Mapping[str, bool]:

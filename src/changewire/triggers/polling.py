@@ -13,7 +13,7 @@ from typing import Protocol
 
 from changewire.clock import Clock
 from changewire.connectors.definition import Paging
-from changewire.connectors.paging import Pages, merge_query, next_link, resolve_link
+from changewire.connectors.paging import Pages, follow_link, merge_query, next_link
 from changewire.connectors.transport.messages import Answer, Request
 from changewire.errors import ApiError, DelayedError, PollError, StoppedError
 from changewire.paths import EACH, MISSING, get, parse_path
@@ -299,7 +299,7 @@ def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ..
     if more is None:
         return None
     if isinstance(more, str):
-        return Request("GET", resolve_link(answer.url, more), headers=request.headers, label=request.label)
+        return follow_link(request, answer.url, more)
     return Request("GET", request.path, merge_query(request.query, more), request.headers, label=request.label)
 
 

@@ -161,8 +161,21 @@ def test_the_region_that_sign_in_names_is_used_unless_the_connection_has_an_addr
     near = zoom.model_copy(update={"sign_in": SignIn(host=server.url, region_field="api_url")})
     monkeypatch.setattr("changewire.connectors.client.load_connector", lambda name: near)
 
-    answer = make_client(auth=S2S, base_url=server.url if own_address else None).send(USERS)
+    base_url, private = (server.url, False) if own_address else (None, True)
+    answer = make_client(auth=S2S, base_url=base_url, allow_private=private).send(USERS)
     assert answer.data == {"from": server.url if own_address else other_server.url}
+
+
+def test_a_region_is_data_so_it_must_be_public(
+    server: Server, other_server: Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("/oauth/token", Reply(body={"access_token": "a-token-for-all", "api_url": other_server.url}))
+    near = load_connector("zoom").model_copy(update={"sign_in": SignIn(host=server.url, region_field="api_url")})
+    monkeypatch.setattr("changewire.connectors.client.load_connector", lambda name: near)
+
+    with pytest.raises(ApiError, match="this machine itself, which is refused for addresses that come from data"):
+        make_client(auth=S2S, base_url=None).send(USERS)
+    assert not other_server.seen
 
 
 @pytest.mark.parametrize(

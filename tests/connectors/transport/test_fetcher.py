@@ -239,6 +239,32 @@ def test_redirects_come_to_an_end(server: Server, fetcher: Fetcher) -> None:
     assert len(server.seen) == 6
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_body_never_goes_to_another_origin(
+    server: Server, other_server: Server, fetcher: Fetcher, status: int, method: str
+) -> None:
+    server.on("/a", Reply(status, headers={"Location": f"{other_server.url}/b"}))
+    other_server.on("/b", Reply())
+    out = Outgoing(method, server.url, "/a", OPEN, b"password=open-sesame")
+
+    if method == "POST" and status in {301, 302}:
+        send(fetcher, out)
+    else:
+        with pytest.raises(ApiError, match=f"redirects this {method} to .*, and its body stays here"):
+            send(fetcher, out)
+    assert all(seen.body == b"" for seen in other_server.seen)
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://a:b/", "https://[v1.x]/", "//[", "http://h\\@x/", "//a\tb/"])
+def test_a_redirect_that_cannot_be_read_is_told(server: Server, fetcher: Fetcher, place: str) -> None:
+    server.on("/", Reply(302, headers={"Location": place}))
+
+    with pytest.raises(ApiError, match="redirects to an address that cannot be used") as caught:
+        send(fetcher, get(server.url))
+    assert caught.value.failure is FailureClass.BROKEN
+
+
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://example.com/", "http://a:b@example.com/"])
 def test_redirects_lead_to_the_web_only(server: Server, fetcher: Fetcher, place: str) -> None:
     server.on("/", Reply(302, headers={"Location": place}))
@@ -256,14 +282,15 @@ class TestGuard:
 
     def test_an_address_from_data_must_not_be_local(self, server: Server, guarded: Fetcher) -> None:
         with pytest.raises(ApiError, match="refused for addresses that come from data"):
-            send(guarded, get(server.url, guard=True))
+            send(guarded, get(server.url))
         assert not server.seen
 
     def test_an_address_from_the_users_own_files_may(self, server: Server, guarded: Fetcher) -> None:
         server.on("/", Reply(body=b"ok"))
 
-        assert send(guarded, get(server.url, guard=True, home=server.url)) == b"ok"
-        assert send(guarded, get(server.url)) == b"ok"
+        assert send(guarded, get(server.url, own=(server.url,))) == b"ok"
+        with pytest.raises(ApiError, match="this machine itself"):
+            send(guarded, get(server.url, own=(f"{server.url}1",)))
 
     def test_every_redirect_to_another_host_is_checked(
         self, server: Server, other_server: Server, guarded: Fetcher
@@ -271,7 +298,7 @@ class TestGuard:
         server.on("/", Reply(302, headers={"Location": f"{other_server.url}/"}))
 
         with pytest.raises(ApiError, match=r"leads to 127\.0\.0\.1, this machine itself"):
-            send(guarded, get(server.url))
+            send(guarded, get(server.url, own=(server.url,)))
         assert not other_server.seen
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from changewire.connectors.transport.routes import Router, same_place, split_url
+from changewire.connectors.transport.routes import Router, literal_origin, refuse_parent, same_place, split_url
 from changewire.errors import ApiError, FailureClass
 from tests.connectors.server import Reply, Server
+
+MISREAD = "it holds a backslash or a control character, which programs read differently"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,16 @@ def test_urls_are_split_in_the_form_in_which_they_are_sent(url: str, origin: str
         ("https:///x", "write it like https://example.com/a, not 'https:///x'"),
         ("http://example.com:99999/", "write it like https://example.com/a, not 'http://example.com:99999/'"),
         ("http://me:word@example.com:99999/", "write it like https://example.com/a"),
+        (
+            "https://a.example\\@b.example/",
+            MISREAD,
+        ),
+        ("https://a.example\\..\\b", MISREAD),
+        ("https://a.exa\tmple/", MISREAD),
+        (
+            "https://a.example/x\r\nHost: b",
+            MISREAD,
+        ),
         ("http://a b/", "write it like https://example.com/a, not 'http://a b/'"),
         ("https://*.example", "write it like https://example.com/a, not 'https://*.example'"),
     ],
@@ -65,6 +77,54 @@ def test_addresses_that_cannot_be_asked(url: str, words: str) -> None:
 )
 def test_only_encryption_may_be_added_to_a_place(origin: str, other: str, same: bool) -> None:
     assert same_place(origin, other) is same
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "origin"),
+    [
+        ("https://10.0.0.5/", False, "https://10.0.0.5"),
+        ("HTTPS://Nas.Example:443/x?y=", False, "https://nas.example"),
+        ("http://10.0.0.5:8080?q=", False, "http://10.0.0.5:8080"),
+        ("https://10.0.0.5", True, "https://10.0.0.5"),
+        ("https://10.0.0.5", False, None),  # what follows may be .example.com
+        ("https://10.0.0.5:80", False, None),  # or 80
+        ("https://user@", False, None),
+        ("https://user@10.0.0.5/", False, None),
+        ("https://", False, None),
+        ("https://10.0.0.5\\", False, None),
+        ("/items/", True, None),
+        ("", False, None),
+        ("", True, None),
+    ],
+)
+def test_an_origin_is_literal_if_scheme_host_and_port_are_complete(text: str, whole: bool, origin: str | None) -> None:
+    assert literal_origin(text, whole) == origin
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a/../b",
+        "/..",
+        "../a",
+        "/a/..",
+        "/a/%2e%2e/b",
+        "/a/.%2E/b",
+        "/a/..%2fb",
+        "/a%2f..%2fb",
+        "/a/..\\b",
+        "/a%5C..%5cb",
+        "/..?x",
+    ],
+)
+def test_a_path_cannot_lead_out_of_its_folder(path: str) -> None:
+    with pytest.raises(ApiError, match=r"leads out of its folder by '\.\.'"):
+        refuse_parent(path)
+
+
+@pytest.mark.parametrize("path", ["/a/b..c/d", "/...", "/a..", "/..a", "/a?x=/../b", "/a/%252e%252e/b", "/"])
+def test_dots_in_a_name_are_a_name(path: str) -> None:
+    refuse_parent(path)
 
 
 def test_a_guarded_way_to_this_machine_is_refused(server: Server) -> None:

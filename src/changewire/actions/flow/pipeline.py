@@ -179,6 +179,7 @@ class Runner:
             log=self.log,
             settings=self._settings,
             written=step.parameters,
+            environment=self._environment,
             origin=origin,
             feed=self._feed,
             look_first=look_first,

@@ -50,7 +50,7 @@ class ServerToServer(RenewingAuth):
             "Content-Type": "application/x-www-form-urlencoded",
             "Accept": "application/json",
         }
-        out = Outgoing("POST", origin, target, headers, urlencode(form).encode(), home=origin)
+        out = Outgoing("POST", origin, target, headers, urlencode(form).encode(), own=(origin,))
         return self._read(self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES))
 
     def _read(self, reply: Reply) -> Fetched:

@@ -190,7 +190,7 @@ class OAuthApp:
             headers["Authorization"] = basic(self.auth.client_id, self.auth.client_secret.reveal())
         elif "client_id=" not in body:
             body += f"&client_id={quote_plus(self.auth.client_id)}"
-        out = Outgoing("POST", origin, target, headers, body.encode(), home=origin)
+        out = Outgoing("POST", origin, target, headers, body.encode(), own=(origin,))
         reply = self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES)
         data = _object(reply)
         # Some servers answer a refusal with 200.

@@ -37,7 +37,8 @@ class SigningIn:
             )
         connector = load_connector(self.connection.connector)
         timeout = (self.connection.timeout or self.http.timeout).total_seconds()
-        self._fetcher = Fetcher(self.clock, read_s=timeout, allow_private=True)
+        private = self.connection.allow_private or self.http.allow_private
+        self._fetcher = Fetcher(self.clock, read_s=timeout, allow_private=private)
         self.app = OAuthApp(self.connection, connector, self._fetcher, self.clock)
         self._port = auth.redirect_port or (connector.sign_in.redirect_port if connector.sign_in else None)
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3 import exceptions as faults
 
 from changewire.clock import Clock, wall
 from changewire.connectors.transport.patience import be_patient
-from changewire.connectors.transport.routes import Route, Router, same_place, split_url
+from changewire.connectors.transport.routes import Route, Router, join_url, same_place, split_url
 from changewire.errors import ApiError, FailureClass
 
 MAX_REDIRECTS = 5
@@ -48,11 +48,14 @@ class Outgoing:
     origin: str  # scheme, host and port, as `split_url` gives it
     target: str  # path and query, encoded
     headers: Mapping[str, str]  # may hold credentials: sent to `origin` and to trusted origins
-    body: bytes | None = None
+    body: bytes | None = None  # sent to the same origins as `headers`
     away: Mapping[str, str] = field(default_factory=dict)  # headers for any other origin, reached by a redirect
     trusted: Callable[[str], bool] | None = None  # origins that may see `headers`; None: only the first one
-    guard: bool = False  # True: the first address comes from data; redirects to other origins are always guarded
-    home: str | None = None  # the origin that the user's own files name: never guarded
+    own: tuple[str, ...] = ()  # origins that the user's files or the connector name; all others are guarded
+
+    def may_see(self, origin: str) -> bool:
+        """Whether ``origin`` may get `headers` and `body`."""
+        return same_place(self.origin, origin) or (self.trusted is not None and self.trusted(origin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +143,17 @@ class Fetcher:
                 host = urlsplit(out.origin).hostname
                 message = f"{host} redirects more than {MAX_REDIRECTS} times: check the address"
                 raise ApiError(message, FailureClass.BROKEN)
-            out = _redirected(out, response.status)
-            origin, target = split_url(urljoin(url, place))
+            origin, target = _location(url, place)
+            out = _redirected(out, response.status, url, origin)
             response = self._once(out, origin, target, deadline)
             url = origin + target
         return response, url
 
     def _once(self, out: Outgoing, origin: str, target: str, deadline: float | None) -> urllib3.BaseHTTPResponse:
         """One request to one origin; whether it may see credentials and must be guarded is decided here."""
-        at_home = same_place(out.origin, origin)
-        headers = out.headers if at_home or (out.trusted is not None and out.trusted(origin)) else out.away
-        own = out.home is not None and same_place(out.home, origin)
-        guarded = (out.guard or not at_home) and not own and not self._allow_private
-        route = self._route(origin, guarded)
+        headers = out.headers if out.may_see(origin) else out.away
+        own = any(same_place(one, origin) for one in out.own)
+        route = self._route(origin, guarded=not own and not self._allow_private)
         try:
             try:
                 return self._ask(route, out, target, headers, deadline)
@@ -222,10 +223,29 @@ class Fetcher:
             raise _broken_off(url, _why_broken(error)) from error
 
 
-def _redirected(out: Outgoing, status: int) -> Outgoing:
-    """What is asked at the next place: browsers turn a redirected POST into a GET, and so do we."""
+def _location(url: str, place: str) -> tuple[str, str]:
+    """Origin and target of a redirect from ``url``. Raises ApiError: broken where it cannot be read."""
+    try:
+        return split_url(join_url(url, place))
+    except ApiError as error:
+        message = f"{urlsplit(url).netloc} redirects to an address that cannot be used: {error}"
+        raise ApiError(message, FailureClass.BROKEN) from error
+
+
+def _redirected(out: Outgoing, status: int, url: str, origin: str) -> Outgoing:
+    """Return the request for a redirect from ``url`` to ``origin``. As in browsers, a redirected POST becomes a GET.
+
+    Raises ApiError (broken) where a body would go to another origin, or credentials would go on without encryption.
+    """
     if status == 303 or (status in {301, 302} and out.method == "POST"):
-        return replace(out, method="HEAD" if out.method == "HEAD" else "GET", body=None)
+        out = replace(out, method="HEAD" if out.method == "HEAD" else "GET", body=None)
+    host, secret = urlsplit(url).netloc, out.body is not None or dict(out.headers) != dict(out.away)
+    if out.body is not None and not out.may_see(origin):
+        message = f"{host} redirects this {out.method} to {origin}, and its body stays here: write that address instead"
+        raise ApiError(message, FailureClass.BROKEN)
+    if secret and url.startswith("https://") and origin.startswith("http://"):
+        message = f"{host} redirects to {origin}, which is not encrypted: credentials are not sent on; ask https there"
+        raise ApiError(message, FailureClass.BROKEN)
     return out
 
 

@@ -31,7 +31,9 @@ class Request:
     body: bytes | None = None
     label: str | None = None  # rate label such as "MEDIUM"; None: not counted
     ok_statuses: tuple[int, ...] = ()  # exactly these are no error; empty: 200 to 299
-    guard: bool = False  # True: the address comes from data, so local and private hosts are refused
+    named: str | None = None  # the origin that stands literally in the user's files; all but the connection's own and
+    # this one are guarded, so local and private hosts are refused
+    linked: bool = False  # True: the address comes from an answer, so only own origins get `headers` and `body`
     prefixed: bool = True  # False: the path is below the host itself, not below the connector's API prefix
     user: str | None = None  # whom it is done for, where daily limits per user exist; None: read from the path
 
