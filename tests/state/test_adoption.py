@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from changewire.state.adoption import HomeFiles
+from changewire.state.adoption import HomeFiles, plan
 from changewire.state.records import (
     AlertRecord,
     Lane,
@@ -181,6 +184,38 @@ def test_where_a_trigger_comes_from_is_kept_up_to_date_without_ending_its_poll(s
     (record,) = store.triggers()
     assert (record.file, record.version, record.account) == ("b.yaml", "v2", "z")
     assert store.commit_poll(poll(claimed, NOW + MINUTE))
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+TRIGGERS = st.lists(
+    st.builds(
+        lambda number, workflow, name, file, version, connection, watches, active: watching(
+            workflow, id=str(number), name=name, file=file, version=version, connection=connection, active=active,
+            fingerprint=watches, baseline_at=NOW,
+        ),
+        st.integers(0, 12), NAMES, NAMES, NAMES, NAMES, st.sampled_from(["work", "main"]), NAMES, st.booleans(),
+    ),
+    max_size=8, unique_by=lambda trigger: trigger.id,
+)  # fmt: skip
+
+
+@given(TRIGGERS, TRIGGERS, st.sets(NAMES), st.sets(st.sampled_from(["work", "main"])), st.randoms())
+def test_each_memory_passes_once_at_most_and_only_with_evidence_in_whatever_order(
+    stored: list[TriggerRecord], records: list[TriggerRecord], broken: set[str], connections: set[str], chance: Random
+) -> None:
+    files = HomeFiles(dict.fromkeys(broken, "bad"), connections)
+    made = plan(stored, records, files).adopted
+    assert len({old.id for old, _ in made}) == len({new.id for _, new in made}) == len(made)
+    for old, new in made:
+        assert old.active, "it was watched until now"
+        assert old.file not in broken
+        assert old.fingerprint == new.fingerprint
+        assert old.connection == new.connection or old.connection not in connections
+        assert old.id not in {record.id for record in records}
+        assert new.id not in {trigger.id for trigger in stored}
+    shuffled = [chance.sample(each, len(each)) for each in (stored, records)]
+    again = plan(shuffled[0], shuffled[1], files).adopted
+    assert {(old.id, new.id) for old, new in again} == {(old.id, new.id) for old, new in made}
 
 
 class TestNames:

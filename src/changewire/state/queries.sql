@@ -169,7 +169,7 @@ RETURNING workflow, name
 INSERT INTO versions (version, text) VALUES (?, ?) ON CONFLICT DO NOTHING
 
 -- name: adopt_items
-UPDATE items SET trigger_id = :new WHERE trigger_id = :old
+UPDATE OR REPLACE items SET trigger_id = :new WHERE trigger_id = :old
 
 -- name: adopt_events
 UPDATE OR IGNORE events SET trigger_id = :new, workflow = :workflow, "trigger" = :shown WHERE trigger_id = :old
@@ -181,11 +181,11 @@ UPDATE echoes SET trigger_id = :new WHERE trigger_id = :old
 UPDATE pending_changes SET trigger_id = :new WHERE trigger_id = :old
 
 -- name: rename_runs
-UPDATE runs SET workflow = (SELECT value FROM json_each(:names) WHERE key = runs.workflow)
+UPDATE OR IGNORE runs SET workflow = (SELECT value FROM json_each(:names) WHERE key = runs.workflow)
 WHERE workflow IN (SELECT key FROM json_each(:names))
 
 -- name: rename_runs_of_trigger
-UPDATE runs SET workflow = :new
+UPDATE OR IGNORE runs SET workflow = :new
 WHERE workflow = :old AND event_id IN (SELECT id FROM events WHERE trigger_id = :trigger_id)
 
 -- name: rename_held_runs
