@@ -170,6 +170,10 @@ def test_the_time_that_a_run_had_left_is_kept(before_run_facts: sqlite3.Connecti
     put_attempt(
         one, "granted", "timeout", 2, "timeout", "succeeded", "14:00", json.dumps({"until": AT.format("14:30")})
     )
+    put_run(one, "resumed", "pending", None, started_at=AT.format("16:00"), due_at=AT.format("16:00"))
+    put_attempt(
+        one, "resumed", "timeout", 1, "timeout", "succeeded", "14:00", json.dumps({"until": AT.format("14:30")})
+    )
     put_run(one, "free", "waiting", None, due_at=AT.format("15:00"))
     migrate(one, tmp_path)
     found = one.execute("SELECT id, started_at, round(time_left_s) FROM runs ORDER BY seq").fetchall()
@@ -177,6 +181,7 @@ def test_the_time_that_a_run_had_left_is_kept(before_run_facts: sqlite3.Connecti
         ("held", AT.format("10:00"), 1800),
         ("lifted", AT.format("15:00"), 1800),
         ("granted", AT.format("10:00"), 4.5 * 3600),
+        ("resumed", AT.format("16:00"), None),
         ("free", AT.format("10:00"), None),
     ]
     assert one.execute("SELECT count(*) FROM attempts").fetchone() == (0,)

@@ -246,7 +246,7 @@ UPDATE events SET replays = replays + 1 WHERE id = ? RETURNING replays
 
 -- name: resume_runs
 UPDATE runs SET
-    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now),
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = NULL,
     resumes = resumes + 1, resumed_at = :now, resumed_by = :by, ending_step = NULL, waits_for = NULL, time_left_s = NULL
 WHERE state = 'paused' AND (:run_id IS NULL OR id = :run_id) AND (:workflow IS NULL OR workflow = :workflow)
     AND (held_by IS NULL OR held_by NOT IN (SELECT kind || '/' || name FROM pauses))
@@ -257,14 +257,14 @@ UPDATE runs SET reason = :reason, waits_for = :waits_for WHERE id = :run_id AND 
 
 -- name: resume_held_runs
 UPDATE runs SET
-    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now),
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = NULL,
     resumed_at = :now, resumed_by = held_by
 WHERE state = 'paused' AND held_by = :held_by AND (:run_id IS NULL OR id = :run_id)
 RETURNING id
 
 -- name: wake_unheld_runs
 UPDATE runs SET
-    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = iif(started_at IS NULL, NULL, :now),
+    state = 'pending', reason = NULL, due_at = :now, held_by = NULL, started_at = NULL,
     resumed_at = :now, resumed_by = held_by
 WHERE state = 'paused' AND held_by IS NOT NULL AND held_by NOT IN (SELECT kind || '/' || name FROM pauses)
 RETURNING id
@@ -365,7 +365,7 @@ WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waitin
 SELECT count(*), min(id) FROM runs WHERE workflow = :workflow AND slot = 1
 
 -- name: lane_candidates
-SELECT seq, id, workflow, due_at, lane, lane_max, started_at IS NOT NULL, slot FROM runs AS run
+SELECT seq, id, workflow, due_at, lane, lane_max, started_at IS NOT NULL OR claims > 0, slot FROM runs AS run
 WHERE workflow = :workflow AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting', 'paused')
     AND claim = 0 AND state <> 'paused' AND due_at <= :now
     AND (slot = 1 OR order_value IS NULL OR seq IN (

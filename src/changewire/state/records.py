@@ -232,7 +232,7 @@ class RunRecord:
     created_at: datetime
     state: RunState = RunState.PENDING
     reason: str | None = None
-    started_at: datetime | None = None  # or when it was resumed or its hold ended; None: it has not begun
+    started_at: datetime | None = None  # when it began, again if it was resumed or held; None: it has not yet
     finished_at: datetime | None = None
     due_at: datetime | None = None  # None: due since `created_at`, or finished or paused
     claim: int = 0  # whose work it is now; 0: nobody's

@@ -175,3 +175,66 @@ def test_a_resumption_grants_all_of_the_time_once(make_rig: Callable[..., Rig]) 
     rig.resume()
     assert play(rig) == (RunState.PAUSED, [3600])
     assert shown(rig) == "steps/0:s steps/1:s steps/2:r timeout:ff"
+
+
+def test_the_time_that_a_resumed_run_waits_for_its_turn_is_not_its_own(site: Rig, hits: Recorder) -> None:
+    hits.on("/a", Reply(404), Reply(body={}))
+    site.start("timeout: 1h\nsteps: [{use: http.hit, with: {path: a}}, {wait: 3h}]")
+    assert play(site)[0] is RunState.PAUSED
+    site.resume()
+    advance(site, 5 * HOUR)
+    assert play(site) == (RunState.PAUSED, [HOUR])
+    assert shown(site) == "steps/0:fs steps/1:r timeout:f"
+
+
+def test_the_time_that_a_held_run_waits_for_its_turn_is_not_its_own(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig()
+    rig.start("timeout: 1h\nsteps: [{wait: 20m}, {wait: 3h}]")
+    assert rig.go() is RunState.WAITING
+    advance(rig, 20 * 60)
+    pause(rig)
+    assert rig.go() is RunState.PAUSED
+    lift(rig)
+    advance(rig, 5 * HOUR)
+    assert play(rig) == (RunState.PAUSED, [40 * 60])
+
+
+@pytest.mark.parametrize("end", ["failed", "succeeded", "cancelled"])
+def test_an_action_whose_answer_was_never_stored_is_unknown_also_if_another_iteration_ended_the_run(
+    make_rig: Callable[..., Rig], hits: Recorder, tmp_path: Path, end: str
+) -> None:
+    write_actions(tmp_path)
+    begun, ending, dead = threading.Event(), threading.Event(), threading.Event()
+
+    def on_write(point: str) -> None:
+        if dead.is_set():
+            raise Died
+        if point == "commit:after" and ending.is_set():
+            dead.set()
+
+    def slow(_: Seen) -> Reply:
+        begun.set()
+        dead.wait(30)
+        return Reply(body={})
+
+    def quick(_: Seen) -> Reply:
+        begun.wait(30)
+        ending.set()
+        return Reply(body={})
+
+    hits.on("/slow", slow)
+    hits.on("/quick", quick)
+    rig = make_rig(connection("site", hits.url, "http", allow_private=True), on_write=on_write)
+    leave = f"[{{use: http.hit, with: {{path: quick}}}}, {{stop: {{state: {end}, reason: enough}}}}]"
+    branch = f"{{if: '{{{{ item == 0 }}}}', then: {leave}, else: [{{use: http.once, with: {{path: slow}}}}]}}"
+    rig.start(f"steps: [{{for_each: [0, 1], max_parallel: 2, do: [{branch}]}}]")
+    with pytest.raises(StateError):
+        rig.go()
+    rig.store.close()
+    dead.clear()
+    ending.clear()
+    rig.store.open()
+    assert rig.go() is RunState(end)
+    found = rig.store.load_run("r1")[2][-1]
+    assert (found.use, str(found.state), found.error_class) == ("http.once", "unknown", "unknown")
+    assert sorted(hits.calls) == ["quick", "slow"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from changewire.actions.calling import perform
 from changewire.actions.flow.effects import must_look
 from changewire.actions.flow.endings import Failed, Held, Waits
-from changewire.actions.flow.evidence import came_of, given
+from changewire.actions.flow.evidence import came_of, given, unanswered
 from changewire.actions.flow.progress import is_over
 from changewire.actions.flow.retry import Decision, Failure, Verdict, decide, failure_of
 from changewire.actions.flow.scope import step_key
@@ -78,16 +78,12 @@ def _lost(walk: Course, attempt: AttemptRecord, step: ActionStep, frame: Frame) 
         idempotency = step.idempotency or walk.runner.action(step.use).spec.idempotency
     except UsageError:
         idempotency = "none"
-    message = "the process ended before an answer was stored; it may have been done"
-    failure = Failure(message, "unknown")
+    failure = unanswered(attempt, frame.ledger.moment(), ask=_asks(step, idempotency, frame))
     retry = step.retry if idempotency != "none" else None
     attempt.series = frame.ledger.progress.series  # it is decided now, also where a person resumed the run before
     tries = frame.ledger.progress.tries(attempt.address)
     now = walk.clock.now()
     decision = decide(failure, retry, tries, idempotency, now, continue_on_error=step.continue_on_error)
-    attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, message, failure.kind
-    attempt.evidence = came_of(attempt, None, ask=_asks(step, idempotency, frame))
-    attempt.finished_at = frame.ledger.moment()
     attempt.retry_at = now if decision.verdict is Verdict.RETRY else None
     return decision
 

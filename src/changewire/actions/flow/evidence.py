@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from changewire.actions.flow.effects import Effect, effect_of
 from changewire.actions.flow.retry import Failure
 from changewire.errors import ApiError, UsageError
 from changewire.secret import mask, mask_data
-from changewire.state.records import AttemptRecord
+from changewire.state.records import AttemptRecord, AttemptState
 from changewire.values import Json, dumps_text, valid_text
 
 LONGEST_INPUT = 16_384  # characters of JSON; a longer input is kept as text that is cut
@@ -39,6 +40,14 @@ def came_of(
     effect = effect_of(attempt, failure)
     look = {"look": True} if ask and effect in {Effect.SENT, Effect.UNKNOWN} else {}
     return {**before, "response": _response(error), "effect": str(effect), **look}
+
+
+def unanswered(attempt: AttemptRecord, now: datetime, *, ask: bool = False) -> Failure:
+    """Mark an attempt as unknown: the process ended in it, so its end was never stored. ``ask`` as in `came_of`."""
+    failure = Failure("the process ended before an answer was stored; it may have been done", "unknown")
+    attempt.state, attempt.error, attempt.error_class = AttemptState.UNKNOWN, failure.message, failure.kind
+    attempt.evidence, attempt.finished_at = came_of(attempt, None, ask=ask), now
+    return failure
 
 
 def _response(error: Exception | None) -> Json:

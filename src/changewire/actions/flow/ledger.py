@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypedDict
 
+from changewire.actions.flow.evidence import unanswered
 from changewire.actions.flow.progress import Progress
 from changewire.clock import Clock, wall
 from changewire.errors import FencedError
@@ -141,7 +142,11 @@ class Ledger:
         return left
 
     def _cut_off(self) -> None:
-        """A run that ends early leaves no step under way."""
+        """A run that ends early leaves no step under way. An action whose answer was never stored stays unknown."""
         for row in self.progress.under_way():
+            if "." in row.use:
+                unanswered(row, self.moment())
+                self.hold(row)
+                continue
             self.close(row)
             row.state = AttemptState.SKIPPED if row.use in _PAUSES else row.state

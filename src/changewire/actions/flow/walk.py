@@ -197,7 +197,7 @@ class Walk:
         if timeout is None:
             return None
         left = timeout if run.time_left_s is None else timedelta(seconds=run.time_left_s)
-        return (run.started_at or run.created_at) + left
+        return (run.started_at or self.clock.now()) + left
 
     def time_left(self, wanted: timedelta, frame: Frame) -> timedelta:
         """How long an attempt may take that may take ``wanted`` by itself."""

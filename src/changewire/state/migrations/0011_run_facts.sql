@@ -34,11 +34,16 @@ WHERE state IN ('pending', 'waiting') AND EXISTS (
 );
 
 -- The time of a run was a row among its attempts: what was left of it while a pause held the run, or when it is over.
+-- A moment that was noted before a person resumed the run says nothing: it has all of its time again.
 UPDATE runs SET
     time_left_s = (
         SELECT coalesce(
             json_extract(output, '$.left_s'),
-            (julianday(json_extract(output, '$.until')) - julianday(runs.started_at)) * 86400.0
+            iif(
+                attempts.started_at >= runs.started_at,
+                (julianday(json_extract(output, '$.until')) - julianday(runs.started_at)) * 86400.0,
+                NULL
+            )
         ) FROM attempts WHERE run_id = runs.id AND address = 'timeout' ORDER BY attempt DESC LIMIT 1
     ),
     started_at = coalesce((
