@@ -55,6 +55,15 @@ def test_status_calls_a_person_once_a_request_was_refused_five_times(watched: Wa
     assert found.view() == shown
 
 
+def test_pending_changes_of_a_trigger_that_is_paused_by_hand_need_nobody(watched: WatchedShop) -> None:
+    while watched.waiting() != [("2", 5)]:
+        watched.run(60)
+    assert call(watched, "pause", "watch").exit_code == 0
+    (shown,) = lines(call(watched, "--json", "status").stdout)
+    assert shown["triggers"][0]["pending"] == 1
+    assert [each for each in shown["attention"] if each["state"] == "pending"] == []
+
+
 def test_explain_says_how_many_changes_are_pending_and_why(watched: WatchedShop) -> None:
     shown = lines(call(watched, "--json", "explain", "watch").stdout)[0]
     assert (shown["pending"]["count"], shown["pending"]["tries"]) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -136,6 +137,29 @@ def test_a_list_that_the_budget_never_allows_is_stalled_and_says_why(make: Make)
     assert "raise `poll: {time}`" in (record.error or "")
     watched.turned.daemon._reap()
     assert any("raise `poll: {time}`" in message for message in watched.said("trigger_stalled"))
+
+
+def test_changes_that_the_budget_never_allows_to_request_call_a_person(make: Make) -> None:
+    watched = make(None, limited=True)
+    kind = watched.home / "triggers" / "new_thing.yaml"
+    detail = json.loads(kind.read_text())
+    detail["detail"]["label"] = "HEAVY"
+    kind.write_text(json.dumps(detail))
+    watched.watch()
+    watched.run(1)
+    watched.shop.status = dict.fromkeys(map(str, range(1, 5)), 429)
+    watched.sell(1, 2, 3, 4)
+    watched.run(61)
+    assert stuck_changes_of(watched) == []
+    watched.run(240)
+    assert [key for key, _ in watched.waiting()] == numbers(4)
+    (message,) = stuck_changes_of(watched)
+    assert message.startswith("4 changes wait for answers to requests about single items")
+    assert "answered 429" in message
+
+
+def stuck_changes_of(watched: WatchedShop) -> list[str]:
+    return [each.message for each in watched.turned.daemon._serving._checkup.attention() if each.state == "pending"]
 
 
 def test_polls_that_all_fail_are_stalled_after_three_intervals(make: Make) -> None:

@@ -113,7 +113,7 @@ def _stored(
     refused = _of_daemon(store, now).get("refused")
     if refused is not None and home is not None:
         found = [refused_files(refused), *found]
-    stuck = stuck_changes(store.waiting_changes().values())
+    stuck = stuck_changes(store.waiting_changes().values(), now)
     return [*found, *stuck, *unsent_alerts(store.untold_since(), now)]
 
 

@@ -110,7 +110,7 @@ class Finder:
         progress = self._progress(trigger, before, changes, evidence, details)
         if preview or not changes.pending:
             _raise_what_stopped(progress, preview=preview)
-        cursor = _cursor(trigger, _left(backfill, result), result, progress)
+        cursor = _cursor(trigger, self._left(trigger, backfill, result), result, progress)
         return Found(reading, result, changes, cursor, baseline_at, sifted, ignored, progress)
 
     def work_on_pending(
@@ -209,6 +209,16 @@ class Finder:
         )
         return dict.fromkeys(chosen, 0)
 
+    def _left(self, trigger: Trigger, backfill: dict[str, int], result: Notice) -> dict[str, int]:
+        """What the backfill still waits for: items that this poll did not bring, or that are not ready."""
+        fired = {noticed.key for noticed in result.noticed if noticed.backfill}
+        left = {key: polls + 1 for key, polls in backfill.items() if key not in fired}
+        for key in [key for key, polls in left.items() if polls >= GIVE_UP]:
+            del left[key]
+            words = f"{trigger.shown}: item {key} of the backfill did not come for {GIVE_UP} polls and is left out"
+            self._log("backfill_left_out", words, trigger=trigger.shown, key=key)
+        return left
+
     def _asker(self, trigger: Trigger, allowance: Allowance, now: datetime) -> Callable[[Evidence, Json], Json]:
         def ask(evidence: Evidence, item: Json) -> Json:
             client, scope = self._clients.get(polled(trigger.connection)), trigger.reader.scope(now)
@@ -254,12 +264,6 @@ def _raise_what_stopped(progress: Progress, *, preview: bool) -> None:
         raise progress.refusals[0]
     if preview and progress.delayed is not None:
         raise progress.delayed
-
-
-def _left(backfill: dict[str, int], result: Notice) -> dict[str, int]:
-    """What the backfill still waits for: an item that this poll did not bring, or that is not ready."""
-    done = {noticed.key for noticed in result.noticed if noticed.backfill}
-    return {key: polls + 1 for key, polls in backfill.items() if key not in done and polls + 1 < GIVE_UP}
 
 
 def _cursor(trigger: Trigger, left: dict[str, int], result: Notice, progress: Progress) -> dict[str, Json]:

@@ -180,7 +180,8 @@ class Engine:
         """What is stored of a good poll. One that worked on pending changes only leaves what it knows of the list."""
         record, reading, changes = claimed.record, found.reading, found.changes
         done, offset = self._clock.now(), self._clock.offset()
-        standing = standing_after(record, found.progress, listed=reading is not None)
+        progress = found.progress
+        standing = standing_after(record, progress, listed=reading is not None)
         lag, lag_p99 = (None, None) if reading is None else self._lag(trigger.id, now, claimed.due_at)
         return PollCommit(
             trigger_id=trigger.id,
@@ -211,9 +212,9 @@ class Engine:
             listed=reading is not None,
             pending=changes.pending,
             settled=changes.settled,
-            pending_from=self._pending_from(trigger, found.progress, standing, done),
-            in_turn=found.progress.in_turn(listed=reading is not None),
-            delayed=record.delayed if reading is None else None,
+            pending_from=self._pending_from(trigger, progress, standing, done),
+            in_turn=progress.in_turn(listed=reading is not None),
+            delayed=str(progress.delayed) if progress.delayed else record.delayed if reading is None else None,
         )
 
     def _pending_from(self, trigger: Trigger, progress: Progress, standing: Standing, done: datetime) -> datetime:
@@ -221,9 +222,9 @@ class Engine:
         if progress.delayed is not None:
             return max(progress.delayed.until, done + SOON)
         if progress.refusing:
-            failure, _ = describe(progress.refusals[-1])
+            # those that were refused have delays of their own; the others may be answered soon
             interval = polled(trigger.schedule).interval(done + self._clock.offset())
-            return done + max(PENDING_AFTER, retry_delay(standing.failures, interval, failure))
+            return done + max(PENDING_AFTER, retry_delay(standing.failures, interval, FailureClass.TRANSIENT))
         return done + PENDING_AFTER
 
     def _alert(self, trigger: Trigger, record: TriggerRecord, standing: Standing, now: datetime) -> AlertRecord | None:

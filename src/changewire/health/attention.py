@@ -127,10 +127,10 @@ def unsent_alerts(since: datetime | None, now: datetime) -> list[Attention]:
     return [Attention("alerts", "core.alert", "unsent", words, "look into the daemon's log, or `changewire run`")]
 
 
-def stuck_changes(waiting: Iterable[WaitingChanges]) -> Iterator[Attention]:
-    """One entry for each trigger with a pending change whose request was refused so often that a person should look."""
+def stuck_changes(waiting: Iterable[WaitingChanges], now: datetime) -> Iterator[Attention]:
+    """One entry for each trigger with pending changes of which a request was refused again and again, or none sent."""
     for each in waiting:
-        if each.tries >= STUCK_AFTER:
+        if not each.held and (each.tries >= STUCK_AFTER or each.idle(now, STALLED_AFTER)):
             command = f"`changewire explain {shlex.quote(each.trigger)}`"
             yield Attention("trigger", each.trigger, "pending", pending_words(each), command)
 
@@ -140,5 +140,5 @@ def pending_words(waiting: WaitingChanges) -> str:
     changes = "1 change waits" if waiting.count == 1 else f"{waiting.count} changes wait"
     words = f"{changes} for answers to requests about single items"
     if waiting.tries == 0:
-        return words
+        return f"{words}: {waiting.delayed}" if waiting.delayed else words
     return f"{words}; refused up to {waiting.tries} time{'s' * (waiting.tries != 1)}: {waiting.reason}"

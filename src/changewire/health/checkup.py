@@ -65,7 +65,7 @@ class Checkup:
         runs = self.store.waiting_for_a_person()
         triggers, pauses = [judged(one, now) for one in found], self.store.pauses()
         needs = attention(triggers, home.broken, home.kept, pauses, runs, self.store.sleepers())
-        stuck = stuck_changes(self.store.waiting_changes().values())
+        stuck = stuck_changes(self.store.waiting_changes().values(), wall(self.clock))
         return [*needs, *stuck, *unsent_alerts(self.store.untold_since(), wall(self.clock))]
 
 

@@ -71,9 +71,13 @@ def keys(connection: sqlite3.Connection, trigger_id: str) -> frozenset[str]:
 
 def waiting(connection: sqlite3.Connection, inactive: bool, offset: timedelta) -> dict[str, WaitingChanges]:
     """See `Store.waiting_changes`."""
-    return {
-        trigger_id: WaitingChanges(trigger, count, from_text(since), tries, reason, from_text(due_at) + offset)
-        for trigger_id, trigger, count, since, tries, reason, due_at in rows.read_all(
-            connection, sql("waiting_changes"), {"inactive": inactive}
+    found = {}
+    for trigger_id, *head, reason, due_at, interval_s, delayed, idle_since, held in rows.read_all(
+        connection, sql("waiting_changes"), {"inactive": inactive}
+    ):
+        trigger, count, since, tries = head
+        due, idle = from_text(due_at) + offset, rows.moment(idle_since)
+        found[trigger_id] = WaitingChanges(
+            trigger, count, from_text(since), tries, reason, due, interval_s, delayed, idle, bool(held)
         )
-    }
+    return found

@@ -131,7 +131,12 @@ WHERE id = :trigger_id
 SELECT trigger_id, workflow || '/' || name, count(*), min(noticed_at), max(tries),
     (SELECT reason FROM pending_changes AS most WHERE most.trigger_id = change.trigger_id
         ORDER BY tries DESC, seq LIMIT 1),
-    min(due_at)
+    min(due_at), interval_s, delayed,
+    max(min(noticed_at) FILTER (WHERE tries = 0 AND NOT EXISTS (
+        SELECT 1 FROM pending_changes AS earlier
+        WHERE earlier.trigger_id = change.trigger_id AND earlier.key = change.key AND earlier.seq < change.seq
+    )), coalesce(last_event, '')),
+    paused = 1 OR state = 'unavailable'
 FROM pending_changes AS change JOIN triggers ON triggers.id = trigger_id
 WHERE active = 1 OR :inactive
 GROUP BY trigger_id ORDER BY 2, trigger_id

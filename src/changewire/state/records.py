@@ -192,6 +192,14 @@ class WaitingChanges:
     tries: int  # of the one that was refused most often
     reason: str | None  # its last refusal; None: none was refused
     due_at: datetime  # when the next one is tried
+    interval_s: float  # of the trigger
+    delayed: str | None  # why the request budget delays them; None: it does not
+    idle_since: datetime | None  # a request was not sent since then, and there was no event; None: all were sent
+    held: bool  # the trigger is paused or unavailable, which is said elsewhere
+
+    def idle(self, now: datetime, intervals: int) -> bool:
+        """Whether a request has waited for so many intervals and meanwhile no other one led to an event."""
+        return self.idle_since is not None and now - self.idle_since > intervals * timedelta(seconds=self.interval_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Allowance:
     pages: int = 200  # of one reading of the list
     items: int = 50_000  # of one reading of the list
     bytes: int = 64_000_000
-    fresh_s: float = 0.0  # an identical request's answer may be this old
+    fresh_s: float = 0.0  # the answer to an identical request for a page may be this old
     answers: int = 0  # received so far
     interrupted: Interrupted = uninterrupted
     waited: DelayedError | None = None  # the budget made the poll wait
@@ -190,7 +190,7 @@ def fetch_detail(reader: Reader, source: Source, allowance: Allowance, scope: Sc
 
 def fetch(spec: RequestSpec, reader: Reader, source: Source, allowance: Allowance, scope: Scope, item: Json) -> Json:
     """The answer to a request about one item. Raises ApiError or PollError."""
-    answer = _send(source, build_request(spec, reader, {**scope, "item": item}), allowance)
+    answer = _send(source, build_request(spec, reader, {**scope, "item": item}), allowance, fresh_s=0.0)
     allowance.spend(answer)
     _refuse_depth([answer.data])
     return answer.data
@@ -303,11 +303,9 @@ def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ..
     return Request("GET", request.path, merge_query(request.query, more), request.headers, label=request.label)
 
 
-def _send(source: Source, request: Request, allowance: Allowance) -> Answer:
+def _send(source: Source, request: Request, allowance: Allowance, *, fresh_s: float) -> Answer:
     allowance.go_on()
-    return source.send_shared(
-        request, fresh_s=allowance.fresh_s, deadline=allowance.deadline, max_bytes=allowance.bytes
-    )
+    return source.send_shared(request, fresh_s=fresh_s, deadline=allowance.deadline, max_bytes=allowance.bytes)
 
 
 def _send_page(source: Source, request: Request, allowance: Allowance) -> Answer:
@@ -316,7 +314,7 @@ def _send_page(source: Source, request: Request, allowance: Allowance) -> Answer
     """
     while True:
         try:
-            answer = _send(source, request, allowance)
+            answer = _send(source, request, allowance, fresh_s=allowance.fresh_s)
         except DelayedError as error:
             wait = max(SHORTEST_WAIT_S, (error.until - allowance.clock.now()).total_seconds())
             if allowance.answers == 0:
