@@ -405,3 +405,28 @@ def test_a_run_that_is_replayed_long_after_the_daemon_was_stopped_is_due_since_t
         store.open(take_over=False)
         (again,) = store.replay([RunRecord("", run.workflow, run.version, run.event_id, now)])
         assert again.due_at == now
+
+
+def test_what_a_command_made_due_by_a_clock_a_year_ahead_sleeps_for_nothing_once_it_is_set_right(site: Site) -> None:
+    with JsonApi() as api:
+        api.rows = [{"id": 1}]
+        write_list_home(site, api, list=polling(), w=watching("go", write("done")))
+        turned = site.start()
+        kick(turned, "go", {})
+        site.on(60)
+        (run,) = (history.run for history in turned.store.runs())
+        (polled,) = (record for record in turned.store.triggers() if record.interval_s)
+        site.close()
+        site.set(YEAR)
+        now = site.clock.now()
+        with closing(SqliteStore(site.path / DATABASE, clock=site.clock)) as store:
+            store.open(take_over=False)
+            store.replay([RunRecord("", run.workflow, run.version, run.event_id, now)])
+            store.forget(polled.id, now)
+        site.set(-YEAR)
+        site.start()
+        before = polls(site)
+        for _ in range(3):
+            site.on(60)
+        assert polls(site) >= before + 3
+        assert out(site.path).count("done") == 2

@@ -29,6 +29,7 @@ class ClockChanges:
         self._noticed = self._logged = before
         self.look()
         self.align(exact=True)
+        self._hasten()
 
     def look(self) -> bool:
         """Whether the wall clock was set since the last look; what waits for it is due by the new time then."""
@@ -53,6 +54,21 @@ class ClockChanges:
         woken = self._store.wake_runs(now, now + offset)
         moments = dict(self._moments(now, offset, exact))
         return bool(woken + (self._store.move_due(moments) if moments else 0))
+
+    def _hasten(self) -> None:
+        """Make due what a command made due at once while no daemon ran, by a wall clock that was ahead."""
+        now, offset = self._clock.now(), self._clock.offset()
+        self._store.hasten_runs(now)
+        moments: dict[str, tuple[datetime, datetime]] = {}
+        triggers = self._home().triggers
+        for record in self._store.triggers():
+            schedule = triggers[record.id].schedule if record.id in triggers else None
+            if schedule is not None and record.next_due is not None and not _put_off(record):
+                latest = schedule.due_after(now, offset)
+                if record.next_due > latest:
+                    moments[record.id] = record.next_due, latest
+        if moments:
+            self._store.move_due(moments)
 
     def _moments(
         self, now: datetime, offset: timedelta, exact: bool
@@ -84,9 +100,13 @@ def _due(
 
     A retry, what the budget or the API puts off, and what is pending are due after a time, and stay.
     """
-    put_off = record.late_since is not None or record.delayed is not None
-    if stored <= now or put_off or record.state is not TriggerState.OK:
+    if stored <= now or _put_off(record) or record.state is not TriggerState.OK:
         return stored
     wanted = schedule.due_after(now, offset)
     sooner = record.only_pending or bool((record.cursor or {}).get("backfill"))
     return wanted if exact and not sooner else min(stored, wanted)
+
+
+def _put_off(record: TriggerRecord) -> bool:
+    """Whether the next poll is due after a time that the budget, the API or a failure gives."""
+    return record.late_since is not None or record.delayed is not None or record.failures > 0

@@ -256,6 +256,12 @@ class Store(Protocol):
         nothing that they could do before.
         """
 
+    def hasten_runs(self, now: datetime) -> int:
+        """Make pending runs due that are due after ``now``, but for batches that gather. Returns how many there were.
+
+        A run that is pending waits for nothing, so only a wall clock that was wrong gives it such a moment, or a fault.
+        """
+
     def wake_sleepers(self, now: datetime) -> list[str]:
         """Make the runs due that nothing else would wake: held by a pause that does not exist, or without a due time.
 

@@ -285,6 +285,18 @@ WHERE seq IN (
 )
 RETURNING id
 
+-- name: hasten_runs
+UPDATE runs SET due_at = :now
+WHERE seq IN (
+    SELECT seq FROM runs
+    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at > :now
+        AND state = 'pending' AND gathering IS NULL
+    UNION ALL
+    SELECT seq FROM runs
+    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at > :now
+        AND state = 'pending' AND gathering IS NULL
+)
+
 -- name: free_slots
 UPDATE runs SET slot = 0 WHERE slot = 1 AND state NOT IN ('pending', 'running', 'waiting')
 

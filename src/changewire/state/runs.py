@@ -115,6 +115,12 @@ def resume(now: datetime, by: str, run_id: str | None, workflow: str | None) -> 
     return unit
 
 
+def hasten(now: datetime) -> Callable[[Transaction], int]:
+    """See `Store.hasten_runs`."""
+    given = {"now": to_text(now)}
+    return lambda transaction: transaction.execute("hasten.runs", sql("hasten_runs"), given).rowcount
+
+
 def wake_sleepers(now: datetime) -> Callable[[Transaction], list[str]]:
     """See `Store.wake_sleepers`."""
     given = {"now": to_text(now)}

@@ -248,6 +248,9 @@ class SqliteStore(DatabaseFile):
     def resume(self, now: datetime, *, by: str, run_id: str | None = None, workflow: str | None = None) -> list[str]:
         return self._write(runs.resume(self._beside.due(now), by, run_id, workflow))
 
+    def hasten_runs(self, now: datetime) -> int:
+        return self._write(runs.hasten(now))
+
     def wake_sleepers(self, now: datetime) -> list[str]:
         return self._write(runs.wake_sleepers(now)) if self.sleepers() else []
 
