@@ -54,8 +54,9 @@ def forked(task: Callable[[], None]) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def main(template: Path, folder: Path, first: int, step: int, moment: datetime) -> None:
-    """Go through the points until the work comes to its end."""
+def main(template: Path, folder: Path, first: int, step: int, moment: datetime | None = None) -> None:
+    """Go through the points until the work comes to its end. ``moment`` None: in ten minutes."""
+    moment = moment or datetime.now(UTC) + LATER
     for number in count(first, step):
         home = folder / str(number)
         shutil.copytree(template, home)
@@ -69,5 +70,5 @@ def main(template: Path, folder: Path, first: int, step: int, moment: datetime) 
 
 
 if __name__ == "__main__":
-    at = from_text(sys.argv[5]) if len(sys.argv) > 5 else datetime.now(UTC) + LATER
+    at = from_text(sys.argv[5]) if len(sys.argv) > 5 else None
     main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), at)
