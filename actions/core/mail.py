@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 import smtplib
 import socket
 import ssl
@@ -16,7 +17,8 @@ from email.utils import format_datetime, getaddresses
 from changewire.actions.context import ActionContext
 from changewire.actions.files import stored_file
 from changewire.actions.inputs import revealed
-from changewire.connectors.transport.guard import public_addresses
+from changewire.actions.provenance import own_text
+from changewire.connectors.transport.sockets import open_socket
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.secret import mask
 from changewire.templates import has_expression, text_of
@@ -25,6 +27,7 @@ from changewire.values import Json
 
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 _LARGEST = 25 * 1024 * 1024  # bytes of all attachments; servers take little more
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _HERE = "[127.0.0.1]"  # who we are to the server; looking our own name up may take long
 
 
@@ -50,13 +53,13 @@ def email(context: ActionContext, values: Mapping[str, Json]) -> Json:
 def _message(context: ActionContext, given: Mapping[str, Json]) -> tuple[EmailMessage, list[str]]:
     """The message, and the bare addresses of everybody who gets it."""
     message = EmailMessage()
-    sender = _addresses("from", given["from"])
+    sender = _addresses("from", given["from"], context)
     if len(sender) != 1:
         raise UsageError("from must be one address")
     message["From"] = sender
     everybody: list[str] = []
     for name, header in (("to", "To"), ("cc", "Cc"), ("bcc", ""), ("reply_to", "Reply-To")):
-        addresses = _addresses(name, given.get(name))
+        addresses = _addresses(name, given.get(name), context)
         if header and addresses:
             message[header] = addresses
         everybody += [one.addr_spec for one in addresses] if name != "reply_to" else []
@@ -71,10 +74,11 @@ def _message(context: ActionContext, given: Mapping[str, Json]) -> tuple[EmailMe
     return message, list(dict.fromkeys(everybody))
 
 
-def _addresses(name: str, value: Json) -> list[Address]:
+def _addresses(name: str, value: Json, context: ActionContext) -> list[Address]:
     texts = [text_of(one) for one in (value if isinstance(value, list) else [value]) if one]
     if any("\n" in text or "\r" in text for text in texts):
         raise UsageError(f"{name}: an address is one line")
+    _refuse_lists(name, value, context.written.get(name))
     found = []
     for shown, address in getaddresses(texts):
         try:
@@ -82,6 +86,23 @@ def _addresses(name: str, value: Json) -> list[Address]:
         except (ValueError, IndexError, HeaderParseError):
             raise UsageError(f"{name}: {address or texts[0]!r} is not an e-mail address") from None
     return found
+
+
+def _refuse_lists(name: str, value: Json, written: Json) -> None:
+    """Raise UsageError where data makes more recipients than the workflow writes."""
+    pairs = (
+        zip(written, value, strict=False)
+        if isinstance(written, list) and isinstance(value, list)
+        else [(written, value)]
+    )
+    for text, result in pairs:
+        places = len(getaddresses([_EXPRESSION.sub("x", text)])) if isinstance(text, str) else 1
+        results = result if isinstance(result, list) else [result]
+        if len(getaddresses([text_of(one) for one in results])) > places:
+            raise UsageError(
+                f"{name}: an expression gives one address: write several as a list with an expression for each, "
+                "or use for_each"
+            )
 
 
 def _fill(message: EmailMessage, text: str | None, html: str | None) -> None:
@@ -158,13 +179,14 @@ def _unreached(error: Exception) -> str:
 def _connected(context: ActionContext, given: Mapping[str, Json]) -> smtplib.SMTP:
     server, security = given["server"], given["security"]
     port = given.get("port") or _PORTS[security]
-    if has_expression(text_of(context.written.get("server"))) and not context.settings.http.allow_private:
-        public_addresses(server, port)
+    _, own = own_text(context, "server")
+    own = own and not has_expression(text_of(context.written.get("port")))
+    guarded = not own and not context.settings.http.allow_private
     left = max(0.1, context.deadline - context.clock.monotonic())
     trust = ssl.create_default_context()
     if security == "ssl":
-        return smtplib.SMTP_SSL(server, port, local_hostname=_HERE, timeout=left, context=trust)
-    session = smtplib.SMTP(server, port, local_hostname=_HERE, timeout=left)
+        return _EncryptedSession(server, port, left, trust, guarded=guarded)
+    session = _Session(server, port, left, guarded=guarded)
     try:
         if security == "starttls":
             session.starttls(context=trust)
@@ -172,6 +194,27 @@ def _connected(context: ActionContext, given: Mapping[str, Json]) -> smtplib.SMT
         session.close()
         raise
     return session
+
+
+class _Session(smtplib.SMTP):
+    """A session whose server is looked up once, so that the address that was judged is the one that is connected to."""
+
+    def __init__(self, server: str, port: int, timeout: float, *, guarded: bool) -> None:
+        self._guarded = guarded
+        super().__init__(server, port, local_hostname=_HERE, timeout=timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return open_socket(host, port, timeout, guarded=self._guarded)
+
+
+class _EncryptedSession(smtplib.SMTP_SSL):
+    def __init__(self, server: str, port: int, timeout: float, trust: ssl.SSLContext, *, guarded: bool) -> None:
+        self._guarded = guarded
+        super().__init__(server, port, local_hostname=_HERE, timeout=timeout, context=trust)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened = open_socket(host, port, timeout, guarded=self._guarded)
+        return self.context.wrap_socket(opened, server_hostname=host)
 
 
 def _failed(given: Mapping[str, Json], code: int, words: str) -> ApiError:

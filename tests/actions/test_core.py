@@ -14,7 +14,7 @@ imports_apprise = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Depr
 
 
 def do(rig: Rig, name: str, **given: Any) -> Any:
-    return perform(rig.action(name), check_inputs(rig.action(name), given), rig.context())
+    return perform(rig.action(name), check_inputs(rig.action(name), given), rig.context(written=given))
 
 
 def test_a_message_is_logged_without_secrets(rig: Rig) -> None:

@@ -43,7 +43,8 @@ def send(rig: Rig, server: MailServer, **given: Any) -> Any:
     }
     given = {name: value for name, value in (usual | given).items() if value is not None}
     action = rig.action("core.email")
-    return perform(action, check_inputs(action, given), rig.context(deadline=rig.clock.monotonic() + 10))
+    context = rig.context(deadline=rig.clock.monotonic() + 10, written=given)
+    return perform(action, check_inputs(action, given), context)
 
 
 @pytest.mark.parametrize("security", ["starttls", "ssl"])
@@ -160,6 +161,41 @@ def test_a_message_that_cannot_be_is_refused(rig: Rig, start: Start, given: Any,
         send(rig, server, **given)
     assert message in str(caught.value)
     assert server.taken == []
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("{{ payload.to }}", "a@x.org, b@x.org"),
+        ("{{ payload.to }}", ["a@x.org", "b@x.org"]),
+        ("{{ payload.to }}", ["a@x.org, b@x.org"]),
+        ("{{ payload.name }} <{{ payload.to }}>", "b@x.org, Ann <a@x.org>"),
+        ("team@x.org, {{ payload.to }}", "team@x.org, a@x.org, b@x.org"),
+        (["team@x.org", "{{ payload.to }}"], ["team@x.org", "a@x.org, b@x.org"]),
+        (["team@x.org", "{{ payload.to }}"], ["team@x.org", ["a@x.org", "b@x.org"]]),
+        (None, "a@x.org, b@x.org"),
+    ],
+)
+@pytest.mark.parametrize("name", ["to", "cc", "bcc", "reply_to"])
+def test_an_expression_gives_one_recipient(rig: Rig, start: Start, name: str, written: Any, given: Any) -> None:
+    server = start(security="none")
+    values = {"server": "localhost", "port": server.port, "security": "none", "from": "a@x.org", "text": "x"}
+    values |= {"to": "ann@x.org", name: given}
+    action = rig.action("core.email")
+    context = rig.context(written={**values, name: written})
+    with pytest.raises(UsageError, match=f"^{name}: an expression gives one address"):
+        perform(action, check_inputs(action, values), context)
+    assert server.taken == []
+
+
+def test_a_written_list_takes_an_expression_for_each_recipient(rig: Rig, start: Start) -> None:
+    server = start(security="none")
+    values = {"server": "localhost", "port": server.port, "security": "none", "from": "a@x.org", "text": "x"}
+    written = {**values, "to": ["team@x.org", "{{ payload.to }}"], "cc": "b@x.org, {{ payload.cc }}"}
+    values |= {"to": ["team@x.org", "ann@x.org"], "cc": "b@x.org, c@x.org"}
+    action = rig.action("core.email")
+    perform(action, check_inputs(action, values), rig.context(written=written))
+    assert server.taken[0].recipients == ["team@x.org", "ann@x.org", "b@x.org", "c@x.org"]
 
 
 def test_a_server_whose_name_comes_from_data_must_be_public(rig: Rig, start: Start) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from changewire.actions.inputs import resolve
 from changewire.actions.variables import render_with_variables
 from changewire.config.environment import Environment, UnsetError
 from changewire.secret import mask
@@ -103,3 +104,13 @@ def test_what_only_takes_a_variable_as_its_argument_stays_readable() -> None:
 def test_a_short_part_of_a_secret_is_not_hidden_as_it_would_blot_out_ordinary_text() -> None:
     assert rendered("{{ '${TOKEN}'[:5] }}") == "Grand"
     assert mask("Grand opening") == "Grand opening"
+
+
+def test_only_what_expressions_give_is_encoded_in_an_address() -> None:
+    environment = Environment({"BASE": "json://me:word@host/a?b=c"}, Path("/nowhere"))
+    scope = {"x": "d&e=f", "whole": "json://host/?a=b"}
+    assert resolve({"to": "${BASE}&to={{ x }}"}, scope, environment, ["to"]) == {
+        "to": "json://me:word@host/a?b=c&to=d%26e%3Df"
+    }
+    assert resolve({"to": "{{ whole }}"}, scope, environment, ["to"]) == {"to": "json://host/?a=b"}
+    assert resolve({"to": "{{ whole }}"}, scope, environment) == {"to": "json://host/?a=b"}

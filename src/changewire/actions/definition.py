@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from changewire.connectors.operations import Method, Operation, Paging
 from changewire.durations import parse_duration
-from changewire.parameters import Parameter, ParameterProblem, check_values
+from changewire.parameters import Parameter, ParameterProblem, canonical, check_values
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class ActionParameter(Parameter):
     sent_as: str | None = Field(
         default=None, alias="as"
     )  # the API's name; dots lead into objects of a body; None: its own
+
+    encode: bool = False  # it is an address: what expressions put into it is percent-encoded, and is no list
 
 
 def _from_root(path: str) -> str:
@@ -160,6 +162,12 @@ class ActionType:
         if self.spec.paging == "unknown":
             return self.operation is not None and self.operation.method == "GET"
         return self.spec.items is not None and self.spec.paging != "none"
+
+
+def encoded_names(action: ActionType, written: Mapping[str, Json]) -> list[str]:
+    """The names in ``written``, in whatever spelling, of the parameters that are addresses."""
+    encoded = {name for name, one in action.spec.parameters.items() if one.encode}
+    return [name for name in written if canonical(name, action.parameters) in encoded] if encoded else []
 
 
 def check_parameters(action: ActionType, given: Mapping[str, Json]) -> list[ParameterProblem]:

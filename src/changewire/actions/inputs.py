@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from changewire.actions.variables import render_with_variables
@@ -14,13 +14,22 @@ if TYPE_CHECKING:
     from changewire.config.environment import Environment
 
 
-def resolve(written: Json, scope: Mapping[str, Any], environment: Environment) -> Json:
+def resolve(written: Json, scope: Mapping[str, Any], environment: Environment, encoded: Collection[str] = ()) -> Json:
     """``written`` with its variables filled in, as `Secret` where they make up a text, and its expressions worked out.
 
+    In the parameters named in ``encoded``, which are addresses, what expressions give is percent-encoded.
     What an expression takes out of data never names a variable, and what a variable holds is never an expression.
     Raises UnsetError, TemplateError.
     """
-    return _resolve(written, scope, environment, ())
+    plain = {key: value for key, value in written.items() if key not in encoded} if encoded else written
+    values = _resolve(plain, scope, environment, ())
+    for name in encoded:
+        text = written[name]
+        if isinstance(text, str) and has_expression(text):
+            values[name] = render_with_variables(text, scope, environment, (name,), encode=True)
+        else:
+            values[name] = _resolve(text, scope, environment, (name,))
+    return values
 
 
 def _resolve(written: Json, scope: Mapping[str, Any], environment: Environment, path: tuple[str | int, ...]) -> Json:

@@ -10,25 +10,34 @@ import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
 from changewire.config.environment import Environment
 from changewire.secret import learn_derived
-from changewire.templates import HIDDEN, Path, Sandbox, TemplateError, Templates
+from changewire.templates import HIDDEN, Path, Sandbox, TemplateError, Templates, text_of
 from changewire.values import Json
 
 _NAME = f"{HIDDEN}variable_"
 _NAMED = re.compile(rf"({_NAME}\d+)")
 _SLICE = f"{HIDDEN}slice"
+_PART = f"{HIDDEN}address_part"
+_SEPARATOR = re.compile(r"[,;\s/\\]")
 
 
-def render_with_variables(text: str, scope: Mapping[str, Any], environment: Environment, path: Path = ()) -> Json:
-    """``text`` with its variables filled in and its expressions worked out. Raises UnsetError, TemplateError."""
+def render_with_variables(
+    text: str, scope: Mapping[str, Any], environment: Environment, path: Path = (), *, encode: bool = False
+) -> Json:
+    """``text`` with its variables filled in and its expressions worked out. Raises UnsetError, TemplateError.
+
+    ``encode``: it is an address, of which expressions beside other text give percent-encoded parts.
+    """
     lifted, variables = environment.lift(text, _NAME)
+    templates = _ADDRESSES if encode else _TEMPLATES
     try:
-        return _TEMPLATES.render(lifted, {**scope, **{name: one.value for name, one in variables.items()}}, path)
+        return templates.render(lifted, {**scope, **{name: one.value for name, one in variables.items()}}, path)
     except TemplateError as error:
         message = _NAMED.sub(lambda found: variables[found[0]].written, error.message)
         raise TemplateError(message, error.path, error.suggestion) from None
@@ -76,6 +85,42 @@ class _WatchingSandbox(Sandbox):
         return made
 
 
+class _AddressSandbox(_WatchingSandbox):
+    """Puts what an expression gives into its place of an address, so that it adds no host, recipient or option."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters.update({_PART: address_part})
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        outputs = list(parsed.find_all(nodes.Output))
+        if len(outputs) == 1 and len(outputs[0].nodes) == 1:
+            return parsed  # an address that is wholly one expression
+        for output in outputs:
+            output.nodes = [node if _is_written(node) else _encoded(node) for node in output.nodes]
+        return parsed
+
+
+def _is_written(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.TemplateData) or (isinstance(node, nodes.Name) and node.name.startswith(_NAME))
+
+
+def _encoded(node: nodes.Expr) -> nodes.Expr:
+    return nodes.Filter(node, _PART, [], [], None, None, lineno=node.lineno)
+
+
+def address_part(value: Json) -> str:
+    """Return ``value`` percent-encoded as one part of an address; what is encoded already stays as it is.
+
+    Raises TemplateError for what services would take for several parts.
+    """
+    text = text_of(value)
+    if _SEPARATOR.search(unquote(unquote(text))):
+        raise TemplateError("what goes into an address cannot hold blanks, ',', ';' or '/': it is one part of it")
+    return quote(text, safe="%")
+
+
 class _Rewriter(NodeTransformer):
     """Takes the names of variables out of texts, and makes slices a filter, so that they can be watched."""
 
@@ -107,3 +152,4 @@ class _Rewriter(NodeTransformer):
 
 
 _TEMPLATES = Templates(sandbox=_WatchingSandbox())
+_ADDRESSES = Templates(sandbox=_AddressSandbox())

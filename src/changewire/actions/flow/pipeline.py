@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.calling import check_inputs, choose_connection
 from changewire.actions.context import ActionContext, Feed, Log, Origin, WatchWrites
+from changewire.actions.definition import encoded_names
 from changewire.actions.flow.ledger import Ledger
 from changewire.actions.flow.progress import Progress
 from changewire.actions.flow.sleeping import Asleep
@@ -166,7 +167,8 @@ class Runner:
         ``look_first`` is what `changewire.actions.flow.effects.must_look` says of the step's earlier attempts.
         """
         action = self.action(step.use)
-        values = check_inputs(action, resolve(step.parameters, scope, self._environment))
+        addresses = encoded_names(action, step.parameters)
+        values = check_inputs(action, resolve(step.parameters, scope, self._environment, addresses))
         named = revealed(values.get("connection"))
         name = choose_connection(action, named, usual, self._connections)
         context = ActionContext(
