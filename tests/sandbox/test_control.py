@@ -46,6 +46,36 @@ def test_a_call_that_cannot_be_done_says_why(
     assert part in answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:80"}, 421),
+        ({"Host": "localhost.evil.example"}, 421),
+        ({"Host": ""}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, 421),
+    ],
+)
+def test_another_web_page_cannot_control_the_sandbox(sandbox: Sandbox, headers: dict[str, str], status: int) -> None:
+    before = sandbox.clock.time()
+    for method, path in [("POST", "clock"), ("GET", "state"), ("DELETE", "faults"), ("POST", "reset")]:
+        answer = requests.request(method, f"{sandbox.url}/sandbox/{path}", headers=headers, data="{}", timeout=5)
+        assert answer.status_code == status
+    turned = requests.post(f"{sandbox.url}/sandbox/clock", headers=headers, data='{"advance_s": 86400}', timeout=5)
+    assert turned.status_code == status
+    assert sandbox.clock.time() - before < 3600
+
+
+def test_this_machine_may_control_the_sandbox_under_each_of_its_names(sandbox: Sandbox) -> None:
+    port = sandbox.url.rpartition(":")[2]
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}", "LOCALHOST", f"[::1]:{port}", "[::1]"):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        assert requests.post(f"{sandbox.url}/sandbox/clock", headers=headers, data="{}", timeout=5).status_code == 200
+
+
 def test_state_stats_requests_and_history_can_be_read(api: Api) -> None:
     api.get("/users/me")
     read = {

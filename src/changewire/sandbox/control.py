@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import ipaddress
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -18,6 +19,28 @@ from changewire.sandbox.switches import Switches
 from changewire.sandbox.wire import Request, Response, json_response
 from changewire.sandbox.world.populate import populate
 from changewire.sandbox.world.world import World
+
+
+def refuse_stranger(headers: Mapping[str, str], *, local_only: bool) -> Response | None:
+    """Return the refusal of a control call that a web page made a browser send; None: it may be answered.
+
+    ``local_only``: the server listens on this machine only, so no other name leads here honestly. Header names are
+    lower case.
+    """
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if local_only and not _is_local(host):
+        return json_response(421, {"error": "ask for this machine by its address or as localhost"})
+    if origin is not None and origin.partition("://")[2].lower() != host.lower():
+        return json_response(403, {"error": "control calls do not come from other web pages"})
+    return None
+
+
+def _is_local(host: str) -> bool:
+    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+    try:
+        return name.lower() == "localhost" or bool(ipaddress.ip_address(name.strip("[]")))
+    except ValueError:
+        return False
 
 
 class Control:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import ipaddress
 import socket
 import socketserver
 import struct
@@ -15,7 +16,7 @@ from typing import Any
 
 from changewire.sandbox.api.routes import all_scopes
 from changewire.sandbox.clock import SandboxClock
-from changewire.sandbox.control import Control
+from changewire.sandbox.control import Control, refuse_stranger
 from changewire.sandbox.gateway import Gateway
 from changewire.sandbox.switches import Switches
 from changewire.sandbox.wire import Request, Response
@@ -38,6 +39,7 @@ class _Server(http.server.ThreadingHTTPServer):
         # The stock one looks up a host name, which can take seconds.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.local_only = ipaddress.ip_address(self.server_name).is_loopback
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._guard:
@@ -72,6 +74,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, self.rfile.read(length))
         control = request.path == "/sandbox" or request.path.startswith("/sandbox/")
+        if control and (refusal := refuse_stranger(headers, local_only=self.server.local_only)) is not None:
+            self._send(refusal)
+            return
         handler = self.server.control if control else self.server.gateway
         self._send(handler.handle(request))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -164,6 +165,17 @@ def test_the_region_that_sign_in_names_is_used_unless_the_connection_has_an_addr
     base_url, private = (server.url, False) if own_address else (None, True)
     answer = make_client(auth=S2S, base_url=base_url, allow_private=private).send(USERS)
     assert answer.data == {"from": server.url if own_address else other_server.url}
+
+
+@pytest.mark.parametrize("lifetime", ["1e400", 10**15, 1e300, "nan", [], {}, True])
+@pytest.mark.parametrize("region", [7, {}, ["x"], True])
+def test_no_answer_to_a_sign_in_is_a_fault(
+    server: Server, make_client: MakeClient, lifetime: object, region: object
+) -> None:
+    body = {"access_token": "a-token-for-all", "expires_in": lifetime, "api_url": region}
+    server.on("/oauth/token", Reply(body=json.dumps(body).encode()))
+    server.on("/v2/users", Reply(body={"users": []}))
+    assert make_client(auth=S2S).send(USERS).data == {"users": []}
 
 
 def test_a_region_is_data_so_it_must_be_public(

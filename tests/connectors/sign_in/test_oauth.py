@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -176,6 +178,27 @@ def test_a_device_asks_slower_when_told_and_goes_on_through_hiccups(
     assert form_of(server.seen[1]) == {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": "a-device-code",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("lifetime", ["1e400", 10**15, 1e300, -1, "soon", "nan", [], {}, True, None, 0])
+def test_no_lifetime_that_a_server_names_is_a_fault(server: Server, app: OAuthApp, lifetime: object) -> None:
+    server.on("/token", Reply(body=json.dumps({**TOKEN, "expires_in": lifetime}).encode()))
+    grant = app.exchange("a-code", "http://127.0.0.1/", "a-verifier")
+    latest = grant.signed_in_at + timedelta(days=365)
+    assert grant.expires_at is None or grant.signed_in_at <= grant.expires_at <= latest
+
+
+@pytest.mark.parametrize("interval", [0, -5, "0", 1e300, "1e400", "nan", None])
+def test_a_device_asks_neither_all_the_time_nor_never(
+    server: Server, app: OAuthApp, clock: ManualClock, interval: object
+) -> None:
+    device = {"device_code": "a-device-code", "user_code": "AB-CD", "verification_uri": "https://x.example.com"}
+    server.on("/device", Reply(body={**device, "expires_in": 1e300, "interval": interval}))
+    server.on("/token", Reply(400, {"error": "authorization_pending"}))
+    with pytest.raises(CredentialError, match="expired_token"):
+        app.await_device(app.begin_device(), lambda ask: ask())
+    assert 60 <= len(clock.waits) <= 3600
+    assert clock.monotonic() <= 3660
 
 
 def test_a_device_gives_up_when_its_code_has_ended(server: Server, app: OAuthApp, clock: ManualClock) -> None:

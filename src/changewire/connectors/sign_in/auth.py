@@ -16,7 +16,7 @@ from changewire.config.connections import (
     ServerToServerAuth,
 )
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import Auth, Credentials, FixedAuth, basic
+from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, Auth, Credentials, FixedAuth, basic, bounded
 from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
 from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
 from changewire.connectors.sign_in.token_store import TokenStore
@@ -65,8 +65,9 @@ class ServerToServer(RenewingAuth):
         learn(token, passing=True)
         region = data.get(self._sign_in.region_field) if self._sign_in.region_field else None
         lifetime, scope = data.get("expires_in"), data.get("scope")
-        lives_s = float(lifetime) if isinstance(lifetime, int | float) else 3600.0
-        return Fetched(token, lives_s, region or None, tuple(scope.split()) if isinstance(scope, str) else None)
+        lives_s = bounded(lifetime, 3600.0, LONGEST_TOKEN_S)
+        region = region if isinstance(region, str) and region else None
+        return Fetched(token, lives_s, region, tuple(scope.split()) if isinstance(scope, str) else None)
 
     def _refusal(self, status: int, data: Mapping[str, object]) -> ApiError:
         words = data.get("reason") or data.get("message") or data.get("error_description") or data.get("error")

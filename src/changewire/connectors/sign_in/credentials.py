@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from changewire.errors import ApiError, CredentialError
 from changewire.secret import learn
+
+LONGEST_TOKEN_S = 365 * 86400.0  # whatever a server says; a token that ends earlier is renewed when it is refused
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,15 @@ def basic(user: str, password: str) -> str:
     encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
     learn(encoded)
     return f"Basic {encoded}"
+
+
+def bounded(value: object, otherwise: float, most: float, least: float = 0.0) -> float:
+    """Return seconds that a server names, between ``least`` and ``most``; ``otherwise`` if it names no number."""
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return otherwise
+    return otherwise if math.isnan(seconds) else min(max(seconds, least), most)
 
 
 def again(error: ApiError) -> ApiError:

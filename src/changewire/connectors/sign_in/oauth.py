@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 from changewire.clock import Clock, wall
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import basic
+from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded
 from changewire.connectors.sign_in.token_store import Grant, learn_tokens
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
 from changewire.connectors.transport.routes import split_url
@@ -25,6 +25,7 @@ DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 SIGN_IN, SIGN_IN_AGAIN = "sign_in", "sign_in_again"  # reasons: the app's own credentials; the person's consent
 _APP_CODES = frozenset({"invalid_client", "unauthorized_client", "unsupported_grant_type", "4702", "4704"})
 _SHORT_INTERVAL_S, _SLOWER_S = 5.0, 5.0
+_SHORTEST_INTERVAL_S, _LONGEST_INTERVAL_S, _LONGEST_CODE_S = 1.0, 60.0, 3600.0  # whatever a server says
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class OAuthApp:
         whole = data.get("verification_uri_complete")
         return DeviceCode(
             code, shown, address, whole if isinstance(whole, str) else None,
-            _number(data.get("expires_in"), 900.0), _number(data.get("interval"), _SHORT_INTERVAL_S),
+            bounded(data.get("expires_in"), 900.0, _LONGEST_CODE_S),
+            bounded(data.get("interval"), _SHORT_INTERVAL_S, _LONGEST_INTERVAL_S, _SHORTEST_INTERVAL_S),
         )  # fmt: skip
 
     def await_device(self, device: DeviceCode, keep: Callable[[Callable[[], Grant]], Grant]) -> Grant:
@@ -205,11 +207,12 @@ class OAuthApp:
         if not (isinstance(refresh, str) and refresh):
             refresh = None if before is None else before.refresh_token
         known = None if before is None else before.scopes
+        lives_s = bounded(lifetime, 3600.0, LONGEST_TOKEN_S)
         region = data.get(self.places.region_field) if self.places.region_field else None
         grant = Grant(
             access_token=data["access_token"],
             refresh_token=refresh,
-            expires_at=None if lifetime is None else now + timedelta(seconds=_number(lifetime, 3600.0)),
+            expires_at=None if lifetime is None else now + timedelta(seconds=lives_s),
             scopes=known if scope is None else _scopes(scope),
             region=region if isinstance(region, str) and region else None,
             client_id=self.auth.client_id,
@@ -254,13 +257,6 @@ def _object(reply: Reply) -> dict[str, Any]:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def _number(value: object, otherwise: float) -> float:
-    try:
-        return max(0.0, float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return otherwise
 
 
 def _scopes(value: object) -> tuple[str, ...]:
