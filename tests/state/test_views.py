@@ -80,3 +80,12 @@ def test_views_are_picked_like_events_and_runs(store: Store) -> None:
     assert [view["id"] for view in run_views(store, limit=1)] == ["r2"]
     assert run_views(store)[0]["finished_at"] is None
     assert run_views(store, workflow="other") == []
+
+
+def test_an_action_that_a_killed_process_left_under_way_in_a_paused_run_may_have_been_done(store: Store) -> None:
+    with_events(store, [event()], [run()])
+    claim = store.claim_runs(NOW, 1, MINUTE)[0].claim
+    store.start_attempt(claim, attempt("0", 1, AttemptState.RUNNING, use="http.request"))
+    assert [step["effect"] for shown in run_views(store) for step in shown["steps"]] == ["intended"]
+    store.finish_run("r1", claim, RunState.PAUSED, reason="another iteration failed")
+    assert [step["effect"] for shown in run_views(store) for step in shown["steps"]] == ["unknown"]

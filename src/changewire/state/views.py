@@ -43,7 +43,7 @@ def step_view(attempts: Sequence[AttemptRecord], run: RunRecord) -> dict[str, Js
         "output": last.output,
         "class": last.error_class,
         "error": last.error,
-        "effect": effect(last),
+        "effect": "unknown" if is_cut_off(last, run) else effect(last),
         "input": (last.evidence or {}).get("input"),
         "response": (last.evidence or {}).get("response"),
         "done_by": (last.evidence or {}).get("by"),
@@ -57,6 +57,11 @@ def is_open(last: AttemptRecord, run: RunRecord) -> bool:
     """
     is_doubtful = run.state is RunState.PAUSED and bool((last.evidence or {}).get("look"))
     return not run.state.finished and (last.series == run.resumes or is_doubtful)
+
+
+def is_cut_off(last: AttemptRecord, run: RunRecord) -> bool:
+    """Return whether the process ended in the ``last`` attempt of an action, and a person must resume its run first."""
+    return run.state is RunState.PAUSED and last.state is AttemptState.RUNNING and "." in last.use
 
 
 def effect(attempt: AttemptRecord) -> str | None:

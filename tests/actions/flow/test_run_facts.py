@@ -238,3 +238,33 @@ def test_an_action_whose_answer_was_never_stored_is_unknown_also_if_another_iter
     found = rig.store.load_run("r1")[2][-1]
     assert (found.use, str(found.state), found.error_class) == ("http.once", "unknown", "unknown")
     assert sorted(hits.calls) == ["quick", "slow"]
+
+
+def test_a_run_whose_time_is_over_after_a_kill_first_says_which_action_may_have_been_done(
+    make_rig: Callable[..., Rig], hits: Recorder, tmp_path: Path
+) -> None:
+    write_actions(tmp_path)
+    dead = threading.Event()
+
+    def on_write(_: str) -> None:
+        if dead.is_set():
+            raise Died
+
+    def answer(_: Seen) -> Reply:
+        dead.set()
+        return Reply(body={})
+
+    hits.on("/pay", answer)
+    rig = make_rig(connection("site", hits.url, "http", allow_private=True), on_write=on_write)
+    rig.start("timeout: 1h\nsteps: [{use: http.once, with: {path: pay}}, {use: http.hit, with: {path: b}}]")
+    with pytest.raises(StateError):
+        rig.go()
+    rig.store.close()
+    dead.clear()
+    rig.store.open()
+    advance(rig, 2 * HOUR)
+    assert rig.go() is RunState.PAUSED
+    assert stored(rig).waits_for == "steps/0"
+    rig.store.say_done("r1", rig.clock.now(), by="ann")
+    assert play(rig) == (RunState.SUCCEEDED, [])
+    assert hits.calls == ["pay", "b"]

@@ -42,15 +42,15 @@ def act(walk: Course, step: ActionStep, address: str, frame: Frame) -> Json:
             and frame.ledger.progress.stands(latest)
         ):
             raise Failed(latest)
+    if latest is not None and latest.state is AttemptState.RUNNING:
+        walk.check_halt(frame)
+        decision = _lost(walk, latest, step, frame)  # before its time is looked at: only this names the doubt
+        if decision.verdict is not Verdict.RETRY:
+            return _settle(latest, decision, frame)
+        frame.ledger.hold(latest)
     walk.go_on(frame)
-    if latest is not None:
-        if latest.state is AttemptState.RUNNING:
-            decision = _lost(walk, latest, step, frame)
-            if decision.verdict is not Verdict.RETRY:
-                return _settle(latest, decision, frame)
-            frame.ledger.hold(latest)
-        elif latest.retry_at is not None and latest.retry_at > walk.clock.now():
-            raise Waits(latest.retry_at, latest.failure, address)
+    if latest is not None and latest.retry_at is not None and latest.retry_at > walk.clock.now():
+        raise Waits(latest.retry_at, latest.failure, address)
     attempt, decision, accepted = _attempt(walk, step, address, frame)
     walk.runner.tried(attempt)
     output = _settle(attempt, decision, frame)

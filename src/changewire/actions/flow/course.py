@@ -80,6 +80,9 @@ class Course(Protocol):
     def block(self, steps: Sequence[Step], place: str, frame: Frame) -> Json:
         """Do steps one after the other; the output of the last one, None where there is none. Raises Ended."""
 
+    def check_halt(self, frame: Frame) -> None:
+        """Raises Interrupted if the process is to stop, or a step ended the run."""
+
     def go_on(self, frame: Frame) -> None:
         """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""
 

@@ -205,12 +205,16 @@ class Walk:
             return wanted
         return max(timedelta(0), min(wanted, self._deadline - self.clock.now()))
 
-    def go_on(self, frame: Frame) -> None:
-        """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""
+    def check_halt(self, frame: Frame) -> None:
+        """See `Course.check_halt`."""
         if self._stopping() or any(halt.is_set() for halt in frame.halts):
             raise Interrupted
         if self._ended_by is not None and not frame.handling:
             raise Interrupted
+
+    def go_on(self, frame: Frame) -> None:
+        """Called before anything new is done. Raises Interrupted, or Failed where the run's time is over."""
+        self.check_halt(frame)
         if self._deadline is not None and not frame.handling and self.clock.now() >= self._deadline:
             raise Failed(self._too_late())
 
