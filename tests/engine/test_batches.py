@@ -194,6 +194,18 @@ def test_edits_keep_what_has_gathered(turn: Callable[..., Turned], tmp_path: Pat
     assert out(tmp_path)[1:] == ["new 4 (4 true)", "one by one 5 (5 true)"]
 
 
+def test_no_event_joins_a_batch_that_is_full_after_an_edit(turn: Callable[..., Turned], tmp_path: Path) -> None:
+    turned = turn(a=digest(50))
+    numbers(turned, 1, 2, 3, 4)
+    turned = turn(a=digest(3, steps=[write("new " + SEEN)]))
+    numbers(turned, 5)
+    turned.turn()
+    assert out(tmp_path) == ["1 2 3 4 (4 true)"]
+    numbers(turned, 6, 7)
+    turned.turn()
+    assert out(tmp_path)[1:] == ["new 5 6 7 (7 true)"]
+
+
 def test_a_batch_of_one_begins_at_once(turn: Callable[..., Turned], tmp_path: Path) -> None:
     turned = turn(a=digest(1))
     numbers(turned, 1, 2)

@@ -39,6 +39,10 @@ def put_runs(transaction: Transaction, runs: Sequence[RunRecord], point: str) ->
 def _gather(transaction: Transaction, run: RunRecord, most: int, point: str) -> None:
     given = {"workflow": run.workflow, "order_value": run.order_value}
     found = rows.read_all(transaction.connection, sql("open_batch"), given)
+    if found and found[0][1] >= most:  # the workflow's `max` was lowered since
+        closed = {"run_id": found[0][0], "now": to_text(_due(run))}
+        transaction.execute(f"{point}.close_batch", sql("close_batch"), closed)
+        found = []
     if not found:
         put_batch(transaction, run, [run.event_id], point, gathering=None if most == 1 else 1)
         return

@@ -232,6 +232,9 @@ SELECT 1 FROM runs WHERE workflow = :workflow AND gathering IS NOT NULL LIMIT 1
 UPDATE runs SET gathering = NULL, due_at = min(due_at, :now), reason = NULL
 WHERE workflow = :workflow AND gathering IS NOT NULL AND state = 'pending'
 
+-- name: close_batch
+UPDATE runs SET gathering = NULL, due_at = min(due_at, :now), reason = NULL WHERE id = :run_id
+
 -- name: open_batch
 SELECT id, gathering FROM runs
 WHERE workflow = :workflow AND gathering IS NOT NULL AND state = 'pending' AND order_value IS :order_value
