@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from changewire.errors import StateError
 from changewire.state.records import AttemptState, RunState
 from tests.actions.rig import Rig, connection
 from tests.connectors.server import Reply, Server
@@ -252,6 +253,25 @@ def test_a_stored_workflow_that_no_longer_loads_pauses_the_run(rig: Rig) -> None
     rig.start("steps: 5")
     assert rig.go() is RunState.PAUSED
     assert str(rig.reason).startswith("the workflow as it was stored cannot be used: ")
+
+
+def test_a_run_whose_workflow_cannot_be_read_for_a_moment_waits_for_no_person(
+    make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+    rig.start("steps: [{use: core.log, with: {message: done}}]")
+
+    def fail(version: str) -> str:
+        raise StateError("The database has been locked by another program for 30 seconds: end it.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.store, "load_version", fail)
+        with pytest.raises(StateError):
+            rig.go()
+    assert rig.store.load_run("r1")[0].state is RunState.RUNNING
+    rig.store.close()
+    rig.store.open()
+    assert rig.go() is RunState.SUCCEEDED
 
 
 def test_a_lost_claim_stores_nothing_more(rig: Rig) -> None:

@@ -18,7 +18,7 @@ from changewire.actions.flow.walk import Walk
 from changewire.actions.inputs import resolve, revealed
 from changewire.clock import Clock, wall
 from changewire.config.workflows import workflow_from_text
-from changewire.errors import ConfigError, FencedError, StateError, UsageError, nearest
+from changewire.errors import ConfigError, FencedError, UsageError, nearest
 from changewire.state import pauses
 from changewire.state.records import (
     AttemptRecord,
@@ -91,7 +91,7 @@ class Runner:
                 raise FencedError
             try:
                 workflow = self.workflow(run.version, run.workflow)
-            except (ConfigError, StateError) as error:
+            except ConfigError as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
             events = self.store.run_events(run_id) if run.batch_max is not None else ()
