@@ -39,6 +39,10 @@ class UsageError(ChangewireError):
     exit_code = 2
 
 
+class OutputError(UsageError):
+    """An action was done, and its output cannot be kept."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong in one file, told so that it can be mended."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from changewire.actions.probing import look
 from changewire.actions.sending import ask
-from changewire.errors import UsageError, nearest
+from changewire.errors import OutputError, UsageError, nearest
 from changewire.parameters import check_values
 from changewire.values import Json, dumps
 
@@ -93,9 +93,9 @@ def _checked(action: ActionType, output: Json, largest: int) -> Json:
     try:
         size = len(dumps(output))
     except TypeError as error:
-        raise UsageError(f"{action.name} gave something that is not plain data: {error}") from None
+        raise OutputError(f"{action.name} gave something that is not plain data: {error}") from None
     if size > largest:
-        raise UsageError(
+        raise OutputError(
             f"the output of {action.name} is {size} bytes, more than the {largest} that are kept of a step:"
             " ask for less, such as a shorter time or a single page"
         )

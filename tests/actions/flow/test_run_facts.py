@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from changewire.actions.flow.effects import must_look
 from changewire.errors import StateError
 from changewire.state.records import PauseCause, PauseKind, PauseRecord, RunRecord, RunState
+from changewire.state.views import effect, next_step
 from tests.actions.rig import Rig, connection
 from tests.actions.table import Recorder, play, shown, write_actions
 from tests.connectors.server import Handler, Reply, Seen
@@ -268,3 +270,15 @@ def test_a_run_whose_time_is_over_after_a_kill_first_says_which_action_may_have_
     rig.store.say_done("r1", rig.clock.now(), by="ann")
     assert play(rig) == (RunState.SUCCEEDED, [])
     assert hits.calls == ["pay", "b"]
+
+
+def test_an_action_whose_answer_is_too_large_to_keep_was_sent_and_a_person_looks_first(
+    site: Rig, hits: Recorder
+) -> None:
+    hits.on("/pay", Reply(body={"text": "x" * (1 << 20)}))
+    site.start("steps: [{use: http.once, with: {path: pay}}]")
+    assert play(site)[0] is RunState.PAUSED
+    attempt = site.store.load_run("r1")[2][-1]
+    assert (attempt.error_class, effect(attempt), attempt.evidence.get("look")) == ("bad_input", "sent", True)
+    assert (next_step(attempt) or "").startswith("it may have been done: look there first.")
+    assert must_look([attempt]), "so does an action with a probe"

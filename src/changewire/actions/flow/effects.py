@@ -37,6 +37,8 @@ def effect_of(attempt: AttemptRecord, failure: Failure | None = None) -> Effect 
         return Effect.INTENDED
     if attempt.state is AttemptState.UNKNOWN:
         return Effect.UNKNOWN
+    if failure is not None and failure.sent:
+        return Effect.SENT
     if attempt.error_class in _REFUSED:
         return Effect.REFUSED
     if failure is not None and failure.undone:

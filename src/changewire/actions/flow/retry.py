@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass
+from changewire.errors import ApiError, ChangewireError, DelayedError, FailureClass, OutputError
 
 if TYPE_CHECKING:
     from changewire.actions.definition import Idempotency
@@ -37,6 +37,7 @@ class Failure:
     permanent: bool = False  # the same again cannot help before a person acts
     undone: bool = False  # certainly nothing happened: doing it again does it once
     retry_at: datetime | None = None  # not before this moment; None: the source said nothing
+    sent: bool = False  # it was sent and answered, and only what came back cannot be used
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, ApiError):
         undone = not error.sent or error.failure is FailureClass.RATE
         return Failure(str(error), error.failure, error.failure.permanent, undone, error.retry_at)
+    if isinstance(error, OutputError):
+        return Failure(str(error), FailureClass.BAD_INPUT, permanent=True, sent=True)
     if isinstance(error, ChangewireError | ValueError):
         return Failure(str(error), FailureClass.BAD_INPUT, permanent=True, undone=True)
     if isinstance(error, OSError):
