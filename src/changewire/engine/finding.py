@@ -97,13 +97,11 @@ class Finder:
         backfill = self._backfill(trigger, record, reading)
         memory = _memory(trigger, record, reading, items, backfill, turned=turned)
         result = notice(reading.items, trigger.watch, memory, now)
-        evidence = FollowUps(allowance)
+        evidence, details = FollowUps(allowance), FollowUps(allowance, None if preview else MOST)
         result = proven(result, trigger.watch, self._asker(trigger, allowance, now), evidence)
-        sifted = self._echoes.sift(trigger, record, result, began)
-        result = sifted.notice
-        told = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
-        ignored = ignored_paths(reading.items, trigger.watch, items, told)
-        details = FollowUps(allowance, None if preview else MOST)
+        result = (sifted := self._echoes.sift(trigger, record, result, began)).notice
+        differing = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
+        ignored = ignored_paths(reading.items, trigger.watch, items, differing)
         waiting = partial(self._store.pending_keys, trigger.id)
         changes = self.details.of_noticed(trigger, record.epoch, result.noticed, waiting, details, now)
         _count(changes, result)
