@@ -44,7 +44,7 @@ def write(path: str = "/v1/things/a", method: str = "PATCH", done: bool = True, 
 
 def verdict(of: TriggerType, new: dict[str, Any] | None, *writes: WriteRecord, old: dict[str, Any] | None = OLD) -> str:
     watch: Watch = watch_for(of, (), 1)
-    reader = Reader(of, {})
+    reader = Reader(of, {name: parameter.default for name, parameter in of.parameters.items()})
     scope = reader.scope(START)
     remembered = {} if old is None else {"a": ItemRecord("a", "old", dumps(old), 1, None, 0, 0)}
     memory = Memory(remembered, START - MINUTE, watch.rules.fingerprint)
@@ -103,7 +103,11 @@ def test_a_single_item_is_ours_by_the_address_that_is_read(path: str, expected: 
         (write("/v1/things", "POST", key="b"), "event"),
         (write("/v1/things", "POST", done=False), "unclear"),
         (write("/v1/others", "POST", key="a"), "event"),
+        (write("/v1/archive/things", "POST", key="a"), "event"),
+        (write("/v1/archive/things", "POST", done=False), "event"),
+        (write("/things", "POST", key="a"), "event"),
         (write("/v1/things/a", "PUT"), "echo"),
+        (write("/v1/archive/things/a", "PUT"), "event"),
         (write("/v1/things/b", "PUT"), "event"),
         (write("/v1/things/a", "PATCH"), "event"),
     ],
@@ -113,11 +117,28 @@ def test_what_was_made_is_ours_by_its_key(written: WriteRecord, expected: str) -
 
 
 @pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/v1/users/me/things/a", "echo"),
+        ("/v1/users/ann@example.com/things/a", "echo"),
+        ("/v1/things/a", "echo"),
+        ("/things/a", "event"),
+        ("/v1/rooms/me/things/a", "event"),
+        ("/v1/users/me/archive/things/a", "event"),
+    ],
+)
+def test_an_owner_has_several_names_and_a_list_one_place(path: str, expected: str) -> None:
+    owned = kind(request={"path": "/v1/users/{user}/things"}, parameters={"user": {"type": "string", "default": "me"}})
+    assert verdict(owned, {**OLD, "n": 2}, write(path, n=2)) == expected
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
         (write(method="DELETE"), "echo"),
         (write(method="DELETE", done=False), "unclear"),
         (write("/v1/things/b", "DELETE"), "event"),
+        (write("/v1/archive/things/a", "DELETE"), "event"),
         (write(method="PATCH"), "event"),
     ],
 )

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from changewire.clock import from_text
 from changewire.errors import ChangewireError, PollError
 from changewire.state.records import WriteRecord
-from changewire.triggers.asking import build_request
+from changewire.triggers.asking import build_request, names_in_path
 from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import plain_form, plain_text, sent_value
 from changewire.triggers.expressions import Change
@@ -25,6 +25,8 @@ from changewire.values import Json, dumps
 
 LAG = timedelta(minutes=5)
 """How long after a write a source may still show what was before."""
+Address = tuple[str | None, ...]
+"""The parts of a path; None stands for any part, such as another name of the same user."""
 ECHO, PAST = "echo", "past"
 """What becomes of a write: its change was seen and told to nobody; or what was seen instead was an event."""
 
@@ -53,8 +55,8 @@ def judge(
     noticed: Noticed, watch: Watch, reader: Reader, writes: Iterable[WriteRecord], began: datetime, ended: datetime
 ) -> Verdict:
     """What a change is that a poll noticed which ``began`` and ``ended`` then; ``writes`` are in their order."""
-    at, single = _address(noticed, reader, began), not reader.kind.items
-    concerned = [write for write in writes if write.sent_at <= ended and _concerns(write, noticed, at, single)]
+    addresses, single = _addresses(noticed, reader, began), not reader.kind.items
+    concerned = [write for write in writes if write.sent_at <= ended and _concerns(write, noticed, addresses, single)]
     if not concerned or noticed.backfill:
         return Verdict()
     if noticed.kind in ("created", "deleted"):
@@ -109,15 +111,29 @@ def _same(one: Json, other: Json) -> bool:
         return False
 
 
-def _address(noticed: Noticed, reader: Reader, now: datetime) -> tuple[str, ...]:
-    """The parts of the path that was read; none where it cannot be told."""
+def _addresses(noticed: Noticed, reader: Reader, now: datetime) -> list[Address]:
+    """Return the addresses of the list or item that was read; empty if its path cannot be built.
+
+    In ``/users/{userId}/meetings``, another name of the user is the same address, and so is ``/meetings``, the list
+    without its owner. Fixed parts must be equal: ``/archive/orders`` is another list than ``/orders``.
+    """
     spec = reader.kind.request
     if spec is None:
-        return ()
+        return []
     try:
-        return parts(build_request(spec, reader, noticed.scope or reader.scope(now)).path)
+        path = build_request(spec, reader, noticed.scope or reader.scope(now)).path
     except ChangewireError:
-        return ()
+        return []
+    at: Address = parts(path)
+    if "://" in path:  # writes are stored with the part of their address below that of the connection
+        return [at[start:] for start in range(len(at))]
+    template = [part for part in spec.path.split("/") if part]
+    if not names_in_path(spec.path) or len(template) != len(at) or not reader.kind.items:
+        return [at]
+    owned = [bool(names_in_path(part)) for part in template]
+    full = tuple(None if owned[place] else part for place, part in enumerate(at))
+    owner = {place for place, named in enumerate(owned) for place in (place - 1, place) if named}
+    return [full, tuple(part for place, part in enumerate(at) if place not in owner)]
 
 
 def parts(path: str) -> tuple[str, ...]:
@@ -125,22 +141,29 @@ def parts(path: str) -> tuple[str, ...]:
     return tuple(unquote(unquote(part)) for part in urlsplit(path).path.split("/") if part)
 
 
-def _concerns(write: WriteRecord, noticed: Noticed, at: tuple[str, ...], single: bool) -> bool:
+def _concerns(write: WriteRecord, noticed: Noticed, addresses: Iterable[Address], single: bool) -> bool:
     """Whether the address of a write says that it is about this item, or makes items of this collection.
 
     ``single``: what is read is the one item, and no list.
     """
     written = parts(write.path)
-    if not at or not written:
+    if not written:
         return False
-    in_list = written[-2:-1] == at[-1:] and written[-1] in _ids(noticed)
-    is_item = written == at if single else in_list
+    in_list = _is_one_of(written[:-1], addresses) and written[-1] in _ids(noticed)
+    is_item = _is_one_of(written, addresses) if single else in_list
     if noticed.kind == "created":
-        made = write.method == "POST" and written[-1] == at[-1]
+        made = write.method == "POST" and _is_one_of(written, addresses)
         return (write.method == "PUT" and is_item) or (
             made and (write.key == noticed.key or write.acknowledged_at is None)
         )
     return is_item and (write.method == "DELETE") is (noticed.kind == "deleted")
+
+
+def _is_one_of(written: Sequence[str], addresses: Iterable[Address]) -> bool:
+    return any(
+        len(written) == len(address) and all(part in (None, own) for own, part in zip(written, address, strict=True))
+        for address in addresses
+    )
 
 
 def _ids(noticed: Noticed) -> set[str]:
