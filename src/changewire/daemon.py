@@ -119,6 +119,7 @@ class Daemon:
             self._sync(self.home)
             self._clock_changes.begin(before)
             self._mender.begin(self.home.connections)
+            self._chores.guarded(self._feeder.feed_kept)()
         except BaseException:
             self._serving.close()
             self._lock.release()
@@ -279,6 +280,7 @@ class Daemon:
         self._mender.reconsider(self._considered, home.connections)
         self._considered = home.connections
         self.mend()
+        self._chores.guarded(self._feeder.feed_kept)()
         for problem in home.problems:
             self._log("problem", str(problem), **problem.as_dict())
         count = len(home.triggers)
@@ -416,6 +418,7 @@ class Daemon:
             words = f"{len(polls)} polls and {len(runs)} runs came to no end and begin again"
             self._log("claims_freed", words)
             self._wake.set()
+        self._chores.guarded(self._feeder.feed_kept)()
         if woken := self.store.wake_sleepers(now):
             self._log("runs_woken", f"{len(woken)} runs waited for nothing and continue: {', '.join(woken[:10])}")
             self._wake.set()

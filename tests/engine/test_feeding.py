@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,66 @@ def test_what_is_raised_again_after_a_rename_or_a_reset_is_stored_once(
     kick(turned, "heard", {"n": 1})
     assert [event.workflow for event in turned.store.events()] == ["c"]
     assert [history.run.workflow for history in turned.store.runs()] == ["c"]
+
+
+@pytest.mark.parametrize("text", [None, "steps: {"], ids=["the file is away", "the file is broken"])
+def test_what_is_raised_while_a_workflow_cannot_be_used_arrives_once_it_can(
+    turn: Callable[..., Turned], tmp_path: Path, text: str | None
+) -> None:
+    turned = turn(a=watching("go"), b=watching("heard"))
+    file = tmp_path / "config" / "workflows" / "b.yaml"
+    good = file.read_text()
+    file.unlink() if text is None else file.write_text(text)
+    turned.close()
+    turned = Turned(tmp_path, turned.clock).start()
+    try:
+        kick(turned, "heard", {"n": 1}, {"n": 2})
+        kick(turned, "other", {"n": 3})
+        assert turned.store.events() == []
+        file.write_text(good)
+        turned.daemon.reload()
+        assert [event.payload for event in turned.store.events()] == [{"n": 1}, {"n": 2}]
+        kick(turned, "heard", {"n": 1})
+        turned.daemon.reload()
+        assert [history.run.workflow for history in turned.store.runs()] == ["b", "b"]
+    finally:
+        turned.close()
+
+
+def test_what_is_raised_while_a_workflow_is_away_ends_with_a_reset(turn: Callable[..., Turned], tmp_path: Path) -> None:
+    turned = turn(a=watching("heard"), b=watching("heard"))
+    folder = tmp_path / "config" / "workflows"
+    first, second = (folder / f"{name}.yaml" for name in "ab")
+    texts = first.read_text(), second.read_text()
+    for file in (first, second):
+        file.write_text("steps: {")
+    turned.close()
+    turned = Turned(tmp_path, turned.clock).start()
+    try:
+        kick(turned, "heard", {"n": 1})
+        (forgotten,) = [record for record in turned.store.triggers() if record.workflow == "a"]
+        turned.store.forget(forgotten.id, turned.clock.now())
+        first.write_text(texts[0])
+        second.write_text(texts[1])
+        turned.daemon.reload()
+        assert [event.workflow for event in turned.store.events()] == ["b"]
+    finally:
+        turned.close()
+
+
+def test_what_nobody_returns_for_is_kept_as_long_as_events_are(turn: Callable[..., Turned], tmp_path: Path) -> None:
+    turned = turn(b=watching("heard"))
+    file = tmp_path / "config" / "workflows" / "b.yaml"
+    good = file.read_text()
+    file.unlink()
+    turned.daemon.reload()
+    kick(turned, "heard", {"n": 1})
+    turned.clock.advance(2 * 86400)
+    kick(turned, "heard", {"n": 2})
+    turned.store.prune(turned.clock.now(), timedelta(days=1), timedelta(days=1))
+    file.write_text(good)
+    turned.daemon.reload()
+    assert [event.payload for event in turned.store.events()] == [{"n": 2}]
 
 
 def test_two_workflows_that_swap_their_names_hear_each_event_once(turn: Callable[..., Turned], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ it to `Feeder.feed`. Each trigger of that type gets it as ``item``: ``ready`` sa
 the trigger's ``parameters``), ``event_type`` and ``payload`` make the event. Events and the runs that they start are
 stored in one transaction. An event's id follows from the trigger and `Raised.id`, so raising the same thing again, as
 after a crash, stores nothing twice. The store knows `Raised.id` as well, in case the trigger was renamed in between.
+A trigger that is not in the files or cannot be used when something is raised gets it once it is back.
 
 What a run raises carries the chain of workflows that led to it. A chain of more than `MOST_HOPS` is refused: workflows
 that set each other off for ever are cut there.
@@ -12,7 +13,7 @@ that set each other off for ever are cut there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,7 +24,7 @@ from changewire.errors import ChangewireError, LoopError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
-from changewire.state.records import EventRecord, Raised, RunRecord
+from changewire.state.records import EventRecord, KeptEvent, Raised, RunRecord
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticed import Noticed, item_key
 from changewire.triggers.payloads import make_events
@@ -31,6 +32,8 @@ from changewire.values import Json, make_id
 
 MOST_HOPS = 8
 """So many events may lead one to the next."""
+MOST_KEPT = 100
+"""So many kept events are read at once."""
 
 
 class Feeder:
@@ -56,13 +59,43 @@ class Feeder:
             except ChangewireError as error:
                 failed = error
         runs = [run_for(event, trigger, now, offset) for trigger, event in taken]
-        new = set(self._store.feed([event for _, event in taken], runs))
-        for _, event in taken:
-            if event.id in new:
-                tell_event(self._log, event)
+        known = [trigger.id for trigger in self._home().fed_by(raised.type)]
+        self._tell(taken, self._store.feed([event for _, event in taken], runs, raised, known))
         if failed is not None:
             raise failed
         return [event.id for _, event in taken]
+
+    def feed_kept(self) -> None:
+        """Give triggers what was raised while they were not in the files or could not be used.
+
+        Raises TemplateError or PollError if a trigger cannot take it, which stays kept (the others got theirs), and
+        StateError.
+        """
+        failed: ChangewireError | None = None
+        waiting = {trigger.id: trigger for trigger in self._home().triggers.values() if trigger.schedule is None}
+        while kept := self._store.kept_events(list(waiting), MOST_KEPT):
+            for event in kept:
+                trigger = waiting.get(event.trigger_id)
+                if trigger is None:
+                    continue  # it could not take an earlier one, and the order stays
+                try:
+                    self._feed_kept(trigger, event)
+                except ChangewireError as error:
+                    failed = error
+                    del waiting[trigger.id]
+        if failed is not None:
+            raise failed
+
+    def _feed_kept(self, trigger: Trigger, kept: KeptEvent) -> None:
+        now, offset = self._clock.now(), self._clock.offset()
+        taken = [(trigger, event) for event in events_for(trigger, kept.raised, now + offset)]
+        runs = [run_for(event, trigger, now, offset) for _, event in taken]
+        self._tell(taken, self._store.feed_kept(kept.number, [event for _, event in taken], runs))
+
+    def _tell(self, taken: Sequence[tuple[Trigger, EventRecord]], new: Collection[str]) -> None:
+        for _, event in taken:
+            if event.id in new:
+                tell_event(self._log, event)
 
 
 def _too_long(raised: Raised) -> str:

@@ -19,6 +19,7 @@ from changewire.state.records import (
     EventRecord,
     Figures,
     ItemRecord,
+    KeptEvent,
     Lifted,
     PauseCause,
     Paused,
@@ -26,6 +27,7 @@ from changewire.state.records import (
     PauseRecord,
     PendingRecord,
     PollCommit,
+    Raised,
     RunHistory,
     RunRecord,
     RunState,
@@ -116,10 +118,24 @@ class Store(Protocol):
     def writes(self, trigger_id: str) -> list[WriteRecord]:
         """What was written to what a trigger watches and is not settled yet, oldest first."""
 
-    def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
+    def feed(
+        self,
+        events: Sequence[EventRecord],
+        runs: Sequence[RunRecord],
+        raised: Raised | None = None,
+        known: Collection[str] = (),
+    ) -> list[str]:
         """Store events of triggers that are not polled, with the runs they start; the ids of those that are new. An
         event already stored is left out with its runs.
+
+        ``raised`` is kept for stored triggers of its type other than ``known``, those of the files that can be used.
         """
+
+    def kept_events(self, trigger_ids: Collection[str], limit: int) -> list[KeptEvent]:
+        """Return the oldest internal events that were kept for these triggers."""
+
+    def feed_kept(self, number: int, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
+        """Store what a kept internal event is for its trigger, as `feed` does, and keep it no longer."""
 
     def release(
         self,

@@ -182,6 +182,24 @@ UPDATE OR IGNORE events SET trigger_id = :new, workflow = :workflow, "trigger" =
 -- name: adopt_echoes
 UPDATE echoes SET trigger_id = :new WHERE trigger_id = :old
 
+-- name: adopt_internal_events
+UPDATE OR IGNORE internal_events SET trigger_id = :new WHERE trigger_id = :old
+
+-- name: triggers_that_miss
+SELECT 1 FROM triggers WHERE type = :type AND id NOT IN (SELECT value FROM json_each(:known)) LIMIT 1
+
+-- name: keep_internal_event
+INSERT OR IGNORE INTO internal_events (trigger_id, id, type, item, chain, cause, raised_at)
+SELECT triggers.id, :id, :type, :item, :chain, :cause, :now FROM triggers
+WHERE type = :type AND triggers.id NOT IN (SELECT value FROM json_each(:known))
+
+-- name: kept_internal_events
+SELECT seq, trigger_id, id, type, item, chain, cause FROM internal_events
+WHERE trigger_id IN (SELECT value FROM json_each(:ids)) ORDER BY seq LIMIT :limit
+
+-- name: prune_internal_events
+DELETE FROM internal_events WHERE raised_at < :before
+
 -- name: adopt_pending_changes
 UPDATE pending_changes SET trigger_id = :new WHERE trigger_id = :old
 

@@ -214,6 +214,15 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An internal event that waits for a trigger which was not there when it was raised."""
+
+    number: int
+    trigger_id: str
+    raised: Raised
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRecord:
     """What a step wrote through a connection that a trigger of its workflow polls."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from changewire.clock import from_text, to_text
+from changewire.clock import from_text, to_text, wall
 from changewire.errors import StateError
 from changewire.state import (
     alerts,
@@ -16,6 +16,7 @@ from changewire.state import (
     echoes,
     figures,
     history,
+    internal_events,
     lanes,
     leases,
     marks,
@@ -40,6 +41,7 @@ from changewire.state.records import (
     EventRecord,
     Figures,
     ItemRecord,
+    KeptEvent,
     Lifted,
     PauseCause,
     Paused,
@@ -47,6 +49,7 @@ from changewire.state.records import (
     PauseRecord,
     PendingRecord,
     PollCommit,
+    Raised,
     RunEnd,
     RunHistory,
     RunRecord,
@@ -140,8 +143,22 @@ class SqliteStore(DatabaseFile):
     def writes(self, trigger_id: str) -> list[WriteRecord]:
         return self._read(lambda connection: echoes.expected(connection, trigger_id))
 
-    def feed(self, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
+    def feed(
+        self,
+        events: Sequence[EventRecord],
+        runs: Sequence[RunRecord],
+        raised: Raised | None = None,
+        known: Collection[str] = (),
+    ) -> list[str]:
+        if raised is not None and self._read(lambda connection: internal_events.missed(connection, raised.type, known)):
+            return self._write(internal_events.feed(events, runs, raised, known, wall(self._clock)))
         return self._write(polls.feed(events, runs)) if events else []
+
+    def kept_events(self, trigger_ids: Collection[str], limit: int) -> list[KeptEvent]:
+        return self._read(lambda connection: internal_events.kept(connection, trigger_ids, limit))
+
+    def feed_kept(self, number: int, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
+        return self._write(internal_events.feed_kept(number, events, runs))
 
     def release(
         self,
@@ -422,6 +439,7 @@ class SqliteStore(DatabaseFile):
         old_runs, old_events = limit(runs), limit(events)
         if old_events is not None:
             self._write(echoes.prune(old_events.before))
+            self._write(internal_events.prune(old_events.before))
         return {
             "runs": 0 if old_runs is None else self._prune_runs(old_runs),
             "events": 0 if old_events is None else self._prune_events(old_events),
