@@ -133,6 +133,23 @@ def test_an_owner_has_several_names_and_a_list_one_place(path: str, expected: st
 
 
 @pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/users/me/channels/1/things/a", "echo"),
+        ("/users/ann@example.com/channels/1/things/a", "echo"),
+        ("/channels/1/things/a", "echo"),
+        ("/channels/2/things/a", "event"),
+        ("/users/me/channels/2/things/a", "event"),
+        ("/things/a", "echo"),
+    ],
+)
+def test_what_is_removed_from_another_list_of_the_kind_is_no_echo(path: str, expected: str) -> None:
+    names = {"user": {"type": "string", "default": "me"}, "channel": {"type": "string", "default": "1"}}
+    inner = kind(request={"path": "/users/{user}/channels/{channel}/things"}, parameters=names)
+    assert verdict(inner, None, write(path, "DELETE")) == expected
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
         (write(method="DELETE"), "echo"),

@@ -25,6 +25,7 @@ from changewire.values import Json, dumps
 
 LAG = timedelta(minutes=5)
 """How long after a write a source may still show what was before."""
+_USERS = "users"  # what comes behind it in a path has several names: an id, an address, "me"
 Address = tuple[str | None, ...]
 """The parts of a path; None stands for any part, such as another name of the same user."""
 ECHO, PAST = "echo", "past"
@@ -114,8 +115,8 @@ def _same(one: Json, other: Json) -> bool:
 def _addresses(noticed: Noticed, reader: Reader, now: datetime) -> list[Address]:
     """Return the addresses of the list or item that was read; empty if its path cannot be built.
 
-    In ``/users/{userId}/meetings``, another name of the user is the same address, and so is ``/meetings``, the list
-    without its owner. Fixed parts must be equal: ``/archive/orders`` is another list than ``/orders``.
+    The list ``/users/{userId}/meetings`` is also ``/meetings``, without its owner, and the same for another name of the
+    user. Other parts must be equal: ``/groups/2/members`` is another list than ``/groups/1/members``.
     """
     spec = reader.kind.request
     if spec is None:
@@ -130,10 +131,14 @@ def _addresses(noticed: Noticed, reader: Reader, now: datetime) -> list[Address]
     template = [part for part in spec.path.split("/") if part]
     if not names_in_path(spec.path) or len(template) != len(at) or not reader.kind.items:
         return [at]
-    owned = [bool(names_in_path(part)) for part in template]
-    full = tuple(None if owned[place] else part for place, part in enumerate(at))
-    owner = {place for place, named in enumerate(owned) for place in (place - 1, place) if named}
-    return [full, tuple(part for place, part in enumerate(at) if place not in owner)]
+    found: list[Address] = [()]
+    for place, part in enumerate(at):
+        if not names_in_path(template[place]):
+            found = [(*address, part) for address in found]
+            continue
+        named = None if template[place - 1 : place] == [_USERS] else part
+        found = [one for address in found for one in ((*address, named), address[:-1])]
+    return found
 
 
 def parts(path: str) -> tuple[str, ...]:
