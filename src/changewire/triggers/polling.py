@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -300,7 +300,7 @@ def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ..
         return None
     if isinstance(more, str):
         return follow_link(request, answer.url, more)
-    return Request("GET", request.path, merge_query(request.query, more), request.headers, label=request.label)
+    return replace(request, query=merge_query(request.query, more))
 
 
 def _send(source: Source, request: Request, allowance: Allowance, *, fresh_s: float) -> Answer:

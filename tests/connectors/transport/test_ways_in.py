@@ -273,6 +273,54 @@ def test_the_address_that_was_judged_is_the_one_that_is_connected_to(place: Plac
     assert "127.0.0.1" not in network.reached
 
 
+def test_what_stands_literally_in_a_trigger_may_be_private_on_all_pages(place: Place, network: Network) -> None:
+    server = place.server
+    server.on(
+        "/literal",
+        Reply(body={"rows": [{"id": 1}], "next_page_token": "2"}),
+        Reply(body={"rows": [{"id": 2}]}),
+    )
+    client = place.make_client(None)
+    for path, parameters in [
+        (f"{server.url}/literal", {}),
+        (f"{server.url}/{{{{ 'literal' }}}}", {}),
+        ("{{ parameters.path }}", {"path": f"{server.url}/literal"}),
+    ]:
+        kind = kind_of("created", request={"path": path}, paging={"kind": "token"}, items="rows")
+        before = len(server.seen)
+        read(Reader(kind, parameters), client, place.allowance(), NOW)
+        assert len(server.seen) > before
+    other = kind_of("created", request={"path": "{{ parameters.a ~ parameters.b }}"}, items="rows")
+    with pytest.raises(ChangewireError, match=REFUSED):
+        read(Reader(other, {"a": "http://127.0.0.1:", "b": f"{server.port}/"}), client, place.allowance(), NOW)
+    client.close()
+
+
+SECRETS = {"type": "bearer", "token": "open-sesame-token"}
+
+
+@pytest.mark.parametrize("kind", [{"kind": "link"}, {"kind": "next_url", "token_field": "next"}])
+def test_another_origin_gets_neither_credentials_nor_headers(place: Place, kind: dict[str, str]) -> None:
+    """Both the next page and a detail are elsewhere."""
+    other = Server()
+    link = f"{other.url}/page"
+    head = {"Link": f'<{link}>; rel="next"'} if kind["kind"] == "link" else {}
+    place.server.on("/things", Reply(body={"rows": [{"id": 1}], "next": link}, headers=head))
+    other.on("/page", Reply(body={"rows": [{"id": 2}]}))
+    other.on("/detail", Reply(body={"id": 2}))
+    request = {"path": "/things", "headers": {"X-Key": "open-sesame"}}
+    detail = {"path": "{{ item.self }}", "headers": {"X-Key": "open-sesame"}}
+    reader = Reader(kind_of("created", request=request, detail=detail, paging=kind, items="rows"), {})
+    client = place.make_client(place.server.url, auth=SECRETS, allow_private=True)
+    assert [item["id"] for item, _ in read(reader, client, place.allowance(), NOW).items] == [1, 2]
+    fetch_detail(reader, client, place.allowance(), reader.scope(NOW), {"self": f"{other.url}/detail"})
+    assert place.server.seen[-1].headers["authorization"] == "Bearer open-sesame-token"
+    assert len(other.seen) == 2
+    assert not any("open-sesame" in value for seen in other.seen for value in seen.headers.values())
+    client.close()
+    other.close()
+
+
 OPENING = _listed("""
     socket ssl smtplib ftplib telnetlib imaplib poplib nntplib xmlrpc asyncio http.client urllib.request requests
     urllib3 httpx aiohttp websockets paramiko apprise webbrowser socketserver http.server authlib.integrations
