@@ -4,12 +4,14 @@ import gzip
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from changewire.clock import SystemClock
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing
 from changewire.errors import ApiError, FailureClass
+from tests.connectors.encrypted import Encrypted, serve_encrypted
 from tests.connectors.raw import raw_server
 from tests.connectors.server import Reply, Server
 
@@ -263,6 +265,28 @@ def test_a_redirect_that_cannot_be_read_is_told(server: Server, fetcher: Fetcher
     with pytest.raises(ApiError, match="redirects to an address that cannot be used") as caught:
         send(fetcher, get(server.url))
     assert caught.value.failure is FailureClass.BROKEN
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Encrypted]:
+    """A server with TLS whose certificate is trusted; it redirects to the address in its query."""
+    with serve_encrypted(tmp_path, monkeypatch) as one:
+        yield one
+
+
+def test_credentials_and_bodies_are_not_sent_on_without_encryption(server: Server, encrypted: Encrypted) -> None:
+    server.on("/x", Reply(body=b"open"))
+    fetcher = Fetcher(SystemClock(), allow_private=True)  # reads which certificates are trusted
+    for out in (
+        get(encrypted.url, f"/?{server.url}/x"),
+        Outgoing("POST", encrypted.url, f"/?{server.url}/x", OPEN, b"x", OPEN),
+        get(encrypted.url, f"/?{encrypted.url.replace('https', 'http')}/x"),
+    ):
+        with pytest.raises(ApiError, match=r"its body stays here|is not encrypted: credentials are not sent on"):
+            send(fetcher, out)
+    assert not server.seen
+    assert send(fetcher, Outgoing("GET", encrypted.url, f"/?{server.url}/x", OPEN, away=OPEN)) == b"open"
+    fetcher.close()
 
 
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://example.com/", "http://a:b@example.com/"])

@@ -133,7 +133,8 @@ def join_url(base: str, reference: str) -> str:
         _refuse_misread(reference.strip())
         return urljoin(base, reference.strip())
     except ValueError as error:
-        message = f"{reference[:60]!r} is no address: {error}"
+        shown = "this" if "@" in reference else repr(reference[:60])  # what stands before an @ may be a password
+        message = f"{shown} is no address: {error}"
         raise ApiError(message, FailureClass.BAD_INPUT, sent=False) from error
 
 
