@@ -114,6 +114,8 @@ def test_an_origin_is_literal_if_scheme_host_and_port_are_complete(text: str, wh
         "/a%2f..%2fb",
         "/a/..\\b",
         "/a%5C..%5cb",
+        "/a/..;/b",
+        "/a/..;x=1",
         "/..?x",
     ],
 )

@@ -22,7 +22,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MISREAD = re.compile(r"[\x00-\x1f\x7f\\]")  # some programs read a backslash as a slash, others drop line breaks
 _AUTHORITY = re.compile(r"https?://[^/?#\s]+(?=([/?#]?))", re.IGNORECASE)
 _SLASH, _DOT = r"(?:[/\\]|%2f|%5c)", r"(?:\.|%2e)"
-_PARENT = re.compile(rf"(?:^|{_SLASH}){_DOT}{_DOT}(?:{_SLASH}|$)", re.IGNORECASE)
+_PARENT = re.compile(rf"(?:^|{_SLASH}){_DOT}{_DOT}(?:;[^/\\%]*)?(?:{_SLASH}|$)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
