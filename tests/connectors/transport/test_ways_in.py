@@ -296,6 +296,16 @@ def test_what_stands_literally_in_a_trigger_may_be_private_on_all_pages(place: P
     client.close()
 
 
+def test_a_token_in_the_place_of_a_host_is_never_looked_up(place: Place, network: Network) -> None:
+    network.addresses |= dict.fromkeys(("slack.com", "hooks.slack.com"), PUBLIC[:1])
+    network.addresses["T1JJ3T3L2"] = PRIVATE[:1]
+    token = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/"
+    with pytest.raises(ChangewireError, match="was not accepted"):
+        place.act("core.notify", {"to": f"{token}{{{{ payload.channel }}}}"}, {"to": f"{token}%23general", "body": "B"})
+    assert set(network.asked) == {"hooks.slack.com"}
+    assert set(network.reached) == {PUBLIC[0]}
+
+
 SECRETS = {"type": "bearer", "token": "open-sesame-token"}
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from changewire.connectors.transport.guard import public_addresses, refusal, refused, resolve
@@ -38,8 +39,8 @@ def open_socket(host: str, port: int, timeout: float, *, guarded: bool) -> socke
 class _Watch:
     """Judges each connection of a library at the moment in which it is opened, so no name can change in between."""
 
-    def __init__(self, own: frozenset[str]) -> None:
-        self._own = own
+    def __init__(self, own_host: str | None) -> None:
+        self._own_host = own_host
         self.error: ApiError | None = None
 
     def judge(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -57,8 +58,17 @@ class _Watch:
             address = ipaddress.ip_address(host.split("%")[0])
         except ValueError:  # a name, which the system would resolve unseen, or a socket of this machine
             return _unwatchable()
-        why = None if str(address) in self._own else refusal(address)
-        return None if why is None else refused(host, address, why)
+        why = refusal(address)
+        return None if why is None or self._is_own(address) else refused(host, address, why)
+
+    def _is_own(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether the user's own host leads to ``address``. It is looked up only now: it may be a token."""
+        if self._own_host is None:
+            return False
+        try:
+            return any(ipaddress.ip_address(text) == address for text in resolve(self._own_host, 0))
+        except ApiError:
+            return False
 
 
 def _unwatchable() -> ApiError:
@@ -76,12 +86,11 @@ _WATCH: ContextVar[_Watch | None] = ContextVar("changewire_watch", default=None)
 def watch_connections(own_host: str | None = None) -> Iterator[None]:
     """Refuse every connection to this machine or a private network that a library opens inside, in this thread.
 
-    ``own_host``: the one that stands literally in the user's files; its addresses of this moment are let through.
+    ``own_host``: the one that stands literally in the user's files; its addresses are let through.
     Raises ApiError (bad_input) at the end if one was refused, whatever the library made of that.
     """
     _install()
-    own = frozenset(resolve(own_host, 0)) if own_host is not None else frozenset()
-    watch = _Watch(own)
+    watch = _Watch(own_host)
     before = _WATCH.set(watch)
     try:
         yield
