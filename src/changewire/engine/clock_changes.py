@@ -108,5 +108,5 @@ def _due(
 
 
 def _put_off(record: TriggerRecord) -> bool:
-    """Whether the next poll is due after a time that the budget, the API or a failure gives."""
-    return record.late_since is not None or record.delayed is not None or record.failures > 0
+    """Whether the next poll is due after a time that the budget, the API or a failed poll gives."""
+    return record.late_since is not None or record.delayed is not None
