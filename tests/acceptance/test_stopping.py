@@ -190,7 +190,7 @@ import pathlib, threading
 
 
 def hang(context, values):
-    threading.Thread(target=threading.Event().wait).start()
+    threading.Thread(target=threading.Event().wait, daemon=False).start()
     (context.home / "hangs").touch()
     return {}
 """

@@ -61,6 +61,17 @@ actions:
     timeout: 5s
     idempotency: IDEMPOTENCY
 """
+SLOW = """
+connector: http
+actions:
+  slow:
+    title: Read
+    description: Reads what takes minutes.
+    parameters: {connection: {default: shop}}
+    request: {method: GET, path: /slow}
+    idempotency: pure
+    timeout: 1h
+"""
 CHARGE = """
 import urllib.request
 
@@ -189,9 +200,10 @@ def test_a_pure_request_that_takes_minutes_is_sent_once(
     watching: Watching, api: JsonApi, shop: Recorder, start: Callable[..., Turned]
 ) -> None:
     (watching.home / "triggers/order.yaml").write_text(DETAILED)
-    shop.pages["/slow"] = {"ok": True}
-    step = f"{{use: http.request, timeout: 1h, with: {{method: GET, url: '{shop.url}/slow'}}}}"
-    watching.workflow("http.order", step)
+    (watching.home / "actions/http.yaml").write_text(SLOW)
+    watching.connect("shop", shop.url)
+    shop.pages["/slow?connection=shop"] = {"ok": True}
+    watching.workflow("http.order", "{use: http.slow}")
     turned = start()
     turned.turn()
     api.rows = [{"id": 1}]
@@ -199,8 +211,8 @@ def test_a_pure_request_that_takes_minutes_is_sent_once(
     pass_time = takes(turned, 170)
     shop.before_answer = lambda path: (asked.append(path), pass_time(path))[1]  # type: ignore[func-returns-value]
     turned.on(60)
-    assert asked == ["/slow"]
-    assert [found.run.state for found in turned.store.runs()] == [RunState.SUCCEEDED]
+    assert len(asked) == 1
+    assert [(found.run.state, found.run.reason) for found in turned.store.runs()] == [(RunState.SUCCEEDED, None)]
 
 
 class Queue:
