@@ -57,3 +57,11 @@ def test_data_cannot_begin_a_line_that_looks_like_ours(newline: str) -> None:
     first, *further = stream.getvalue().splitlines()
     assert first.endswith("topic")
     assert further == [10 * " " + "10:00:01  daemon_stopped", "    below"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_json_cannot_hold_is_logged_as_far_as_it_can_be(as_json: bool) -> None:
+    stream = io.StringIO()
+    log = ConsoleLog(ManualClock(), stream=stream, as_json=as_json)
+    log("chore_failed", "no such file: \udcff.csv", path="\udcff.csv", size=2**70)
+    assert "no such file: \ufffd.csv" in stream.getvalue()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from changewire.actions.flow.pipeline import Runner
@@ -42,7 +43,7 @@ LOCK = Path("state") / "changewire.lock"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0  # after a turn that failed
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 30.0  # after a turn that failed; `/live` allows a minute without a turn
 STOP_WITHIN_S = 8.0  # for what is under way; SIGTERM is to be answered within ten seconds
 LEAST_JOIN_S = 0.2  # for a thread that ends just then
 
@@ -405,20 +406,30 @@ class Daemon:
             self._wake.set()
 
     def _reap(self) -> None:
-        now = self._clock.now()
+        """Look for work that would sleep for ever. What fails keeps none of the rest back."""
+        parts = (self._align, self._free_claims, self._feeder.feed_kept, self._wake_sleepers, self._look_for_stalled)
+        for part in parts:
+            self._chores.guarded(part)()
+
+    def _align(self) -> None:
         self._follow_wall_clock()
         if self._clock_changes.align():
             self._wake.set()
-        polls, runs = self.store.stale_claims(now, self._leases.held())
-        for claimed in polls:
-            self._engine.give_up(claimed, PollError("the poll came to no end, and no worker has it any more"))
-        for run in runs:
-            self._give_up_run(run, "no worker has it any more")
-        if polls or runs:
+
+    def _free_claims(self) -> None:
+        polls, runs = self.store.stale_claims(self._clock.now(), self._leases.held())
+        lost = PollError("the poll came to no end, and no worker has it any more")
+        ends: list[Callable[[], object]] = [partial(self._engine.give_up, claimed, lost) for claimed in polls]
+        ends += [partial(self._give_up_run, run, "no worker has it any more") for run in runs]
+        for end in ends:
+            self._chores.guarded(end)()
+        if ends:
             words = f"{len(polls)} polls and {len(runs)} runs came to no end and begin again"
             self._log("claims_freed", words)
             self._wake.set()
-        self._chores.guarded(self._feeder.feed_kept)()
+
+    def _wake_sleepers(self) -> None:
+        now = self._clock.now()
         if woken := self.store.wake_sleepers(now):
             self._log("runs_woken", f"{len(woken)} runs waited for nothing and continue: {', '.join(woken[:10])}")
             self._wake.set()
@@ -426,4 +437,6 @@ class Daemon:
             words = f"{len(asleep)} triggers had no due moment and are polled now: {', '.join(asleep[:10])}"
             self._log("triggers_woken", words)
             self._wake.set()
-        self._alerts.look_for_stalled(now, self._clock.offset())
+
+    def _look_for_stalled(self) -> None:
+        self._alerts.look_for_stalled(self._clock.now(), self._clock.offset())

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TextIO, TypeAlias
 
 from changewire.clock import Clock, to_text
 from changewire.secret import mask, mask_data
-from changewire.values import Json, dumps_text, harmless
+from changewire.values import Json, dumps_text, harmless, valid_text
 
 
 class Log(Protocol):
@@ -70,17 +70,24 @@ class ConsoleLog:
         """Write one line; a stream that is gone is no reason to stop working."""
         if LEVELS.index(level_of(event, facts)) < LEVELS.index(self._level()):
             return
-        now = self._clock.now()
+        now, message = self._clock.now(), valid_text(mask(message))
         if self._json:
-            told = {"v": 1, "at": to_text(now), "action": event, "message": mask(message)}
-            line = dumps_text({**mask_data(facts), **told})
+            line = _as_json(facts, {"v": 1, "at": to_text(now), "action": event, "message": message})
         else:
-            line = f"{now.astimezone():%H:%M:%S}  {harmless(_FORGED.sub(CONTINUED, mask(message)))}"
+            line = f"{now.astimezone():%H:%M:%S}  {harmless(_FORGED.sub(CONTINUED, message))}"
         with self._lock:
             try:
                 print(line, file=self._stream or sys.stderr, flush=True)
             except (OSError, ValueError):
                 return
+
+
+def _as_json(facts: Mapping[str, Json], line: Mapping[str, Json]) -> str:
+    """A line with the facts of a message, or without them if JSON cannot hold them: a log raises no errors."""
+    try:
+        return dumps_text({**mask_data(dict(facts)), **line})
+    except TypeError:
+        return dumps_text(line)
 
 
 def silent(event: str, message: str, /, **facts: Json) -> None:

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,29 @@ def test_the_loop_survives_any_error_in_a_turn_and_waits_longer_each_time(watchi
         loop.join()
         assert turned.daemon.polls > 0
     words = "a fault in Changewire itself, please report it: ZeroDivisionError: no code expects this; trying again in"
-    assert watching.words("turn_failed") == [f"{words} {pause} seconds" for pause in (5, 10, 20, 40, 60, 60)]
+    assert watching.words("turn_failed") == [f"{words} {pause} seconds" for pause in (5, 10, 20, 30, 30, 30)]
+
+
+def test_a_fault_in_one_part_of_the_reaper_keeps_none_of_the_others_back(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("no code expects this")
+
+    watching.workflow(WATCH, LOG)
+    with closing(watching.start()) as turned:
+        turned.turn()
+        turned.clock.advance(60)
+        (claimed,) = turned.store.claim_due(turned.clock.now(), 1, timedelta(0))
+        monkeypatch.setattr(turned.daemon._engine, "give_up", broken)
+        monkeypatch.setattr(turned.daemon._clock_changes, "align", broken)
+        looked: list[str] = []
+        monkeypatch.setattr(turned.store, "wake_sleepers", lambda now: looked.append("wake_sleepers"))
+        monkeypatch.setattr(turned.daemon._alerts, "look_for_stalled", lambda *_: looked.append("look_for_stalled"))
+        turned.daemon._reap()
+        assert looked == ["wake_sleepers", "look_for_stalled"]
+        assert len(watching.words("chore_failed")) == 2
+        assert [each.claim for each in turned.store.stale_claims(turned.clock.now())[0]] == [claimed.claim]
 
 
 def test_a_fault_while_the_files_are_read_again_is_said_and_ends_nothing(

@@ -9,7 +9,7 @@ from changewire.clock import SystemClock
 from changewire.errors import described
 from changewire.log import Log
 
-Chore = Callable[[], None]
+Chore = Callable[[], object]
 
 
 class Chores:

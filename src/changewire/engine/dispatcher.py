@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -167,7 +168,8 @@ class _Pool:
                 if not self._closed:
                     handle(work)
             except BaseException as error:  # code of an action may even call sys.exit: the worker stays
-                failed(error)
+                with suppress(Exception):  # whatever telling it meets: the next work needs this worker
+                    failed(error)
             finally:
                 with self._lock:
                     self._taken -= 1
