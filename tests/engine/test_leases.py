@@ -543,3 +543,24 @@ def test_a_run_that_a_fault_stops_again_and_again_waits_for_a_person_with_the_re
     assert state == "paused"
     assert reason.startswith("it was begun 5 times in a row and came to no end: The event ")
     assert len(watching.words("run_abandoned")) == 5
+
+
+def test_an_end_that_cannot_be_stored_holds_back_neither_other_ends_nor_renewals(store: SqliteStore) -> None:
+    clock, stored = ManualClock(), []
+    keeper = LeaseKeeper(store, clock, silent)
+    claim = held(store, keeper)
+
+    def fail() -> None:
+        raise StateError("this one cannot be stored")
+
+    def fail_once() -> None:
+        stored.append("tried")
+        if len(stored) == 1:
+            raise StateError("not now")
+
+    keeper.give_up(Claim("runs", "first", 1), fail)
+    keeper.give_up(Claim("runs", "second", 2), fail_once)
+    clock.advance(LEASE.total_seconds())
+    keeper.renew()
+    assert stored == ["tried", "tried"]
+    assert keeper.stands(claim)

@@ -67,7 +67,7 @@ class LeaseKeeper:
             if renewed is None or claim in self._lost:
                 return False
         if self._clock.monotonic() - renewed >= LEASE.total_seconds():
-            self.renew()
+            self._renew_leases()
             with self._lock:
                 return claim not in self._lost
         return True
@@ -84,22 +84,26 @@ class LeaseKeeper:
 
     def renew(self) -> None:
         """Renew all leases, and store what is owed. Raises StateError."""
+        self._renew_leases()
+        with self._lock:
+            owed = list(self._owed.items())
+        for claim, end in owed:
+            self._settle(claim, end)
+
+    def _renew_leases(self) -> None:
         with self._renewing:
             began, held = self._clock.monotonic(), self.held()
             standing = self._store.renew_claims(held, self._clock.now(), LEASE)
             with self._lock:
                 self._held |= {claim: began for claim in standing if claim in self._held}
                 self._lost |= (held - standing) & self._held.keys()
-                owed = list(self._owed.items())
-            for claim, end in owed:
-                self._settle(claim, end)
 
     def _settle(self, claim: Claim, end: Callable[[], object]) -> None:
         """Store an end that is owed; after a fault the claim is left to the reaper."""
         try:
             end()
         except StateError:
-            raise
+            return  # it stays owed, and holds back neither other ends nor the renewals
         except Exception as error:
             self._log("worker_failed", fault_of_ours(error))
         with self._lock:
