@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from changewire.config.environment import UnsetError
-from changewire.connectors.transport.routes import literal_origin
+from changewire.connectors.transport.addresses import literal_origin
 from changewire.templates import literal_part
 
 if TYPE_CHECKING:

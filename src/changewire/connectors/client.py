@@ -22,9 +22,9 @@ from changewire.connectors.sign_in.auth import make_auth
 from changewire.connectors.sign_in.credentials import Auth, Credentials
 from changewire.connectors.sign_in.refusals import Refusals
 from changewire.connectors.sign_in.token_store import TokenStore
+from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Reply
 from changewire.connectors.transport.messages import MAX_BYTES, Answer, Request
-from changewire.connectors.transport.routes import split_url
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
 
 __all__ = ["Answer", "Client", "DownloadInfo", "Request"]

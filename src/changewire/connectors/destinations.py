@@ -10,9 +10,9 @@ from changewire.config.connections import Connection
 from changewire.connectors.definition import Connector
 from changewire.connectors.downloads import host_allowed
 from changewire.connectors.sign_in.credentials import Credentials
+from changewire.connectors.transport.addresses import refuse_parent, split_url
 from changewire.connectors.transport.fetcher import Outgoing
 from changewire.connectors.transport.messages import Request, encode_query
-from changewire.connectors.transport.routes import refuse_parent, split_url
 from changewire.errors import ApiError, FailureClass
 
 HEADERS = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from changewire.connectors.definition import Paging
+from changewire.connectors.transport.addresses import join_url, same_place, split_url
 from changewire.connectors.transport.messages import Request
-from changewire.connectors.transport.routes import join_url, same_place, split_url
 from changewire.errors import ApiError, PollError
 from changewire.paths import MISSING, get, parse_path
 from changewire.values import Json, digest, dumps

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from changewire.connectors.paging import merge_query
 from changewire.connectors.path_segments import encode_segment
+from changewire.connectors.transport.addresses import literal_origin, split_url
 from changewire.connectors.transport.messages import Request
-from changewire.connectors.transport.routes import literal_origin, split_url
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
 from changewire.templates import has_expression, literal_part

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from changewire.connectors.transport.routes import Router, literal_origin, refuse_parent, same_place, split_url
+from changewire.connectors.transport.addresses import literal_origin, refuse_parent, same_place, split_url
+from changewire.connectors.transport.routes import Router
 from changewire.errors import ApiError, FailureClass
 from tests.connectors.server import Reply, Server
 

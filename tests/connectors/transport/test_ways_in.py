@@ -342,6 +342,7 @@ OPENERS: dict[str, set[str]] = {  # what uses a library that can open connection
     "src/changewire/actions/forms.py": set(),  # encodes forms
     "src/changewire/cli/connecting.py": set(),  # opens the page of a sign-in in the browser
     "src/changewire/connectors/sign_in/loopback.py": set(),  # listens
+    "src/changewire/connectors/transport/addresses.py": set(),  # encodes addresses
     "src/changewire/connectors/transport/fetcher.py": FETCHED,
     "src/changewire/connectors/transport/guard.py": FETCHED | {"notify", "mail", "encrypted_mail"},
     "src/changewire/connectors/transport/patience.py": FETCHED,

@@ -21,8 +21,8 @@ from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
 from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.connectors.sign_in.user import UserSignIn
+from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
-from changewire.connectors.transport.routes import split_url
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 from changewire.secret import learn, mask
 from changewire.values import loads

@@ -14,8 +14,8 @@ from changewire.config.connections import ClientCredentialsAuth, Connection, OAu
 from changewire.connectors.definition import Connector
 from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded
 from changewire.connectors.sign_in.token_store import Grant, learn_tokens
+from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
-from changewire.connectors.transport.routes import split_url
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 from changewire.secret import learn, mask
 from changewire.values import loads

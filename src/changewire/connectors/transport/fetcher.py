@@ -16,8 +16,9 @@ import urllib3
 from urllib3 import exceptions as faults
 
 from changewire.clock import Clock, wall
+from changewire.connectors.transport.addresses import join_url, same_place, split_url
 from changewire.connectors.transport.patience import be_patient
-from changewire.connectors.transport.routes import Route, Router, join_url, same_place, split_url
+from changewire.connectors.transport.routes import Route, Router
 from changewire.errors import ApiError, FailureClass
 
 MAX_REDIRECTS = 5
