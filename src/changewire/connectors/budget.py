@@ -16,6 +16,7 @@ from changewire.connectors.rate_counts import DayCount, LabelCount
 from changewire.connectors.rate_table import DayLimit, RateTable
 from changewire.errors import DelayedError
 
+TICK_S = 0.001  # moments that differ by less are the same: waits are whole microseconds
 PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
 PATIENT_S = 2.5  # requests that can be sent in so many seconds have places in line at most, of those more patient
 ASK_AGAIN_S = 1.0  # until a place may be free
@@ -162,7 +163,7 @@ class Budget:
         asked, span = (until - now).total_seconds(), self.span(label)
 
         def back_off(count: LabelCount, elapsed: float) -> LabelCount:
-            refusals = count.refusals + (count.held_until <= elapsed)
+            refusals = count.refusals + (count.held_until <= elapsed + TICK_S)
             wait = span * min(2 ** (refusals - 1), LONGEST_BACKOFF) if refusals > 1 else 0.0
             held_until = max(count.held_until, elapsed + max(asked, wait))
             return replace(count, refusals=refusals, held_until=held_until)
