@@ -13,7 +13,7 @@ ARGS ?=
 PYTHON ?= $(shell for each in python3.11 python3 python3.12 python3.13 python; do \
 	$$each -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 
-.PHONY: help setup demo test check torture bench docs clean
+.PHONY: help setup demo test check torture soak bench docs clean
 
 help:  ## list these words
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,10 @@ check: $(VENV)/.check  ## linter, formatter, types, and whether the package buil
 
 torture: $(VENV)/.test  ## the long proofs: kills at random moments, thousands of noisy polls, random histories
 	$(BIN)/python -m pytest -m torture -n 2 $(ARGS)
+
+# MINUTES=5 is a shorter one. What was stored stays in the folder that a failure names.
+soak: $(VENV)/.test  ## half an hour of the real program under kills, faults, edits and a clock that is set
+	$(BIN)/python -m tests.support.soak --minutes $(or $(MINUTES),30)
 
 bench: $(VENV)/.test  ## measure polls a second, lag, CPU and memory
 	$(BIN)/python -m bench $(ARGS)

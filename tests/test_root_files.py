@@ -126,7 +126,7 @@ def test_make_alone_lists_each_chore_with_its_sentence() -> None:
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     told = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert told.keys() == {"help", "setup", "demo", "test", "check", "torture", "bench", "docs", "clean"}
+    assert told.keys() == {"help", "setup", "demo", "test", "check", "torture", "soak", "bench", "docs", "clean"}
     assert all(len(line.split()) > 3 for line in told.values())
 
 

@@ -120,6 +120,7 @@ class Daemon:
             self._sync(self.home)
             self._clock_changes.begin(before)
             self._mender.begin(self.home.connections)
+            self._beat()  # before any work: a process that is killed at once still passes its timeline on
             self._chores.guarded(self._feeder.feed_kept)()
         except BaseException:
             self._serving.close()

@@ -12,6 +12,7 @@ import pytest
 
 from changewire.clock import SystemClock, from_text, to_text
 from changewire.daemon import DATABASE
+from changewire.engine.chores import Chores
 from changewire.state.records import RunRecord, RunState
 from changewire.state.store import SqliteStore
 from changewire.testing import START, ManualClock
@@ -94,6 +95,25 @@ def test_a_wait_is_as_long_as_it_is_however_often_the_clock_is_set(site: Site, s
     assert out(site.path) == ["done"]
 
 
+def test_a_wait_is_elapsed_time_also_where_its_beginning_is_stored_before_the_run_is_left(site: Site) -> None:
+    class Slow(ManualClock):
+        """Between two readings pass 15 ms, so the second row after a step is stored at once."""
+
+        def monotonic(self) -> float:
+            self.advance(0.015)
+            return super().monotonic()
+
+    write_home(site.path, w=watching("go", write("before"), {"wait": "1h"}, write("done")))
+    site.clock = Slow()
+    turned = site.start()
+    site.set(DAY)
+    kick(turned, "go", {})
+    site.on(60)
+    site.on(3600)
+    site.on(60)
+    assert out(site.path) == ["before", "done"]
+
+
 @pytest.mark.parametrize("restarts", [1, 2])
 def test_a_wait_is_as_long_as_it_is_after_a_start_with_a_clock_a_year_old_that_is_set_right(
     site: Site, restarts: int
@@ -112,6 +132,14 @@ def test_a_wait_is_as_long_as_it_is_after_a_start_with_a_clock_a_year_old_that_i
     assert out(site.path) == []
     site.on(300)
     assert out(site.path) == ["done"]
+
+
+def test_a_process_that_ends_before_its_first_chore_passes_its_timeline_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Chores, "start", lambda *_: None)
+    write_home(site.path, w=WAIT)
+    assert site.start().store.daemon_info() is not None
 
 
 def test_nothing_sleeps_after_a_start_with_a_clock_a_year_ahead_that_is_set_right(site: Site) -> None:

@@ -41,14 +41,20 @@ class Truth:
 
 
 class Actor:
-    """Changes things, one at a time, at random by ``seed``. ``seen`` asks the daemon's database."""
+    """Changes things, one at a time, at random by ``seed``. ``seen`` asks the daemon's database.
 
-    def __init__(self, sandbox: Sandbox, cast: Cast, seen: Seen, seed: int) -> None:
+    ``pause``: seconds between two changes, the least and the most.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, cast: Cast, seen: Seen, seed: int, pause: tuple[float, float] = (0.01, 0.25)
+    ) -> None:
         self.truth = Truth()
         self.changes = 0
         self.failure: BaseException | None = None
         self._sandbox, self._cast, self._seen = sandbox, cast, seen
         self._random = random.Random(seed)
+        self._pause = pause
         self._number = 0
         self._files: list[str] = []  # of the latest recording, still processing
         self._session: dict[str, str] = {}
@@ -82,7 +88,7 @@ class Actor:
 
     def _work(self) -> None:
         try:
-            while not self._stopping.wait(self._random.uniform(0.01, 0.25)):
+            while not self._stopping.wait(self._random.uniform(*self._pause)):
                 self._turn(self._seen())
         except BaseException as error:
             self.failure = error

@@ -23,6 +23,7 @@ from tests.support.recorder import Recorder
 FILLERS = 12  # meetings of before the watch, so that lists have several pages
 QUIET_POLLS = 3
 AT_WORK = 0.85  # share of the kills that hit a daemon at work
+EVENTS = "SELECT workflow, event_type, key, changes FROM events ORDER BY seq"
 PAGE = 20  # of some hundred in the end: the account's request budget must do for a poll a second
 
 
@@ -71,7 +72,7 @@ def prove(folder: Path, kills: int, seed: int = 1, longest_s: float = 1.4) -> Ou
         with DaemonProcess(home) as daemon:
             _let_it_end(daemon, actor.truth)
             assert daemon.terminate() == 0
-        _check_events(home, actor.truth)
+        check_events(ask(home, EVENTS), actor.truth)
         _check_report(home, figures, _figures(sandbox))
         repeated = check_runs(home, ((path, key) for path, key, _ in recorder.calls))
         return Outcome(kills, actor.changes, len(ask(home, "SELECT id FROM events")), repeated)
@@ -97,8 +98,8 @@ def _let_it_end(daemon: DaemonProcess, truth: Truth) -> None:
         pytest.fail(f"no end: {daemon.alive()=} {unfinished}\n{daemon.log.read_text()[-3000:]}")
 
 
-def _check_events(home: Path, truth: Truth) -> None:
-    events = ask(home, "SELECT workflow, event_type, key, changes FROM events ORDER BY seq")
+def check_events(events: list[tuple[Any, ...]], truth: Truth) -> None:
+    """Hold ``events``, as `EVENTS` gives them, against what happened."""
     for workflow, wanted in truth.ordered.items():
         found = [(kind, key, json.loads(changes)) for name, kind, key, changes in events if name == workflow]
         if workflow in ("recording", "summary"):

@@ -18,14 +18,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class DaemonProcess:
-    """A running daemon. Its log is in ``log`` of the home."""
+    """A running daemon. Its log is in ``log`` of the home. ``program`` is the module that runs as `changewire`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, program: str = "changewire") -> None:
         self.home = home
         self.log = home / "daemon.log"
         self._begins = self.log.stat().st_size if self.log.exists() else 0  # of what this process says
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "changewire", "run", "--json", "--home", str(home)]
+            command = [sys.executable, "-m", program, "run", "--json", "--home", str(home)]
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ)
 
     @property
@@ -74,8 +74,8 @@ class DaemonProcess:
 
 def ask(home: Path, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Rows of a home's database, read beside a daemon that may be killed at any moment."""
-    path = home / "state" / "changewire.db"
-    with closing(sqlite3.connect(path, timeout=10)) as connection:
+    path = home / "state" / "changewire.db"  # which this may not make: a daemon refuses an empty one
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)) as connection:
         connection.execute("PRAGMA query_only = 1")
         return connection.execute(query, parameters).fetchall()
 

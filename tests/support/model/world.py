@@ -314,6 +314,17 @@ class World:
             self.daemon.reload()
             self.stale = False
 
+    def take_over(self) -> bool:
+        """Have every change of files so far taken over, for the next to be told from them; False where that failed."""
+        self.fuse, self.jam = None, 0
+        if self.ensure():
+            self.do(self.reload)
+        return self.alive
+
+    def alike(self, watched: Watched) -> list[Watched]:
+        """The workflows that watch the same, this one included: it takes a moment's order to tell them apart."""
+        return [one for one in self.watched if one.kind == watched.kind]
+
     # people, whose commands are not killed
 
     def by_hand(self, what: Callable[[], object]) -> bool:

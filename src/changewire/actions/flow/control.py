@@ -28,16 +28,29 @@ MOST_CALLS = 20  # workflows inside each other
 WorkOut = Callable[[dict[str, Any]], Json]
 
 
-def decided(walk: Course, step: Common, address: str, frame: Frame, work_out: WorkOut) -> AttemptRecord | None:
+def decided(
+    walk: Course,
+    step: Common,
+    address: str,
+    frame: Frame,
+    work_out: WorkOut,
+    ends_at: Callable[[], datetime | None] = lambda: None,
+) -> AttemptRecord | None:
     """The decision of a step: what is stored, else what ``work_out`` makes of its scope now. Raises Ended.
 
     The row is ``running`` until somebody closes it. None: the step is passed over, since its ``when`` says no.
+    ``ends_at`` is asked after ``work_out`` for the moment that is stored with it.
     """
-    return decision(walk, (step.kind, step.when), address, frame, work_out)
+    return decision(walk, (step.kind, step.when), address, frame, work_out, ends_at)
 
 
 def decision(
-    walk: Course, what: tuple[str, str | None], address: str, frame: Frame, work_out: WorkOut
+    walk: Course,
+    what: tuple[str, str | None],
+    address: str,
+    frame: Frame,
+    work_out: WorkOut,
+    ends_at: Callable[[], datetime | None] = lambda: None,
 ) -> AttemptRecord | None:
     """`decided` for anything: ``what`` is the kind that the row shows, and a ``when`` or None."""
     latest = frame.latest(address)
@@ -53,6 +66,7 @@ def decision(
             row.state, row.finished_at = AttemptState.SKIPPED, row.started_at
         else:
             row.output = _sized(kind, kept(work_out(scope)))
+            row.retry_at = ends_at()
     except StateError:
         raise
     except (ChangewireError, ValueError, ArithmeticError, OSError, TypeError) as error:
@@ -134,11 +148,10 @@ def wait(walk: Course, step: Wait | WaitUntil, address: str, frame: Frame) -> Js
         ends_at, offset = walk.clock.now() + parse_duration(render(step.duration, scope)), walk.clock.offset()
         return {"until": to_text(ends_at + offset)}
 
-    row = decided(walk, step, address, frame, work_out)
+    row = decided(walk, step, address, frame, work_out, lambda: ends_at)
     if row is None:
         return None
     if row.state is AttemptState.RUNNING:
-        row.retry_at = row.retry_at or ends_at
         walk.go_on(frame)
         _wait(walk, step, address, row)
         frame.ledger.close(row)
