@@ -419,6 +419,7 @@ def test_a_poll_that_lost_its_claim_sends_no_more_requests(
     assert len(details) == 1
     assert turned.store.events() == []
     assert watching.words("poll_failed") == [], "it is no failure that the trigger was reset"
+    assert watching.words("poll_fenced") == ["w/trigger was changed while it was polled; it is polled again"]
 
 
 @pytest.mark.parametrize("stops_at", [1, 2, 5])

@@ -81,8 +81,7 @@ class Engine:
             else:
                 found = self._finder.find(trigger, record, now + offset, interrupted=interrupted)
         except StoppedError:
-            self._store.release(trigger.id, claimed.claim, claimed.due_at)
-            return Outcome.FENCED
+            return self._stopped(trigger, claimed)
         except DelayedError as error:
             until = max(error.until, now + SOON)
             self._store.release(trigger.id, claimed.claim, until, delayed=str(error), pending_from=until)
@@ -157,14 +156,22 @@ class Engine:
         finally:
             under_way = self._short_way.end(commit.handover, kept) if self._short_way else 0
         if not kept:
-            words = f"{trigger.shown} was changed while it was polled; it is polled again"
-            self._log("poll_fenced", words, trigger=trigger.shown)
-            return Outcome.FENCED
+            return self._fenced(trigger)
         if found.progress.refusing:
             return Outcome.FAILED
         if not found.compared and not commit.events:
             return Outcome.UNCHANGED
         return Outcome.BEGUN if commit.runs and under_way == len(commit.runs) else Outcome.STORED
+
+    def _stopped(self, trigger: Trigger, claimed: Claimed) -> Outcome:
+        """End the claim of a poll that was interrupted in its list: it is due at once, unless it lost its claim."""
+        released = self._store.release(trigger.id, claimed.claim, claimed.due_at)
+        return Outcome.FENCED if released else self._fenced(trigger)
+
+    def _fenced(self, trigger: Trigger) -> Outcome:
+        words = f"{trigger.shown} was changed while it was polled; it is polled again"
+        self._log("poll_fenced", words, trigger=trigger.shown)
+        return Outcome.FENCED
 
     def _keep(self, commit: PollCommit) -> bool:
         """Store a poll. Raises StateError, and PollError if it holds something that no database could store."""
