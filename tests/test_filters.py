@@ -145,7 +145,7 @@ def test_a_filter_gives(expression: str, value: Any) -> None:
         ("1 | round(method='up')", "round: 'up' is not known; use common, ceil, floor"),
         ("'ä' | b64decode", "b64decode: this is not base64 of UTF-8 text"),
         ("'x' | hash('crc')", "hash: 'crc' is not known; use sha256, sha512, sha1 or md5"),
-        ("'a' | regex_findall('[')", "'[' is not a regular expression: a [ is never closed (character 1)"),
+        ("'a' | regex_findall('[')", "'[' is not a regular expression: a [ is never closed (at '[')"),
     ],
 )
 def test_a_filter_says_what_is_wrong(expression: str, message: str) -> None:

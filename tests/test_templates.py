@@ -132,8 +132,9 @@ def test_an_expression_gives_its_own_value_and_text_around_it_makes_text(templat
             "{{ 0 | date(tz='Mars/Base') }}: 'Mars/Base' is not a time zone; write one such as Europe/Berlin",
         ),
         (
-            "{{ 'a' | regex_search('(a+)+b') }}",
-            "{{ 'a' | regex_search('(a+)+b') }}: '(a+)+b' repeats a group that repeats inside: this can take for ever",
+            "{{ 'a' | regex_search('(a)\\\\1') }}",
+            "{{ 'a' | regex_search('(a)\\\\1') }}: '(a)\\\\1' is not a regular expression:"
+            " RE2 has no back-reference such as \\1",
         ),
         ("{{ 'a' * 2000000 }}", "{{ 'a' * 2000000 }}: not allowed: a result longer than 1048576 characters"),
         ("{{ 10 ** 1000 }}", "{{ 10 ** 1000 }}: not allowed: a power of such large numbers"),
@@ -186,6 +187,65 @@ def test_nothing_outside_the_data_can_be_reached(template: str) -> None:
     with pytest.raises(TemplateError):
         render(template, SCOPE)
     assert SCOPE["payload"] == before
+
+
+class Hostile:
+    """Data whose parts raise whatever there is."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("we should not get here"),
+        RecursionError(),
+        MemoryError(),
+        KeyError("k"),
+        OverflowError("big"),
+        AssertionError(),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+        OSError(22, "no"),
+        StopIteration(),
+        NotImplementedError(),
+        EOFError(),
+        ValueError("Exceeds the limit (4300 digits)"),
+        ImportError("no module"),
+    ],
+    ids=repr,
+)
+def test_whatever_an_expression_raises_is_its_error_and_says_something(error: Exception) -> None:
+    def fail(_: Any) -> Any:
+        raise error
+
+    for template, scope in (("{{ 1 | fail }}", {}), ("a {{ x.y }}", {"x": Hostile(error)})):
+        with pytest.raises(TemplateError, match=r": .+$") as caught:
+            environment({"fail": fail}).render({"with": [template]}, scope)
+        assert caught.value.path == ("with", 0)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{{ payload.topic | regex_test('(?=a)') }}", "'(?=a)' is not a regular expression: RE2 has no look-ahead"),
+        ("{{ ['a'] | map('regex_replace', '(a', 'b') | list }}", "a ( is never closed"),
+        ("{{ payload.l | selectattr('n', 'matching', '(?<!a)b') | list }}", "RE2 has no look-behind"),
+        ("{{ 'a' is matching('a++') }}", "RE2 has no possessive ++"),
+        ("{{ payload.l | reject('matching', '(?>a)') | list }}", "RE2 has no atomic group"),
+        ("{{ " + "9" * 5000 + " }}", "a number has thousands of digits: put it in quotes"),
+    ],
+)
+def test_what_stands_in_an_expression_as_it_is_is_checked_without_data(template: str, words: str) -> None:
+    ((_, told, _),) = expression_problems(template)
+    assert words in told
+
+
+def test_patterns_that_come_from_data_and_replacements_are_not_checked_without_data() -> None:
+    assert expression_problems("{{ x | regex_replace(payload.p, '[') ~ ('a' | replace('matching', '[')) }}") == []
 
 
 def test_data_is_never_a_template() -> None:
@@ -327,7 +387,7 @@ def test_what_json_cannot_hold_becomes_what_it_can(template: str, value: Any) ->
     ],
 )
 def test_no_expression_goes_on_for_ever(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("changewire.template_sandbox.LONGEST_S", 0.05)
+    monkeypatch.setattr("changewire.effort.LONGEST_S", 0.05)
     with pytest.raises(TemplateError, match=r"more than 0\.05 seconds of work; loop over less"):
         render(template, SCOPE)
     assert render("{% for x in range(3) %}{{ loop.index }}/{{ loop.length }} {% endfor %}", SCOPE) == "1/3 2/3 3/3 "

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _WHOLE = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_PART = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)(ms|[smhdw])")
 
 
 def parse_duration(value: object) -> timedelta:
@@ -22,8 +22,8 @@ def parse_duration(value: object) -> timedelta:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _positive(float(value), value)
-    if isinstance(value, str) and _WHOLE.fullmatch(value.replace(" ", "")):
-        total = sum(float(n) * _UNITS[u] for n, u in _PART.findall(value))
+    if isinstance(value, str) and _WHOLE.fullmatch(text := value.replace(" ", "")):
+        total = sum(float(n) * _UNITS[u] for n, u in _PART.findall(text))
         return _positive(total, value)
     raise ValueError(f"{value!r} is not a duration: write 30s, 5m, 1h30m, 2d or a number of seconds")
 

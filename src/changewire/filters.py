@@ -190,6 +190,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "where": where,
 }
 TESTS: dict[str, Callable[..., bool]] = {"matching": texts.regex_test}
+PATTERN_FILTERS = frozenset({"matching", "regex_findall", "regex_replace", "regex_search", "regex_test"})
+"""Filters and tests whose first argument is a regular expression."""
 BORROWED = {
     "abs": ("abs", "A number without its sign."),
     "batch": ("batch(count, fill_with=none)", "A list of lists of so many entries."),

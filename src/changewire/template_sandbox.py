@@ -6,9 +6,7 @@ What goes in and comes out is plain data, and what comes from data is only ever 
 from __future__ import annotations
 
 import functools
-import threading
-import time
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +16,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
+from changewire.effort import EFFORT, LARGEST
 from changewire.errors import ChangewireError
 from changewire.filters import FILTERS, TESTS
 from changewire.secret import Secret, mask
@@ -25,10 +24,9 @@ from changewire.template_words import kind_word
 from changewire.values import Json, storable_number, storable_text
 
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-LARGEST = 1 << 20  # characters a rendered value may have in all
-LONGEST_S = 5.0  # seconds of processor time that one text may take
 DEEPEST = 90  # levels of an expression inside each other; Python itself cannot take many more
 TOO_DEEP = f"more than {DEEPEST} levels inside each other: take a list and 'in', or 'set' parts of it before"
+TOO_LONG = "a number has thousands of digits: put it in quotes"
 HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 COUNTED = f"{HIDDEN}counted"  # the filter that every loop goes through
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
@@ -128,30 +126,6 @@ def _key(key: Any) -> str:
     return storable_text(key)
 
 
-class Effort(threading.local):
-    """What this thread's rendering has cost. Processor time and no clock: it is a limit on work, not a deadline."""
-
-    until = 0.0
-
-    def begin(self) -> None:
-        """Called before each text."""
-        self.until = time.thread_time() + LONGEST_S
-
-    def count(self) -> None:
-        """Called on each turn of a loop and on each call. Raises SecurityError."""
-        if time.thread_time() > self.until:
-            raise SecurityError(f"more than {LONGEST_S:g} seconds of work; loop over less")
-
-    def counted(self, values: Iterable[Any]) -> Iterator[Any]:
-        """The values of a loop, of which loops inside it may make very many turns."""
-        for value in values:
-            self.count()
-            yield value
-
-
-EFFORT = Effort()
-
-
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2 with our filters and without its ways to fill the memory or to go on for ever."""
 
@@ -172,6 +146,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             parsed = super().parse(source, name, filename)
         except RecursionError:
             raise TemplateSyntaxError(TOO_DEEP, 1) from None
+        except ValueError:  # of a number
+            raise TemplateSyntaxError(TOO_LONG, 1) from None
         if len(source) > DEEPEST and _deeper_than(parsed, DEEPEST):
             raise TemplateSyntaxError(TOO_DEEP, 1)
         return parsed

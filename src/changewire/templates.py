@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jinja2 import Template, TemplateSyntaxError, meta, nodes
-from jinja2.exceptions import SecurityError, TemplateRuntimeError
+from jinja2.exceptions import SecurityError
 from jinja2.utils import missing
 
+from changewire.effort import EFFORT, LARGEST
 from changewire.errors import nearest
+from changewire.filters import PATTERN_FILTERS
+from changewire.patterns import compile_pattern
 from changewire.template_sandbox import (
     COUNTED,
-    EFFORT,
     HIDDEN,
-    LARGEST,
     TOO_DEEP,
+    TOO_LONG,
     MissingError,
     Path,
     Sandbox,
@@ -36,6 +38,7 @@ from changewire.values import Json, storable_text
 __all__ = ["HIDDEN", "LARGEST", "Path", "Sandbox", "TemplateError", "Templates", "text_of"]
 
 _COMPILED = 4096  # compiled templates that are kept
+_APPLYING = {"map", "select", "reject", "selectattr", "rejectattr"}  # filters that apply the filter or test they name
 _VALUE = f"{HIDDEN}value_of_the_expression"
 
 
@@ -54,7 +57,13 @@ class Compiled:
 
     def __init__(self, sandbox: Sandbox, text: str, largest: int) -> None:
         self._text, self._largest = text, largest
-        parsed = sandbox.parse(text)
+        EFFORT.begin()  # Jinja2 works out constant parts here
+        try:
+            self._compile(sandbox, sandbox.parse(text))
+        finally:
+            EFFORT.end()
+
+    def _compile(self, sandbox: Sandbox, parsed: nodes.Template) -> None:
         for loop in parsed.find_all(nodes.For):
             loop.iter = nodes.Filter(loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno)
         body = parsed.body
@@ -88,17 +97,10 @@ class Compiled:
             raise _unknown(self._text, error, scope) from None
         except SecurityError as error:
             raise TemplateError(f"{_short(self._text)}: not allowed: {trouble(str(error))}") from None
-        except (
-            TemplateRuntimeError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ) as error:
-            raise TemplateError(f"{_short(self._text)}: {trouble(str(error))}") from None
-        except (RecursionError, NameError, MemoryError) as error:
-            raise TemplateError(f"{_short(self._text)}: {trouble(str(error)) or 'too large'}") from None
+        except Exception as error:  # whatever Python, Jinja2 or a filter raises on this data: it is the expression's
+            raise TemplateError(f"{_short(self._text)}: {_words(error)}") from None
+        finally:
+            EFFORT.end()
 
     def _joined(self, pieces: Iterator[str]) -> str:
         left, kept = LARGEST, []
@@ -108,6 +110,13 @@ class Compiled:
                 raise TemplateError(f"the result is longer than {LARGEST} characters; take only the part needed")
             kept.append(piece)
         return storable_text("".join(kept))
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, also if the error itself says nothing."""
+    if isinstance(error, MemoryError):
+        return "too large"
+    return trouble(str(error)) or f"it failed with {type(error).__name__}"
 
 
 def _short(text: str) -> str:
@@ -165,12 +174,12 @@ class Templates:
         except TemplateSyntaxError as error:
             wrong = self._wrong(text) or self._told(text, error)
             raise TemplateError(wrong.message, path) from None
-        except (SyntaxError, RecursionError, MemoryError) as error:  # of the Python code that it is compiled to
-            raise TemplateError(f"{_short(text)}: too long or nested too deeply: {error}", path) from None
         except TemplateError as error:
             if not path:
                 raise
             raise TemplateError(error.message, path, error.suggestion) from None
+        except Exception as error:  # of the Python code that it is compiled to
+            raise TemplateError(f"{_short(text)}: too long or nested too deeply: {error}", path) from None
 
     def condition(self, value: Json, scope: Mapping[str, Any]) -> bool:
         """Whether a ``when`` holds: not where empty, ``false`` or ``0`` as text. Raises TemplateError."""
@@ -191,7 +200,8 @@ class Templates:
         return [] if wrong is None else [wrong._replace(path=path)]
 
     def _told(self, text: str, error: TemplateSyntaxError) -> ExpressionProblem:
-        words, before = (TOO_DEEP, "") if error.message == TOO_DEEP else fault(self._sandbox, text, error)
+        ours = error.message in {TOO_DEEP, TOO_LONG}
+        words, before = (str(error.message), "") if ours else fault(self._sandbox, text, error)
         return ExpressionProblem((), f"{_short(text)}: {words}", before)
 
     def _find_wrong(self, text: str) -> ExpressionProblem | None:
@@ -209,7 +219,8 @@ class Templates:
                     hint = f"; did you mean {near!r}?" if near else ""
                     words = f"{_short(text)}: there is no {kind.__name__.lower()} {node.name!r}{hint}"
                     return ExpressionProblem((), words)
-        return None
+        wrong = _wrong_pattern(parsed)
+        return None if wrong is None else ExpressionProblem((), f"{_short(text)}: {wrong}")
 
     def parse(self, text: str) -> nodes.Template | None:
         """The syntax tree of a text, for reading only; None where it cannot be parsed."""
@@ -252,6 +263,20 @@ def _dotted(node: nodes.Node) -> tuple[str, ...]:
 
 def _files(parsed: nodes.Template) -> bool:
     return bool(next(parsed.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)), None))
+
+
+def _wrong_pattern(parsed: nodes.Template) -> str | None:
+    """What is wrong with a regular expression that stands in an expression as it is; None: nothing."""
+    for node in parsed.find_all((nodes.Filter, nodes.Test)):
+        words = [node.name, *(arg.value if isinstance(arg, nodes.Const) else None for arg in node.args)]
+        place = next((n for n, word in enumerate(words[:-1]) if word in PATTERN_FILTERS), None)
+        if place is None or (place and node.name not in _APPLYING) or not isinstance(words[place + 1], str):
+            continue
+        try:
+            compile_pattern(words[place + 1])
+        except ValueError as error:
+            return str(error)
+    return None
 
 
 _EXPRESSION = re.compile(r"\{[{%#]")

@@ -6,7 +6,6 @@ import base64
 import binascii
 import csv as csv_format
 import hashlib
-import html.parser
 import io
 import re
 import unicodedata
@@ -16,11 +15,11 @@ from urllib.parse import unquote, unquote_plus
 
 import orjson
 
+from changewire.effort import LARGEST
+from changewire.html_text import html_to_text
+from changewire.patterns import Pattern, compile_pattern, encoded
 from changewire.values import Json
 
-_LONGEST_TEXT = 100_000  # characters a regular expression may look through
-_LONGEST_PATTERN = 500  # characters of a regular expression
-_NESTED = re.compile(r"\([^()]*(?<!\\)[+*}][^()]*\)\s*[+*{]")
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5,}|\*)")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)%?")
 
@@ -69,96 +68,57 @@ def split(value: Any, separator: str | None = None, most: int = -1) -> list[str]
     return plain_text(value).split(separator, most)
 
 
-class _Stripper(html.parser.HTMLParser):
-    """Collects what a reader would see."""
-
-    _BREAKS = frozenset({"br", "p", "div", "li", "tr", "table", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6"})
-    _HIDDEN = frozenset({"script", "style", "template"})
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden += tag in self._HIDDEN
-        if tag in self._BREAKS:
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in self._HIDDEN and self._hidden > 0
-        if tag in self._BREAKS:
-            self.pieces.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.pieces.append(data if data.strip() else " ")
-
-
 def strip_html(value: Any) -> str:
     """The text of HTML as a reader sees it: no tags, scripts or styles, entities as characters, blocks on lines."""
-    stripper = _Stripper()
-    stripper.feed(plain_text(value))
-    stripper.close()
-    lines = (" ".join(line.split()) for line in "".join(stripper.pieces).split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
-
-
-def _regex(pattern: str, text: str) -> re.Pattern[str]:
-    if len(pattern) > _LONGEST_PATTERN or len(text) > _LONGEST_TEXT:
-        raise ValueError(f"regular expressions: at most {_LONGEST_PATTERN} characters on {_LONGEST_TEXT} of text")
-    if _NESTED.search(pattern):
-        raise ValueError(f"{pattern!r} repeats a group that repeats inside: this can take for ever")
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {_regex_trouble(error)}") from None
-
-
-_REGEX_WORDS = {
-    "unterminated subpattern": "a ( is never closed",
-    "unbalanced parenthesis": "a ) closes nothing",
-    "to repeat": "there is nothing to repeat before *, +, ? or {",
-    "multiple repeat": "there is nothing to repeat before *, +, ? or {",
-    "unterminated character set": "a [ is never closed",
-    "bad escape": "a backslash cannot stand before this",
-    "character range": "a range must begin with the lower character",
-    "group": "there is no such group, or its name is wrong",
-    "extension": "this does not follow (?",
-    "look-behind": "what stands in (?<= ) must have a fixed length",
-    "min repeat": "the first number in { } must be the lower one",
-}
-
-
-def _regex_trouble(error: re.error) -> str:
-    words = next((words for part, words in _REGEX_WORDS.items() if part in error.msg), error.msg)
-    return words if error.pos is None else f"{words} (character {error.pos + 1})"
+    return html_to_text(plain_text(value))
 
 
 def regex_replace(value: Any, pattern: str, replacement: str = "") -> str:
     r"""A text with every match of a regular expression replaced; `\1` stands for the first group."""
-    found = _regex(pattern, text := plain_text(value))
-    try:
-        return found.sub(replacement, text)
-    except (re.error, IndexError):
-        raise ValueError(f"{replacement!r} names a group that the expression does not have, or ends with \\") from None
+    compiled, text = compile_pattern(pattern), plain_text(value)
+    parts, raw = _replacement(replacement, compiled), encoded(text)
+    pieces, size, at = [], 0, 0
+    for start, end, groups in compiled.spans(text):
+        new = "".join(part if isinstance(part, str) else groups[part] or "" for part in parts)
+        pieces += [raw[at:start].decode(), new]
+        size, at = size + len(new), end
+        if size > LARGEST:
+            raise ValueError(f"regex_replace: the result is longer than {LARGEST} characters")
+    return "".join((*pieces, raw[at:].decode()))
+
+
+_ESCAPES = {"\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
+
+
+def _replacement(text: str, pattern: Pattern) -> list[str | int]:
+    """The parts of a replacement: texts, and the numbers of groups."""
+    parts: list[str | int] = []
+    first, *others = re.split(r"\\([1-9][0-9]?|g<\w+>|.|$)", text, flags=re.DOTALL)
+    parts.append(first)
+    for escape, behind in zip(others[::2], others[1::2], strict=True):
+        name = escape[2:-1] if len(escape) > 3 else escape
+        group = int(name) if name.isdecimal() else pattern.names.get(name, -1) if name != escape else -1
+        if not 0 <= group <= pattern.groups and escape not in _ESCAPES:
+            raise ValueError(f"{text!r} names a group that the expression does not have, or ends with \\")
+        parts += [_ESCAPES.get(escape, group), behind]
+    return parts
 
 
 def regex_search(value: Any, pattern: str) -> str | None:
-    """The first match of a regular expression, or its first group where there is one; none where nothing matches."""
-    found = _regex(pattern, text := plain_text(value)).search(text)
-    return None if found is None else found.group(1 if found.re.groups else 0)
+    """The first match of a regular expression, or its first group if it has one; none if nothing matches."""
+    groups = next(compile_pattern(pattern).matches(plain_text(value)), None)
+    return None if groups is None else groups[min(1, len(groups) - 1)]
 
 
 def regex_findall(value: Any, pattern: str) -> list[Any]:
-    """All matches of a regular expression; of one with several groups, a list of these for each."""
-    found = _regex(pattern, text := plain_text(value)).findall(text)
-    return [list(one) if isinstance(one, tuple) else one for one in found]
+    """All matches of a regular expression; if it has several groups, a list of these for each."""
+    found = ([group or "" for group in groups] for groups in compile_pattern(pattern).matches(plain_text(value)))
+    return [groups[-1] if len(groups) < 3 else groups[1:] for groups in found]
 
 
 def regex_test(value: Any, pattern: str) -> bool:
     """Whether a regular expression matches anywhere in a text; also a test, `is matching('…')`."""
-    return _regex(pattern, text := plain_text(value)).search(text) is not None
+    return next(compile_pattern(pattern).matches(plain_text(value)), None) is not None
 
 
 def format_text(value: str, *parts: Any) -> str:

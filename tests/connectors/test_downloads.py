@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ def test_what_broke_off_is_gone_on_with(files: FileServer, client: Client, part:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.lists(st.integers(0, 200_000), max_size=5), changes=st.sets(st.integers(0, 4)), ranges=st.booleans())
+@given(cuts=st.lists(st.integers(0, 80_000), max_size=5), changes=st.sets(st.integers(0, 4)), ranges=st.booleans())
 def test_wherever_it_breaks_off_and_whatever_changes_the_file_is_one_version(
     tmp_path: Path, files: FileServer, client: Client, cuts: list[int], changes: set[int], ranges: bool
 ) -> None:
@@ -493,3 +494,33 @@ def test_a_finished_file_takes_its_place(tmp_path: Path, part: Part) -> None:
     part.take(place)
     assert place.read_bytes() == b"film"
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<!---->" * 40 + b"x", b"<!--" * 70_000, b" " * 300_000, b"\n<!-- a -->" * 30_000 + b"<p>", b"<" * 300_000],
+    ids=["comments", "open comments", "blanks", "comments with blanks", "brackets"],
+)
+def test_the_beginning_of_a_file_is_looked_at_once(
+    server: Server, make_client: MakeClient, part: Part, body: bytes
+) -> None:
+    server.on("/file", Reply(body=body))
+    began = time.thread_time()
+    assert make_client("http").download(f"{server.url}/file", part).size == len(body)
+    assert time.thread_time() - began < 5, "281 bytes of comments held the interpreter for ever"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf<!DOCTYPE\n HTML>",
+        b"<!---->" * 99 + b"<HTML lang=en>",
+        b"  <body>",
+        b"<head\n>",
+        b"<!doctype html ",
+    ],
+)
+def test_a_web_page_is_known_by_its_beginning(server: Server, make_client: MakeClient, part: Part, body: bytes) -> None:
+    server.on("/file", Reply(body=body, headers={"Content-Type": "video/mp4"}))
+    with pytest.raises(ApiError, match="a web page came in place of the file"):
+        make_client("http").download(f"{server.url}/file", part)

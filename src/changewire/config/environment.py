@@ -208,7 +208,8 @@ def read_env_file(path: Path, shown: str) -> dict[str, str]:
 def _env_value(raw: str) -> str | None:
     """The value written after the ``=``; None when its quotation does not end."""
     if raw[:1] not in ("'", '"'):
-        return re.split(r"(?:^|\s+)#", raw, maxsplit=1)[0]
+        value, *comment = re.split(r"(?:^|\s)#", raw, maxsplit=1)
+        return value.rstrip() if comment else value
     found = _QUOTED.match(raw)
     rest = raw[found.end() :].strip() if found else "?"
     if found is None or (rest and not rest.startswith("#")):

@@ -18,13 +18,10 @@ from changewire.connectors.transport.fetcher import Stream
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 
-_PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_BEGINNINGS = {  # of kinds of files whose beginning cannot be anything else
-    "mp4": re.compile(rb"....ftyp", re.DOTALL),
-    "m4a": re.compile(rb"....ftyp", re.DOTALL),
-    "vtt": re.compile(rb"(\xef\xbb\xbf)?WEBVTT"),
-    "json": re.compile(rb"(\xef\xbb\xbf)?\s*[\[{]"),
-}
+_SNIFFED = 16384  # bytes of the beginning of a file that tell what it is
+_LONGEST_HEADER = 4096  # characters of a header that the standard library takes apart in quadratic time
+_BOM = b"\xef\xbb\xbf"
+_TAGS = (b"<!doctype html", b"<html", b"<head", b"<body")
 _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 
 
@@ -142,7 +139,7 @@ def _not_the_file(stream: Stream, head: bytes, expected: Expected) -> Failure | 
     if stream.status == 206:
         return Failure(FailureClass.BROKEN, 206, None, "a part came where the whole file was asked for", None, None)
     kind = stream.headers.get("Content-Type", "").split(";")[0].strip().lower()
-    if not expected.html and (kind in _PAGE_TYPES or _PAGE.match(head)):
+    if not expected.html and (kind in _PAGE_TYPES or _is_page(head)):
         return Failure(
             FailureClass.BROKEN,
             stream.status,
@@ -151,11 +148,33 @@ def _not_the_file(stream: Stream, head: bytes, expected: Expected) -> Failure | 
             "token",
             "check that it may be downloaded with these credentials and needs no passcode",
         )
-    beginning = _BEGINNINGS.get(expected.ending)
-    if head and beginning is not None and beginning.match(head) is None:
+    if head and not _may_be(expected.ending, head):
         message = f"what came ({kind or 'no content type'}) does not begin as a file of type {expected.ending} does"
         return Failure(FailureClass.BROKEN, stream.status, None, message, None, "it may still be processed")
     return None
+
+
+def _is_page(head: bytes) -> bool:
+    """Whether a body begins as a web page does, behind any blanks and comments within the first bytes."""
+    rest = head[:_SNIFFED].removeprefix(_BOM).lstrip()
+    while rest.startswith(b"<!--"):
+        _, closed, rest = rest.partition(b"-->")
+        rest = rest.lstrip()
+        if not closed:
+            return False
+    words = b" ".join(rest[:64].lower().split())
+    return any(words.startswith(tag) and not words[len(tag) : len(tag) + 1].isalnum() for tag in _TAGS)
+
+
+def _may_be(ending: str, head: bytes) -> bool:
+    """Whether a body can be a file with this ending; True for endings whose files may begin with anything."""
+    if ending in {"mp4", "m4a"}:
+        return head[4:8] == b"ftyp"
+    if ending == "vtt":
+        return head.removeprefix(_BOM).startswith(b"WEBVTT")
+    if ending == "json":
+        return head.removeprefix(_BOM).lstrip()[:1] in {b"[", b"{"}
+    return True
 
 
 def _head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -176,7 +195,7 @@ def _broken(error: ApiError) -> Iterator[bytes]:
 
 def _file_name(stream: Stream) -> str | None:
     """What Content-Disposition suggests. Plain UTF-8 in it is read as such, as browsers do."""
-    text = stream.headers.get("Content-Disposition", "")
+    text = stream.headers.get("Content-Disposition", "")[:_LONGEST_HEADER]
     with suppress(UnicodeError):
         text = text.encode("latin-1").decode("utf-8")
     header = Message()

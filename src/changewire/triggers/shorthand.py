@@ -73,7 +73,7 @@ def _operation(connector: str, part: str, spec: Mapping[str, Any]) -> Operation:
 
 def _shape(path: str) -> list[str]:
     """The parts of a path that always stay."""
-    return [re.sub(r"\{[^}]*\}", "{}", part) for part in path.split("/")]
+    return [re.sub(r"\{[^{}]*\}", "{}", part) for part in path.split("/")]
 
 
 def _path(operation: Operation) -> str:
