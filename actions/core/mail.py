@@ -27,7 +27,7 @@ from changewire.values import Json
 
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 _LARGEST = 25 * 1024 * 1024  # bytes of all attachments; servers take little more
-_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\{\{(?:(?!\{\{).)*?\}\}|\{%(?:(?!\{%).)*?%\}|\{#(?:(?!\{#).)*?#\}", re.DOTALL)
 _HERE = "[127.0.0.1]"  # who we are to the server; looking our own name up may take long
 
 

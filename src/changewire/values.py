@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from changewire.json_size import MOST_MEMORY, check_size
+
 Json: TypeAlias = Any
 """None, bool, int, float, str, or lists and dicts (with text keys) of these."""
 
@@ -23,16 +25,21 @@ def loads(text: bytes | str) -> Json:
 
 _NINETEEN, _DIGITS = b"0" * 19, bytes(48 if 48 <= byte < 58 else 32 for byte in range(256))
 _LONG = re.compile(rb"[\[:,\s](?:-\d{19}|\d{20})")
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(u[dD][89a-fA-F]\w\w)|.)", re.DOTALL)
+_HALF = re.compile(
+    rb"\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F]\w\w)|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w"
+)  # half a character, in a text whose backslashes are hidden
+_BACKSLASH, _HIDDEN_BACKSLASH = b"\\\\", b"\xff\xff"  # UTF-8 has no such bytes
 
 
-def loads_answer(body: bytes) -> Json:
+def loads_answer(body: bytes, most: int = MOST_MEMORY) -> Json:
     """Data from JSON as other programs write it. Raises ValueError where it is none.
 
     A byte order mark is skipped, half a character (as where a text was cut off inside an emoji) becomes U+FFFD, and
     whole numbers of more than 64 bits become text: as numbers they would lose the digits that tell them apart. So do
-    numbers like 1e400, which no float can be.
+    numbers like 1e400, which no float can be. ``most``: the bytes of memory that the data may take, by an estimate;
+    TooLargeError, a ValueError, is raised before anything is decoded.
     """
+    check_size(body, most)
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         data = loads(body)
@@ -40,7 +47,7 @@ def loads_answer(body: bytes) -> Json:
         if "infinity" in str(error):
             with suppress(RecursionError):
                 return _loads_slowly(body)
-        body = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+        body = _whole_characters(body)
         data = loads(body)
     if _NINETEEN not in body.translate(_DIGITS) or not _LONG.search(body):  # the first look takes a tenth of the second
         return data
@@ -52,8 +59,16 @@ def loads_answer(body: bytes) -> Json:
 
 def _loads_slowly(body: bytes) -> Json:
     """As `loads_answer`, for numbers that Python alone can read. Raises RecursionError on very deep data."""
-    text = _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body).decode()
+    text = _whole_characters(body).decode()
     return json.loads(text, parse_int=_whole, parse_float=_fraction, parse_constant=_no_number)
+
+
+def _whole_characters(body: bytes) -> bytes:
+    """``body`` with U+FFFD for half a character. Takes little memory, however many backslashes there are."""
+    if b"\xff" in body or b"\\u" not in body:  # nothing to do, or no UTF-8, which is left as wrong as it is
+        return body
+    hidden = body.replace(_BACKSLASH, _HIDDEN_BACKSLASH)
+    return _HALF.sub(rb"\\ufffd", hidden).replace(_HIDDEN_BACKSLASH, _BACKSLASH)
 
 
 def _no_number(name: str) -> Json:

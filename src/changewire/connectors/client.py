@@ -26,6 +26,7 @@ from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Reply
 from changewire.connectors.transport.messages import MAX_BYTES, Answer, Request
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
+from changewire.json_size import MOST_MEMORY, PER_BYTE
 
 __all__ = ["Answer", "Client", "DownloadInfo", "Request"]
 
@@ -108,7 +109,8 @@ class Client:
         reply, failure = self._judged(request, deadline, max_bytes)
         if failure is not None:
             raise self._doubted(request, failure, self._error(request, failure, reply.headers, reply.body))
-        answer = Answer(reply.status, reply.headers, reply.body, reply.url, reply.asked_at, request)
+        memory = max(MOST_MEMORY, PER_BYTE * (max_bytes or 0))
+        answer = Answer(reply.status, reply.headers, reply.body, reply.url, reply.asked_at, request, memory)
         if self.connection.error_when and (request.path.startswith("/") or self._destinations.shown_to(request.path)):
             failure = error_by_rules(self.connection.error_when, answer)
             if failure is not None:

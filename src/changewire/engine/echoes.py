@@ -25,7 +25,7 @@ from changewire.state.protocol import Store
 from changewire.state.records import TriggerRecord, WriteRecord
 from changewire.triggers.echoing import ECHO, PAST, judge, made_key, still_counts
 from changewire.triggers.noticed import Notice, Noticed
-from changewire.values import Json, loads
+from changewire.values import Json, loads, loads_answer
 
 UNDER_WAY = "under_way"
 """The verdict on a change that a write under way may be behind; it is looked at again in the next poll."""
@@ -175,6 +175,6 @@ def _body(request: Request) -> Json:
 
 def _data(answer: Answer) -> Json:
     try:
-        return loads(answer.body)
+        return loads_answer(answer.body)
     except ValueError:
         return None

@@ -10,6 +10,7 @@ from functools import cached_property
 from urllib.parse import quote, urlencode
 
 from changewire.errors import ApiError, FailureClass
+from changewire.json_size import MOST_MEMORY, TooLargeError
 from changewire.values import Json, loads_answer
 
 BODYLESS = frozenset({204, 205, 304})
@@ -58,6 +59,7 @@ class Answer:
     url: str  # where it came from in the end, after redirects
     asked_at: datetime  # just before the request was sent
     request: Request = field(repr=False)
+    memory: int = MOST_MEMORY  # bytes that `data` may take, by an estimate
 
     @cached_property
     def data(self) -> Json:
@@ -65,7 +67,10 @@ class Answer:
         if not self.body and self.status in BODYLESS:
             return None
         try:
-            return loads_answer(self.body)
+            return loads_answer(self.body, self.memory)
+        except TooLargeError as error:
+            message = f"{self.url.split('?')[0]} answered too much: {error}; ask for less, or raise poll: bytes"
+            raise ApiError(message, FailureClass.BROKEN, status=self.status) from error
         except ValueError as error:
             raise ApiError(self._not_json(), FailureClass.BROKEN, status=self.status) from error
 
