@@ -6,7 +6,7 @@ What goes in and comes out is plain data, and what comes from data is only ever 
 from __future__ import annotations
 
 import functools
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
+from changewire.amplifiers import AMPLIFIERS, REMOVED, allowed, concat, join_texts, limited, replace_text
 from changewire.effort import EFFORT, LARGEST
 from changewire.errors import ChangewireError
 from changewire.filters import FILTERS, TESTS
@@ -31,6 +32,8 @@ HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 COUNTED = f"{HIDDEN}counted"  # the filter that every loop goes through
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
 _WIDENING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
+_WIDENING |= {"encode", "to_bytes", "from_bytes"}
+_SAFE_METHODS: dict[str, Callable[..., str]] = {"join": join_texts, "replace": replace_text}
 
 Path = tuple[str | int, ...]
 
@@ -129,7 +132,8 @@ def _key(key: Any) -> str:
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2 with our filters and without its ways to fill the memory or to go on for ever."""
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    concat = staticmethod(concat)
 
     def __init__(self) -> None:
         super().__init__(undefined=Missing, finalize=text_of, autoescape=False, keep_trailing_newline=True)
@@ -138,7 +142,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.tests.update(TESTS)
         for name in ("lipsum", "cycler", "joiner"):
             del self.globals[name]
-        del self.filters["center"]
+        for name in REMOVED:
+            del self.filters[name]
+        self.filters.update(AMPLIFIERS)
+        self.filters = {name: limited(code) for name, code in self.filters.items()}
+        tests: Any = self.tests
+        self.tests = {name: limited(code) for name, code in tests.items()}
 
     def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
         """The syntax tree of a text. Raises TemplateSyntaxError, also where it is nested too deeply to be compiled."""
@@ -163,13 +172,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Nothing of a secret, and no text method that makes much out of little."""
-        if isinstance(obj, Secret) or (isinstance(obj, str) and attr in _WIDENING):
+        if isinstance(obj, Secret | bytes) or attr in _WIDENING:
             return False
         return super().is_safe_attribute(obj, attr, value)
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Macros may call each other."""
         EFFORT.count()
+        owner = getattr(obj, "__self__", None)
+        if isinstance(owner, str) and (safe := _SAFE_METHODS.get(getattr(obj, "__name__", ""))):
+            obj = functools.partial(safe, owner)
         return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -178,6 +190,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             for one, other in ((left, right), (right, left)):
                 if isinstance(one, str | list | tuple) and isinstance(other, int) and len(one) * other > LARGEST:
                     raise SecurityError(f"a result longer than {LARGEST} characters")
+        if operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
+            allowed(len(left) + len(right))
+        if operator == "*" and isinstance(left, int) and isinstance(right, int):
+            allowed(left.bit_length() + right.bit_length())
         if operator == "**" and (abs(left) > 10**6 or abs(right) > 64):
             raise SecurityError("a power of such large numbers")
         if operator == "%" and isinstance(left, str):

@@ -16,6 +16,7 @@ from jinja2 import Template, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.utils import missing
 
+from changewire.amplifiers import limited
 from changewire.effort import EFFORT, LARGEST
 from changewire.errors import nearest
 from changewire.filters import PATTERN_FILTERS
@@ -150,7 +151,7 @@ class Templates:
         largest: int = LARGEST,
     ) -> None:
         self._sandbox = sandbox or Sandbox()
-        self._sandbox.filters.update(extra_filters or {})
+        self._sandbox.filters.update({name: limited(code) for name, code in (extra_filters or {}).items()})
         self._compiled = functools.lru_cache(_COMPILED)(functools.partial(Compiled, self._sandbox, largest=largest))
         self._parsed = functools.lru_cache(_COMPILED)(self._parse)
         self._wrong = functools.lru_cache(_COMPILED)(self._find_wrong)

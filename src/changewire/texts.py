@@ -123,8 +123,9 @@ def regex_test(value: Any, pattern: str) -> bool:
 
 def format_text(value: str, *parts: Any) -> str:
     """`"%05d" | format(7)` gives `00007`."""
-    if _WIDE.search(value):
-        raise ValueError(f"format: {value!r} is too wide")
+    widths = sum(map(int, re.findall(r"(?<!\d)\d{1,4}(?!\d)", value)))
+    if _WIDE.search(value) or widths + sum(len(part) for part in parts if isinstance(part, str)) > 16 * LARGEST:
+        raise ValueError(f"format: {value[:80]!r} is too wide")
     return value % parts
 
 
