@@ -85,7 +85,7 @@ def _counts(home: Path) -> Counter[str]:
 def _let_it_end(daemon: DaemonProcess, truth: Truth) -> None:
     """Wait until all that must come is there, then for some more polls of each trigger, and for all runs."""
     home, workflows = daemon.home, [*truth.ordered, *truth.keys]
-    wait_for(lambda: all(_counts(home)[name] >= truth.count(name) for name in workflows), 40)
+    wait_for(lambda: all(_counts(home)[name] >= truth.count(name) for name in workflows), 240)
     before = dict(ask(home, "SELECT id, polls FROM triggers"))
 
     def quiet() -> bool:
@@ -93,7 +93,7 @@ def _let_it_end(daemon: DaemonProcess, truth: Truth) -> None:
         open_runs = ask(home, "SELECT id FROM runs WHERE finished_at IS NULL")
         return all(now[i] >= polls + QUIET_POLLS for i, polls in before.items()) and not open_runs
 
-    if not wait_for(quiet, 60):
+    if not wait_for(quiet, 240):
         unfinished = ask(home, "SELECT state, reason FROM runs WHERE finished_at IS NULL")
         pytest.fail(f"no end: {daemon.alive()=} {unfinished}\n{daemon.log.read_text()[-3000:]}")
 
