@@ -8,6 +8,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from changewire.clock import SystemClock
 from changewire.connectors.budget import Budget
 from changewire.connectors.budget_store import Counts
 from changewire.connectors.definition import load_connector
+from changewire.errors import DelayedError
 from changewire.state.budgets import FILE, NOTE_TIME_S, SqliteBudgetStore
 from changewire.testing import ManualClock
 
@@ -130,6 +132,21 @@ def test_time_passes_while_nothing_runs_over_a_reboot_and_never_backwards(path: 
             store.change("work", put("a", round(100 * seen + booted_later)))
             first = clock
             first.set_wall(5000)
+
+
+@pytest.mark.parametrize("label", ["HEAVY", ""], ids=["with a limit", "without limits"])
+def test_a_refusal_ends_also_after_a_boot_with_a_wall_clock_that_was_set_back(path: Path, label: str) -> None:
+    before = ManualClock()
+    with closing(SqliteBudgetStore(path, before)) as store:
+        budget(store, before).take(label, before.now())
+        budget(store, before).refused(label, before.now() + timedelta(seconds=20), before.now())
+    clock = ManualClock(before.now() - timedelta(days=365))
+    with closing(SqliteBudgetStore(path, clock)) as store:
+        after = budget(store, clock)
+        with pytest.raises(DelayedError):
+            after.take(label, clock.now())
+        clock.advance(25)
+        assert after.take(label, clock.now()).wait_s == 0.0
 
 
 def test_the_time_of_a_boot_is_told_from_what_was_noted_long_before(path: Path, clock: ManualClock) -> None:

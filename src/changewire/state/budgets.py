@@ -71,7 +71,8 @@ class SqliteBudgetStore:
             if self._usable():
                 try:
                     if self._database is not None or self._path.exists():
-                        return unit(_StoredCounts(self._open(), connection, self._clock))
+                        counts = _StoredCounts(self._open(), connection, self._clock)
+                        return self._change(connection, unit) if counts.booted else unit(counts)
                 except (OSError, sqlite3.Error) as error:
                     self._failed(error)
             return self._alone.change(connection, unit)
@@ -139,6 +140,7 @@ class _StoredCounts:
         self._stored: dict[str, str] = {}  # bodies as they were read
         self._changed: dict[str, tuple[float, str]] = {}
         self._time: dict[str, Json] | None = None  # to be stored; None: what is stored will do
+        self.booted = False  # nothing was noted since the machine booted: no time passes before something is
         self.elapsed = self._elapsed(clock)
 
     def get(self, part: str) -> Mapping[str, Json]:
@@ -164,7 +166,7 @@ class _StoredCounts:
         if any(part not in self._stored for _, part, _, _ in rows):
             self._database.execute(_EXPIRE, (self.elapsed,))
         self._database.executemany(_PUT, rows)
-        if rows and self._time is not None:
+        if (rows or self.booted) and self._time is not None:
             self._database.execute(_PUT, (*_TIME, _NEVER, dumps_text(self._time)))
 
     def _elapsed(self, clock: Clock) -> float:
@@ -174,6 +176,7 @@ class _StoredCounts:
         same = noted["boot"] == boot and since >= noted["since"]
         passed = max(0.0, since - noted["since"] if same else shown - noted["wall"])
         elapsed: float = round(noted["elapsed"] + passed, DIGITS)
+        self.booted = not same
         if not same or passed > NOTE_TIME_S:
             self._time = {"boot": boot, "since": since, "wall": shown, "elapsed": elapsed}
         return elapsed
