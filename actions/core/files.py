@@ -14,9 +14,9 @@ from changewire.actions.context import ActionContext
 from changewire.actions.files import stored_file, strict_place, write_whole
 from changewire.actions.inputs import revealed
 from changewire.config.fields import parse_size
+from changewire.csv_text import csv_line, read_rows
 from changewire.errors import UsageError, nearest
 from changewire.templates import text_of
-from changewire.texts import csv_safe
 from changewire.values import Json
 
 
@@ -78,7 +78,7 @@ def _header(path: Path, values: Mapping[str, Json]) -> list[str]:
     """The columns that the file has; none where it is new or has no header."""
     if not values["header"] or not path.exists() or not path.stat().st_size:
         return []
-    columns = next(_lines(path, values["delimiter"]), [])
+    columns = next(_lines(path, values), [])
     if values.get("columns") and columns != [text_of(name) for name in values["columns"]]:
         raise UsageError(f"{path.name} has the columns {', '.join(columns)}: write these, or begin another file")
     return columns
@@ -107,10 +107,7 @@ def _cells(row: dict[str, Json] | list[Json], columns: list[str]) -> list[Json]:
 
 
 def _line(row: list[Json], values: Mapping[str, Json]) -> str:
-    cells = [csv_safe(cell) if values["safe"] and isinstance(cell, str) else text_of(cell) for cell in row]
-    line = io.StringIO()
-    csv.writer(line, delimiter=values["delimiter"], lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    return f"{csv_line(map(text_of, row), values['delimiter'], safe=values['safe'])}\n"
 
 
 def _ends_well(path: Path) -> bool:
@@ -122,14 +119,19 @@ def _ends_well(path: Path) -> bool:
         return file.read() == b"\n"
 
 
-def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
+def _lines(path: Path, values: Mapping[str, Json]) -> Iterator[list[str]]:
+    delimiter = values["delimiter"]
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            yield from csv.reader(file, delimiter=delimiter)
+            yield from read_rows(file, delimiter, safe=values["safe"])
         except csv.Error as error:
             raise UsageError(
                 f"{path.name} is not CSV with {delimiter!r} between its columns: a quotation is not closed, or "
-                f"a line break or a very long text stands where none can ({error})"
+                f"a line break stands where none can ({error})"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"{path.name} is not UTF-8 (byte {error.object[error.start]:#04x}): save it again as UTF-8"
             ) from None
 
 
@@ -144,7 +146,7 @@ def _unique(columns: list[str]) -> list[str]:
 
 def _read(context: ActionContext, values: Mapping[str, Json]) -> Json:
     path = stored_file(context.home, text_of(values["path"]))
-    lines = _lines(path, values["delimiter"])
+    lines = _lines(path, values)
     columns = _unique(next(lines, [])) if values["header"] else []
     found = deque(lines, values["limit"]) if values["last"] else list(islice(lines, values["limit"]))
     rows = [dict(zip(columns, row, strict=False)) if columns else row for row in found if row]

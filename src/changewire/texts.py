@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import csv as csv_format
 import hashlib
-import io
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -15,13 +13,13 @@ from urllib.parse import unquote, unquote_plus
 
 import orjson
 
+from changewire.csv_text import csv_line
 from changewire.effort import LARGEST
 from changewire.html_text import html_to_text
 from changewire.patterns import Pattern, compile_pattern, encoded
 from changewire.values import Json
 
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5,}|\*)")
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)%?")
 
 
 def plain_text(value: Any) -> str:
@@ -156,14 +154,7 @@ def urldecode(value: Any, plus: bool = False) -> str:
     return unquote_plus(plain_text(value)) if plus else unquote(plain_text(value))
 
 
-def csv_safe(text: str) -> str:
-    """``text`` so that no spreadsheet takes it for a formula; a number stays one."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and not _NUMBER.fullmatch(text) else text
-
-
 def csv(value: Any, delimiter: str = ",", safe: bool = True) -> str:
     """One cell, or of a list one line, quoted for CSV; `safe` puts a `'` before what looks like a formula."""
     cells = [plain_text(one) for one in value] if isinstance(value, list | tuple) else [plain_text(value)]
-    line = io.StringIO()
-    csv_format.writer(line, delimiter=delimiter, lineterminator="").writerow(map(csv_safe, cells) if safe else cells)
-    return "" if cells == [""] else line.getvalue()
+    return "" if cells == [""] else csv_line(cells, delimiter, safe=safe)

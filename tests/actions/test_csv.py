@@ -67,6 +67,35 @@ def test_a_formula_is_made_harmless_unless_told_otherwise(rig: Rig) -> None:
     assert text(rig).splitlines()[2] == "=1+1,,,,"
 
 
+@pytest.mark.parametrize("name", ["=cmd", "@sum", "-total", "'=cmd", "\tname", "a\rb", "\u2028=1", "\uff1dx"])
+def test_a_column_that_was_escaped_is_recognised(rig: Rig, name: str) -> None:
+    rows = [{"id": str(number), name: f"={number}"} for number in range(3)]
+    for number, row in enumerate(rows):
+        assert do(rig, str(number), rows=row)["columns"] == ["id", name]
+    do(rig, "named", rows=[["3", "=3"]], columns=["id", name])
+    assert do(rig, "named", rows=[["3", "=3"]])["columns"] == ["id", name]
+    found = do(rig, mode="read")
+    assert (found["columns"], found["rows"]) == (["id", name], [*rows, {"id": "3", name: "=3"}])
+    raw = do(rig, mode="read", safe=False)
+    assert raw["rows"][1][raw["columns"][1]] == "'=1"
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\v", "\x85", "\u2028"])
+def test_a_line_end_in_a_cell_starts_no_row(rig: Rig, end: str) -> None:
+    do(rig, "1", rows=[{"topic": f"a{end}=HYPERLINK(1)", "id": "1"}, {"topic": "b", "id": "2"}])
+    with (rig.home / "state/files/m.csv").open(newline="") as file:
+        assert [row[1] for row in csv.reader(file)] == ["id", "1", "2"]
+    assert do(rig, mode="read")["rows"][0] == {"topic": f"a{end}=HYPERLINK(1)", "id": "1"}
+
+
+def test_a_file_that_is_not_utf_8_is_refused(rig: Rig) -> None:
+    (rig.home / "state/files").mkdir(parents=True)
+    (rig.home / "state/files/m.csv").write_bytes("id,Größe\n1,2\n".encode("latin-1"))
+    for given in ({"mode": "read"}, {"rows": {"id": 2}}):
+        with pytest.raises(UsageError, match=r"m\.csv is not UTF-8 \(byte 0xf6\): save it again as UTF-8"):
+            do(rig, **given)
+
+
 def test_a_file_without_a_header_and_with_its_own_delimiter(rig: Rig) -> None:
     do(rig, "1", rows=[[1, "a;b"]], header=False, delimiter=";")
     do(rig, "2", rows=[{"n": 2, "t": "c"}], header=False, delimiter=";", columns=["t", "n"])

@@ -186,6 +186,24 @@ def test_an_output_is_written_into_a_file_by_its_ending(make_home: Make, tmp_pat
         assert [row["id"] for row in csv.DictReader(file)] == [user["id"] for user in whole]
 
 
+def test_a_csv_file_holds_neither_formulas_nor_rows_that_the_api_wrote(make_home: Make, tmp_path: Path) -> None:
+    hostile = ["=HYPERLINK(1)", "a\r=1+1", "\uff0bcmd", "a\u2028b", "\t@x", "-5"]
+    home = make_home()
+    with Sandbox(enforce_limits=False) as zoom:
+        (home / "config" / "connections.yaml").write_text(connection(zoom.url))
+        for topic in hostile:
+            zoom.control("create_user", email=f"u{hostile.index(topic)}@example.com", first_name=topic)
+        words = ("call", "zoom.users", "--all-pages", "--home", home, "--out")
+        for name in ("users.csv", "users.json"):
+            assert changewire(*words, str(tmp_path / name)).exit_code == 0
+    whole = json.loads((tmp_path / "users.json").read_text())["users"]
+    text = (tmp_path / "users.csv").read_bytes().decode()
+    assert [row["id"] for row in csv.DictReader(text.splitlines())] == [user["id"] for user in whole]
+    with (tmp_path / "users.csv").open(newline="") as file:
+        names = [row["first_name"] for row in csv.DictReader(file)]
+    assert names[-6:] == ["'=HYPERLINK(1)", "a\r=1+1", "'\uff0bcmd", "a\u2028b", "'\t@x", "-5"]
+
+
 def test_an_output_that_cannot_be_written_is_printed_for_the_action_is_done(make_home: Make, tmp_path: Path) -> None:
     home, path = make_home(), tmp_path / "x.csv"
     words = ("zoom.create_meeting", "userId=me", "topic=Kept", "--out", str(path), "--home", home)

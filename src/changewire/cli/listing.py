@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from changewire.cli.output import WIDEST, print_table, shorten
+from changewire.csv_text import csv_line
 from changewire.errors import UsageError
 from changewire.secret import mask_data
 from changewire.texts import plain_text, to_json
@@ -132,11 +131,8 @@ def write_out(path: Path, output: Json, rows: Sequence[Row] | None, columns: Seq
 
 def _csv(rows: Sequence[Row], columns: Sequence[str]) -> bytes:
     names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(names)
-    writer.writerows([[plain_text(mask_data(_at(row, name))) for name in names] for row in rows])
-    return text.getvalue().encode()
+    table = [names, *([plain_text(mask_data(_at(row, name))) for name in names] for row in rows)]
+    return "".join(f"{csv_line(cells)}\r\n" for cells in table).encode()
 
 
 class Bars:
