@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from changewire.actions.flow.pipeline import Runner
+from changewire.actions.supervisor import Supervisor
 from changewire.clock import Clock, from_text, to_text, wall
 from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
@@ -83,6 +84,7 @@ class Daemon:
         self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, steady, log)
         self._alerts = Alerts(self.store, self._feeder, log)
+        self._supervisor = Supervisor(log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -233,6 +235,7 @@ class Daemon:
         self._clients.close()
         self._budgets.close()
         self.store.close()
+        self._supervisor.close()  # last: work that was under way stays as it is stored
         if finished:
             self._lock.release()
         self._log("daemon_stopped", "stopped" if finished else "stopped; unfinished work resumes at the next start")
@@ -317,6 +320,7 @@ class Daemon:
             feed=self._feeder.feed,
             watch=self._echoes.watcher,
             tried=self._serving.tried,
+            supervisor=self._supervisor,
         )
 
     # the work

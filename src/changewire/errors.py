@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class ChangewireError(Exception):
@@ -31,6 +32,17 @@ class ChangewireError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").splitlines()[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that another process gets it as it is: ``__init__`` of most kinds wants more than the message."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[ChangewireError], arguments: tuple[Any, ...], fields: dict[str, Any]) -> ChangewireError:
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments
+    error.__dict__.update(fields)
+    return error
 
 
 class UsageError(ChangewireError):

@@ -74,7 +74,7 @@ def perform(
     if found is not None:
         output = found
     elif action.run is not None:
-        output = _run_code(action.run, context, values)
+        output = _run_code(action, action.run, context, values)
     elif context.client is None:
         raise UsageError(f"{action.name} needs a connection")
     else:
@@ -82,8 +82,11 @@ def perform(
     return _checked(action, output, largest)
 
 
-def _run_code(code: Code, context: ActionContext, values: Mapping[str, Json]) -> Json:
+def _run_code(action: ActionType, code: Code, context: ActionContext, values: Mapping[str, Json]) -> Json:
     try:
+        if context.supervisor is not None:
+            place = action.place if action.spec.run_in == "process" else None
+            return context.supervisor.run(action.name, code, place, context, values)
         return code(context, values)
     except SystemExit as error:
         raise RuntimeError("it called sys.exit") from error

@@ -13,6 +13,7 @@ from changewire.state.records import Raised
 from changewire.values import Json
 
 if TYPE_CHECKING:
+    from changewire.actions.code import CodePlace
     from changewire.config.environment import Environment
     from changewire.config.settings import Settings
     from changewire.connectors.client import Client, Watcher
@@ -55,6 +56,23 @@ WatchWrites = Callable[[Origin, str], "Watcher | None"]
 """Who is to be told of what a step writes through a connection. See `changewire.engine.echoes`."""
 
 
+class CodeRunner(Protocol):
+    """Runs the code of actions with a limit that holds. See `changewire.actions.supervisor`."""
+
+    def run(
+        self,
+        use: str,
+        code: Callable[..., Json],
+        place: CodePlace | None,
+        context: ActionContext,
+        values: Mapping[str, Json],
+    ) -> Json:
+        """Run the code of the action ``use`` once and return its output.
+
+        ``place``: where the code stands, which then runs in a process that can be killed; None: in a thread.
+        """
+
+
 @dataclass(frozen=True)
 class ActionContext:
     """The surroundings of one attempt."""
@@ -74,3 +92,4 @@ class ActionContext:
     feed: Feed | None = None  # None: nobody watches for what is raised
     look_first: bool = True  # an earlier attempt may have done it; False: this is certainly the first try
     progress: Progress = untold
+    supervisor: CodeRunner | None = None  # runs code with a limit that holds; None: it runs in this thread

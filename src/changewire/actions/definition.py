@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from changewire.actions.code import CodePlace
 from changewire.connectors.operations import Method, Operation, Paging
 from changewire.durations import parse_duration
 from changewire.parameters import Parameter, ParameterProblem, canonical, check_values
@@ -94,6 +95,7 @@ class ActionSpec(_Part):
     operation: str | None = None  # what of the API it does: gives method, path, label, scopes, types of parameters
     request: RequestSpec | None = None  # what is sent besides the parameters; where to, for APIs without a table
     code: str | None = None  # name of a function in the .py of the same name beside the file; may have an operation too
+    run_in: Literal["process", "thread"] = "process"  # where code runs: only a process of its own can be killed
     label: str | None = None  # rate label such as "LIGHT"; None: the operation's
     scopes: Scopes = Scopes()  # none: the operation's
     plan: str | None = None  # the smallest plan that will do; None: the operation's, else any
@@ -115,6 +117,8 @@ class ActionSpec(_Part):
             raise ValueError("a request without an operation needs a path")
         if self.code is not None and "idempotency" not in self.model_fields_set:
             raise ValueError("what code does cannot be seen from outside: write idempotency")
+        if self.code is None and "run_in" in self.model_fields_set:
+            raise ValueError("run_in says where code runs, and this action has no code: leave it out")
         if (self.probe is not None) is not (self.idempotency == "probe"):
             raise ValueError("'idempotency: probe' and 'probe' belong together: the one needs the other")
         return self
@@ -137,6 +141,7 @@ class ActionType:
     file: str  # where it is written, as shown to people
     run: Code | None = None  # the code of a code action; None: `spec.request` is sent
     operation: Operation | None = None  # what of the API it does; None: it says everything itself
+    place: CodePlace | None = None  # where that code stands; None: it has none
     whole: bool = False  # it is an operation as it stands: one request, and all pages only where that is asked for
 
     @property

@@ -46,7 +46,7 @@ def place_below(root: Path, folder: str, name: str | None = None) -> Path:
 
 
 def strict_place(root: Path, path: str) -> Path:
-    """``path`` below ``root`` as it is written. Raises UsageError where it leads outside or is a folder."""
+    """``path`` below ``root`` as it is written. Raises UsageError where it leads outside or is no file."""
     given = PurePosixPath(path)
     if given.is_absolute() or ".." in given.parts or "\0" in path or not given.name:
         raise UsageError(f"{path!r} must be the path of a file below {root}, without .. and not beginning with /")
@@ -55,6 +55,8 @@ def strict_place(root: Path, path: str) -> Path:
         raise UsageError(f"{path!r} leads out of {root}: a link there points elsewhere")
     if found.is_dir():
         raise UsageError(f"{path!r} is a folder: give the name of a file")
+    if found.exists() and not found.is_file():  # opening a pipe or a device may wait for ever
+        raise UsageError(f"{path!r} is a pipe, a socket or a device: give the name of a file")
     return found
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from changewire.actions.code import CodePlace, load_module
 from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
 from changewire.actions.resolving import Amiss, resolve, unfilled
 from changewire.actions.whole import Actions
@@ -23,8 +22,6 @@ from changewire.values import Json, digest
 
 if TYPE_CHECKING:
     from changewire.actions.context import ActionContext
-
-_LOADING = threading.Lock()
 
 
 def load_actions(folders: Sequence[Path]) -> tuple[Actions, list[Problem]]:
@@ -153,11 +150,14 @@ def _read(
         if full in known:
             message = f"{full} is also in {known[full].file}: give one of the two another name"
             wrong.append(document.problem(("actions", name), "duplicate_action", message, key=True))
-        code, missing = (_later(document, spec), None) if later else _function(document, name, spec, module)
+        place = _place(document, spec)
+        code, missing = (_later(place), None) if later else _function(document, name, spec, module)
         wrong += [missing] if missing else []
         problems += wrong
         if not wrong:
-            types[full] = ActionType(full, file.connector, resolved.spec, document.shown, code, resolved.operation)
+            types[full] = ActionType(
+                full, file.connector, resolved.spec, document.shown, code, resolved.operation, place=place
+            )
     return types, problems
 
 
@@ -214,17 +214,21 @@ def _function(
     return None, document.problem(("actions", name, "code"), "missing_code", message, near)
 
 
-def _later(document: Document, spec: ActionSpec) -> Code | None:
-    """The function that an action names, found when it is called first."""
-    name, path = spec.code, document.path.with_suffix(".py")
-    if name is None:
+def _place(document: Document, spec: ActionSpec) -> CodePlace | None:
+    """Where the function that an action names stands; None: it names none."""
+    if spec.code is None:
         return None
-    contents = digest(path.read_bytes()) if path.is_file() else ""
+    path = document.path.with_suffix(".py")
+    return CodePlace(path, digest(path.read_bytes()) if path.is_file() else "", spec.code)
+
+
+def _later(place: CodePlace | None) -> Code | None:
+    """The function at ``place``, found when it is called first."""
+    if place is None:
+        return None
 
     def run(context: ActionContext, values: Mapping[str, Json]) -> Json:
-        with _LOADING:  # twice at once would make two modules, each with locks of its own
-            module = _module(path, contents)
-        return getattr(module, name)(context, values)
+        return place.load()(context, values)
 
     return run
 
@@ -235,21 +239,10 @@ def _load_code(document: Document, file: ActionFile) -> ModuleType | None:
     if not path.is_file() or all(spec.code is None for spec in file.actions.values()):
         return None
     try:
-        return _module(path, digest(path.read_bytes()))
+        return load_module(path, digest(path.read_bytes()))
     except Exception as error:
         words = f"{path.name} beside this file {_why_unloaded(error)}"
         raise ConfigError([document.problem((), "broken_code", words)]) from error
-
-
-@lru_cache(64)
-def _module(path: Path, _: str) -> ModuleType:
-    """The module of a file with these contents, under a name of its own. Raises what the code does."""
-    spec = importlib.util.spec_from_file_location(f"changewire_code_{digest(str(path).encode())}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _why_unloaded(error: Exception) -> str:

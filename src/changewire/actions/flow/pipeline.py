@@ -34,6 +34,7 @@ from changewire.values import Json
 
 if TYPE_CHECKING:
     from changewire.actions.definition import ActionType
+    from changewire.actions.supervisor import Supervisor
     from changewire.actions.whole import Actions
     from changewire.config.connections import Connection
     from changewire.config.environment import Environment
@@ -51,7 +52,8 @@ class Runner:
 
     ``workflows`` are those that steps may call, by name; None: there are none. ``feed`` takes what steps raise; None:
     nobody watches for it. ``watch`` says who is told of what steps write; None: nobody. ``tried`` is told of each
-    attempt that came to its end; None: nobody is.
+    attempt that came to its end; None: nobody is. ``supervisor`` runs the code of actions; None: it runs in the thread
+    of the run, without a limit that holds.
     """
 
     def __init__(
@@ -70,12 +72,13 @@ class Runner:
         feed: Feed | None = None,
         watch: WatchWrites | None = None,
         tried: Callable[[AttemptRecord], None] | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
         self._workflows, self._feed, self._watch = workflows or {}, feed, watch
-        self._tried = tried
+        self._tried, self._supervisor = tried, supervisor
         self._asleep = Asleep()
         self._read = functools.lru_cache(256)(self._read_workflow)
 
@@ -185,6 +188,7 @@ class Runner:
             origin=origin,
             feed=self._feed,
             look_first=look_first,
+            supervisor=self._supervisor,
         )
         return action, values, context
 

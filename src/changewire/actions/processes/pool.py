@@ -1,0 +1,201 @@
+"""A small pool of processes that run the code of actions, started when needed and kept for the next attempt.
+
+It protects the daemon from code that never ends. It is no protection from code that means harm: the processes have all
+the rights of the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+
+from changewire.actions.processes.messages import Call, Job, Outcome
+from changewire.actions.processes.worker import RECEIVED
+from changewire.values import Json, loads
+
+MOST = 8  # processes at a time; an attempt waits for one as long as it has time
+START_WITHIN_S = 60.0
+TRIES = 3  # processes that an attempt is given to, while certainly none of them began it
+_REAP_S = 1.0
+Serve = Callable[[Call], Outcome]
+"""Does what only the daemon can do. Raises nothing."""
+
+
+class OverrunError(Exception):
+    """The code did not end at its limit, and was ended."""
+
+
+class LostError(Exception):
+    """A process ended before it gave an outcome. ``begun``: it may have done its work, all or in part."""
+
+    def __init__(self, how: str, *, begun: bool) -> None:
+        super().__init__(how)
+        self.how, self.begun = how, begun
+
+
+class ProcessPool:
+    """Runs attempts in processes that can be killed. Thread-safe."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._places = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._idle: list[_Process] = []
+        self._busy: set[_Process] = set()
+        self._closed = False
+
+    def run(self, job: Job, grace_s: float, serve: Serve) -> Json:
+        """Run an attempt and return its output, plain data.
+
+        The process is killed ``grace_s`` seconds after the limit of the job. Raises OverrunError, LostError, or the
+        error of the code.
+        """
+        if not self._places.acquire(timeout=max(0.0, job.limit_s)):
+            raise LostError("no process was free for it", begun=False)
+        try:
+            outcome = self._run(job, grace_s, serve)
+        finally:
+            self._places.release()
+        if outcome.fault is not None:
+            raise outcome.fault.error()
+        return loads(outcome.output)
+
+    def _run(self, job: Job, grace_s: float, serve: Serve) -> Outcome:
+        for attempt in range(TRIES):
+            process = self._take()
+            try:
+                outcome = process.run(job, grace_s, serve)
+            except LostError as error:
+                if error.begun or attempt == TRIES - 1:
+                    raise
+            else:
+                with self._lock:
+                    self._idle.append(process)
+                return outcome
+            finally:
+                with self._lock:
+                    self._busy.discard(process)
+        raise AssertionError("the last try returns or raises")
+
+    def _take(self) -> _Process:
+        with self._lock:
+            if self._closed:
+                raise LostError("the daemon stops", begun=False)
+            while self._idle:
+                process = self._idle.pop()
+                if process.alive():
+                    break
+                process.close()
+            else:
+                process = _Process()
+            self._busy.add(process)
+            return process
+
+    def close(self) -> None:
+        """End all processes, whatever they do."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            busy = list(self._busy)
+        for process in busy:
+            process.kill()
+        for process in idle:
+            process.close()
+
+
+class _Process:
+    """One process and the pipe to it. For one attempt at a time; `kill` is safe from every thread."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()  # the end that is kept closes with the daemon, however that ends
+        with theirs:
+            command = [sys.executable, "-P", "-m", "changewire.actions.processes.worker"]
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(lifeline)],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.__stderr__ or subprocess.DEVNULL,  # stdout is for results
+                pass_fds=(theirs.fileno(), lifeline),
+                start_new_session=True,
+            )
+        os.close(lifeline)
+        self._socket = ours.dup()
+        self._pipe = Connection(ours.detach())
+        self._ending = threading.Lock()
+        self._closed = False
+
+    def run(self, job: Job, grace_s: float, serve: Serve) -> Outcome:
+        """Run an attempt. Raises OverrunError or LostError; then the process is gone."""
+        begun, overrun = False, threading.Event()
+        try:
+            with self._killed_after(START_WITHIN_S):
+                self._pipe.send(job)
+                begun = self._pipe.recv() == RECEIVED
+            with self._killed_after(job.limit_s + grace_s, overrun):
+                return self._outcome(serve)
+        except Exception as error:  # a pipe that broke, or a message that cannot be read
+            with self._ending, suppress(subprocess.TimeoutExpired):  # it is about to end, and how it does says most
+                self._process.wait(_REAP_S)
+            how = self.close()
+            if overrun.is_set():
+                raise OverrunError from error
+            raise LostError(how, begun=begun) from error
+
+    def _outcome(self, serve: Serve) -> Outcome:
+        while True:
+            message = self._pipe.recv()
+            if isinstance(message, Outcome):
+                return message
+            self._pipe.send(serve(message))
+
+    @contextmanager
+    def _killed_after(self, seconds: float, mark: threading.Event | None = None) -> Iterator[None]:
+        """Kill the process if what is done inside takes longer; ``mark`` is set then."""
+
+        def end() -> None:
+            if mark is not None:
+                mark.set()
+            self.kill()
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        with self._ending:
+            return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the process and all that it started and that stayed in its group; a thread that reads is released."""
+        with self._ending:
+            if self._process.poll() is None:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):  # a process that a broken disk holds ends when the disk lets go
+                self._process.wait(_REAP_S)
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> str:
+        """End the process and close the pipe, from the thread that uses it. Returns how the process ended."""
+        self.kill()
+        if not self._closed:
+            self._closed = True
+            self._pipe.close()
+            self._socket.close()
+            os.close(self._lifeline)
+        code = self._process.returncode
+        if code is None:
+            return "its process broke off"
+        return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
