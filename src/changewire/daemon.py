@@ -33,14 +33,13 @@ from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import Log
 from changewire.state.budgets import FILE, SqliteBudgetStore
-from changewire.state.lock import HomeLock
+from changewire.state.lock import LOCK, HomeLock
 from changewire.state.protocol import Store
 from changewire.state.records import Claim, Claimed, RunRecord
 from changewire.state.store import SqliteStore
 from changewire.values import Json
 
 DATABASE = Path("state") / "changewire.db"
-LOCK = Path("state") / "changewire.lock"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
 SHORTEST_NAP = 0.01  # seconds; due triggers that lie closer together are claimed together
 HEARTBEAT_S, MEND_S, REAPER_S, RETENTION_S = 5, 5, 30, 3600

@@ -155,6 +155,22 @@ def test_a_damaged_database(sandbox: Sandbox, tmp_path: Path) -> None:
     assert (tmp_path / DATABASE).read_bytes().startswith(b"this is not a database")
 
 
+def test_a_database_that_is_moved_away_under_the_daemon(sandbox: Sandbox, tmp_path: Path) -> None:
+    write_home(tmp_path, connection(sandbox.url), new=NEW)
+    path = tmp_path / DATABASE
+    with Running(tmp_path) as daemon:
+        last = daemon.until(lambda trigger: trigger["last_ok"])["last_ok"]
+        path.rename(path.with_name("aside.db"))
+        for word in ("status", "events", "runs"):
+            done = command(tmp_path, word)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert (
+                f"{DATABASE} is gone, while a daemon (process {daemon.process.pid}) works in this home" in done.stderr
+            )
+        path.with_name("aside.db").rename(path)
+        daemon.until(lambda trigger: trigger["last_ok"] > last)
+
+
 def test_a_database_of_a_newer_version(sandbox: Sandbox, tmp_path: Path) -> None:
     write_home(tmp_path, connection(sandbox.url), new=NEW)
     (tmp_path / "state").mkdir()

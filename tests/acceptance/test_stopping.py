@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from changewire.daemon import DATABASE, LOCK
+from changewire.daemon import DATABASE
 from changewire.errors import HomeLockedError
 from changewire.sandbox import OWNER_EMAIL, Sandbox
-from changewire.state.lock import HomeLock
+from changewire.state.lock import LOCK, HomeLock
 from changewire.testing import ManualClock
 from tests.support.homes import connection, make_home, workflow
 from tests.support.processes import DaemonProcess, ask, baselines, wait_for

@@ -186,6 +186,25 @@ def test_a_file_that_cannot_be_used_is_said_once_and_the_process_counts_alone(pa
             assert budget(other, clock).take("HEAVY", clock.now()).wait_s == 1.0
 
 
+@pytest.mark.parametrize("body", ["{", "[]", "7", '"x"', '{"boot": 1}', "\ud7ff\x00"])
+def test_counts_that_are_damaged_are_said_once_and_the_process_counts_alone(
+    body: str, path: Path, clock: ManualClock
+) -> None:
+    with closing(SqliteBudgetStore(path, clock)) as store:
+        budget(store, clock).take("HEAVY", clock.now())
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE budgets SET body = ?", (body,))
+        database.commit()
+    said: list[str] = []
+    with closing(SqliteBudgetStore(path, clock, said.append)) as store:
+        one = budget(store, clock)
+        assert [one.take("HEAVY", clock.now()).wait_s for _ in range(2)] == [0.0, 1.0]
+    assert said == [
+        f"the request budget is not shared with other processes: {path}: a stored value cannot be read: "
+        "let this user write it, or remove it with its -wal and -shm if it is damaged"
+    ]
+
+
 def test_what_comes_after_the_end_is_counted_alone(path: Path, clock: ManualClock) -> None:
     store = SqliteBudgetStore(path, clock)
     store.close()

@@ -188,6 +188,63 @@ def test_a_damaged_page_is_told_when_it_is_read(path: Path) -> None:
     assert str(caught.value).startswith(f"The database {path} {words}")
 
 
+@pytest.mark.parametrize("change", ["moved", "removed", "replaced"])
+def test_nothing_is_written_to_a_database_that_is_no_longer_at_its_path(change: str, path: Path) -> None:
+    with store_at(path) as store:
+        with_events(store, [event()], [run()])
+        path.rename(path.with_name("aside.db"))
+        if change == "removed":
+            os.link(path.with_name("aside.db"), path.with_name("kept.db"))
+            path.with_name("aside.db").unlink()
+        if change == "replaced":
+            path.write_bytes(path.with_name("aside.db").read_bytes())
+        for use in (lambda: store.heartbeat({}, NOW), store.events):
+            with pytest.raises(StateError, match=r"was moved, removed or replaced while it was open, and nothing is"):
+                use()
+        if change == "moved":
+            path.with_name("aside.db").rename(path)
+            store.heartbeat({"back": True}, NOW)
+            assert [each.id for each in store.events()] == ["e1"]
+
+
+def test_the_log_of_another_database_is_not_written_over_a_backup(path: Path) -> None:
+    with store_at(path) as store:
+        with_events(store, [event()], [run()])
+        log = path.with_name(f"{path.name}-wal")
+        left = log.read_bytes()
+    with closing(sqlite3.connect(path)) as backup:
+        backup.execute("PRAGMA journal_mode = DELETE")
+    before = path.read_bytes()
+    log.write_bytes(left)
+    for opening in (SqliteStore.open, SqliteStore.open_to_read):
+        with pytest.raises(StateError) as caught:
+            opening(SqliteStore(path, clock=SystemClock()))
+        assert str(caught.value) == (
+            f"The database {path} is a copy, and changewire.db-wal belongs to the database that was in its place "
+            "before. Nothing was written. Remove changewire.db-wal and changewire.db-shm, and keep the copy."
+        )
+    assert (path.read_bytes(), log.read_bytes()) == (before, left)
+    log.unlink()
+    with store_at(path) as store:
+        assert [each.id for each in store.events()] == ["e1"]
+
+
+@pytest.mark.parametrize("statement", ["detected_at = 'soon'", "payload = x'c3'", "changes = '{'", "chain = ''"])
+def test_a_stored_value_that_cannot_be_read_is_damage(statement: str, path: Path) -> None:
+    with store_at(path) as store:
+        with_events(store, [event()], [run()])
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        other.execute(f"UPDATE events SET {statement}")
+        other.commit()
+    with store_at(path) as store, pytest.raises(StateError) as caught:
+        store.events()
+    assert str(caught.value) == (
+        f"The database {path} is damaged: move it away with its -wal and -shm, and put a backup in its place "
+        "(a stored value cannot be read)."
+    )
+
+
 def test_a_folder_in_its_place_is_told(path: Path) -> None:
     path.mkdir(parents=True)
     assert "cannot be opened: check its folder and who may write there" in error_of_opening(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from changewire.cli.base import Command, Options, database_of, say
+from changewire.cli.base import Command, Options, database_of, refuse_removed, say
 from changewire.cli.output import print_json, print_text
 from changewire.errors import StateError, UsageError
 
@@ -38,8 +38,10 @@ def backup(options: Options, file: Path) -> int:
     it in the place of state/changewire.db. What else is in state/ is not in it, and is named. With --json one line:
     file, bytes, without.
     """
-    source = database_of(options.find_home())
+    home = options.find_home()
+    source = database_of(home)
     if not source.exists():
+        refuse_removed(home)
         raise UsageError("there is no database in this home so far: nothing was watched")
     _make(file)
     try:
@@ -69,18 +71,21 @@ def _make(file: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a database that may be in use. Raises StateError where the copy is not whole."""
-    from changewire.state.database import explain
+    """Copy a database that may be in use. Raises StateError if it is not one of ours, or the copy is not whole."""
+    from changewire.state.database import explain, refuse_replaced
+    from changewire.state.schema import refuse_foreign
 
     try:
+        refuse_replaced(source)
         with (
             closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as old,
             closing(sqlite3.connect(target)) as new,
         ):
+            refuse_foreign(old, source)
             old.backup(new)
             new.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
             ((found,),) = new.execute("PRAGMA quick_check(1)").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         full = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
         raise explain(target if full else source, error) from error
     if found != "ok":

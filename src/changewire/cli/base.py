@@ -60,9 +60,10 @@ def database_of(home: Path) -> Path:
 
 
 def open_store(home: Path, *, to_write: bool = False) -> SqliteStore | None:
-    """The store, beside a daemon that may work with it; None where there is no database yet. Raises StateError.
+    """The store, beside a daemon that may work with it; None where there is no database yet.
 
-    Without ``to_write`` nothing is written, so that a home on a read-only disk can be looked at.
+    Raises StateError, also if a daemon works in the home and its database is gone. Without ``to_write`` nothing is
+    written, so that a home on a read-only disk can be looked at.
     """
     from changewire.clock import SystemClock
     from changewire.state.database import not_readable
@@ -72,6 +73,7 @@ def open_store(home: Path, *, to_write: bool = False) -> SqliteStore | None:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
+        refuse_removed(home)
         return None
     except PermissionError:  # of the folder, which belongs to another user
         raise StateError(not_readable(path)) from None
@@ -80,6 +82,30 @@ def open_store(home: Path, *, to_write: bool = False) -> SqliteStore | None:
         store.open(take_over=False)
     else:
         store.open_to_read()
+    return store
+
+
+def refuse_removed(home: Path) -> None:
+    """Raise StateError if a daemon works in a home without a database: it was removed or moved meanwhile."""
+    from changewire.state.lock import LOCK, holder
+
+    path, process = database_of(home), holder(home / LOCK)
+    if process is not None and not path.exists():
+        raise StateError(
+            f"The database {path} is gone, while a daemon (process {process}) works in this home: end it, put the "
+            "database back or a backup in its place, and start it again."
+        )
+
+
+def make_store(home: Path) -> SqliteStore:
+    """The store, opened to write; made where there is none. Raises StateError."""
+    from changewire.clock import SystemClock
+    from changewire.state.store import SqliteStore
+
+    store = open_store(home, to_write=True)
+    if store is None:
+        store = SqliteStore(database_of(home), clock=SystemClock())
+        store.open(take_over=False)
     return store
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from changewire.cli.base import FAILED, Command, Options, database_of, open_clients, open_store, say
+from changewire.cli.base import FAILED, Command, Options, make_store, open_clients, say
 from changewire.cli.completing import complete_connection, complete_watch
 from changewire.cli.output import print_json, print_text
 from changewire.errors import ApiError, UsageError, nearest
@@ -52,7 +52,7 @@ def pause(options: Options, name: str | None, connection: str | None, reason: st
     home, now = load_home(options.find_home()), SystemClock().now()
     kind, known = _meant(home, name, connection)
     record = PauseRecord(kind, known, PauseCause.PERSON, now, reason or "by a person")
-    with _store(home) as store:
+    with make_store(home.path) as store:
         if store.pause(record, now) == "known":
             say(f"{kind} {known!r} is paused already; `{resume_command(kind, known)}` ends that")
             return FAILED
@@ -61,18 +61,6 @@ def pause(options: Options, name: str | None, connection: str | None, reason: st
         else:
             print_text(f"{kind} {known!r} is paused; `{resume_command(kind, known)}` lets it go on")
     return 0
-
-
-def _store(home: Home) -> SqliteStore:
-    """The store of a home, which is made where there is none: a pause may come before the first poll."""
-    from changewire.clock import SystemClock
-    from changewire.state.store import SqliteStore
-
-    found = open_store(home.path, to_write=True)
-    if found is None:
-        found = SqliteStore(database_of(home.path), clock=SystemClock())
-        found.open(take_over=False)
-    return found
 
 
 def _meant(home: Home, name: str | None, connection: str | None) -> tuple[PauseKind, str]:

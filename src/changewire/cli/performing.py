@@ -18,7 +18,7 @@ from changewire.actions.checking.advice import RETIRED, outdated
 from changewire.actions.context import ActionContext, untold
 from changewire.actions.inputs import revealed
 from changewire.actions.pages import Reach
-from changewire.cli.base import FAILED, Options, database_of, open_clients, say
+from changewire.cli.base import FAILED, Options, make_store, open_clients, say
 from changewire.cli.given import Dates, read_given
 from changewire.cli.listing import bars, check_place, has_column, list_in, print_rows, write_out
 from changewire.cli.output import print_json, print_pretty
@@ -284,11 +284,8 @@ def _feed(home: Home, raised: Raised, log: Log) -> list[str]:
     """Store what is raised by hand; a daemon that is at work takes up the runs."""
     from changewire.clock import SystemClock
     from changewire.engine.feeding import Feeder
-    from changewire.state.store import SqliteStore
 
     clock = SystemClock()
-    store = SqliteStore(database_of(home.path), clock=clock)
-    store.open(take_over=False)
-    with closing(store):
+    with closing(make_store(home.path)) as store:
         store.save_versions({file.version: file.text for file in home.workflows.values()})
         return Feeder(lambda: home, store, clock, log).feed(raised)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from changewire.clock import Clock, wall
 from changewire.connectors.budget_store import Counts, MemoryBudgetStore
-from changewire.state.database import make_private, make_whole
+from changewire.state.database import UNREADABLE, make_private, make_whole
 from changewire.values import Json, dumps_text, loads
 
 FILE = Path("state") / "budget.db"
@@ -61,7 +61,7 @@ class SqliteBudgetStore:
             if self._usable():
                 try:
                     return self._change(connection, unit)
-                except (OSError, sqlite3.Error) as error:
+                except (OSError, sqlite3.Error, *UNREADABLE) as error:
                     self._failed(error)
             return self._alone.change(connection, unit)
 
@@ -73,7 +73,7 @@ class SqliteBudgetStore:
                     if self._database is not None or self._path.exists():
                         counts = _StoredCounts(self._open(), connection, self._clock)
                         return self._change(connection, unit) if counts.booted else unit(counts)
-                except (OSError, sqlite3.Error) as error:
+                except (OSError, sqlite3.Error, *UNREADABLE) as error:
                     self._failed(error)
             return self._alone.change(connection, unit)
 
@@ -114,13 +114,14 @@ class SqliteBudgetStore:
             self._database.execute("PRAGMA synchronous = NORMAL")
         return self._database
 
-    def _failed(self, error: OSError | sqlite3.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         self._drop()
         known, self._try_again = self._try_again is not None, self._clock.monotonic() + TRY_AGAIN_S
         if self._warn is not None and not known:
-            why = (getattr(error, "strerror", None) or str(error)).lower()
+            unreadable = isinstance(error, UNREADABLE)
+            why = "a stored value cannot be read" if unreadable else getattr(error, "strerror", None) or str(error)
             advice = "let this user write it, or remove it with its -wal and -shm if it is damaged"
-            self._warn(f"the request budget is not shared with other processes: {self._path}: {why}: {advice}")
+            self._warn(f"the request budget is not shared with other processes: {self._path}: {why.lower()}: {advice}")
 
     def _drop(self) -> None:
         if self._database is not None:

@@ -37,21 +37,69 @@ _SYSTEM = {
 }
 
 
-def explain(path: Path, error: sqlite3.Error | OSError) -> StateError:
-    """What an error of the database means for the person who must act."""
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError)
+"""Errors of reading stored values that are not what was written, and of sqlite3 if its own message is not UTF-8."""
+
+
+def explain(path: Path, error: Exception) -> StateError:
+    """What an error of the database, or one of `UNREADABLE` while it was read, means for the person who must act."""
+    words = str(error).partition(" with text ")[0]  # what follows would be what is stored
     if isinstance(error, OSError):
         code = _SYSTEM.get(error.errno or 0, sqlite3.SQLITE_CANTOPEN)
-    else:  # an error of Python's own has no code: text that cannot be read as such comes from a damaged page
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT if "decode" in str(error) else 0) & 0xFF
-    advice = _ADVICE.get(code, "cannot be used")
-    words = str(error).partition(" with text ")[0]  # what follows would be what is stored
-    return StateError(f"The database {path} {advice} ({words}).")
+    elif isinstance(error, sqlite3.Error):
+        # an error of Python's own has no code: text that cannot be read as such comes from a damaged page
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT if "decode" in words else 0) & 0xFF
+    else:
+        code, words = sqlite3.SQLITE_CORRUPT, "a stored value cannot be read"  # its text may be what is stored
+    return StateError(f"The database {path} {_ADVICE.get(code, 'cannot be used')} ({words}).")
 
 
-def refuse_empty(path: Path) -> None:
-    """Raises StateError for an empty file: SQLite takes it for a new database, and what was remembered is lost."""
+class OpenFile:
+    """The file that was opened at ``path``. A database that is moved away would take all further writes with it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = self._found()
+
+    def check(self) -> None:
+        """Raise StateError unless the same file is still at its path."""
+        if self._identity != self._found():
+            raise StateError(
+                f"The database {self._path} was moved, removed or replaced while it was open, and nothing is written "
+                "to it any more: stop the daemon, put the database back or a backup in its place, and start again."
+            )
+
+    def _found(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+def refuse_replaced(path: Path) -> None:
+    """Raises StateError for a file that SQLite would open and spoil. Nothing is written.
+
+    It takes an empty file for a new database, and writes the log of an earlier database over a backup that was put in
+    its place. A backup is not in WAL mode, so that no log can be its own.
+    """
     if path.stat().st_size == 0:
         raise StateError(told_empty(path))
+    log, index = companions(path)
+    if path.is_file() and log.exists() and log.stat().st_size and _has_no_log(path):
+        raise StateError(
+            f"The database {path} is a copy, and {log.name} belongs to the database that was in its place before. "
+            f"Nothing was written. Remove {log.name} and {index.name}, and keep the copy."
+        )
+
+
+_WRITE_VERSION = 18  # byte of the header: 1 with a rollback journal, 2 with a write-ahead log
+
+
+def _has_no_log(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(_WRITE_VERSION + 1)
+    return header.startswith(b"SQLite format 3\0") and header[_WRITE_VERSION:] == b"\1"
 
 
 def told_empty(path: Path) -> str:
@@ -169,6 +217,7 @@ class Readers:
 
     def __init__(self, path: Path, opened: Callable[[Path], sqlite3.Connection] = connect) -> None:
         self._path = path
+        self._file = OpenFile(path)
         self._opened = opened
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -186,7 +235,7 @@ class Readers:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 self._give_back(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, *UNREADABLE) as error:
             raise explain(self._path, error) from error
 
     def close(self) -> None:
@@ -198,6 +247,7 @@ class Readers:
             connection.close()
 
     def _take(self) -> sqlite3.Connection:
+        self._file.check()
         with self._lock:
             if self._closed:
                 raise StateError(f"The database {self._path} has been closed.")

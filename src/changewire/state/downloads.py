@@ -68,5 +68,5 @@ class KnownFiles:
             with closing(connect(self._path)) as connection:
                 connection.execute(_TABLE)
                 yield connection
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise explain(self._path, error) from error

@@ -19,7 +19,7 @@ from changewire.state.database import (
     explain,
     make_private,
     make_whole,
-    refuse_empty,
+    refuse_replaced,
 )
 from changewire.state.schema import is_older, migrate, refuse_foreign
 from changewire.state.writer import OnWrite, Transaction, Writer
@@ -40,20 +40,20 @@ class DatabaseFile:
     def open(self) -> None:
         """Make the file and its folder where there are none, and bring an older one up to date. Raises StateError.
 
-        One that is there and empty, or of another program, is left as it is.
+        One that is empty, of another program, or beside the log of another one is left as it is.
         """
         try:
             if not self.path.exists():
                 make_whole(self.path, lambda connection: migrate(connection, self.path))
-            refuse_empty(self.path)
+            refuse_replaced(self.path)
             make_private(self.path)
             connection = connect(self.path, lambda connection: refuse_foreign(connection, self.path))
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise explain(self.path, error) from error
         try:
             connection.execute(f"PRAGMA cache_size = -{WRITE_CACHE_KIB}")
             migrate(connection, self.path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             connection.close()
             raise explain(self.path, error) from error
         except BaseException:
@@ -69,11 +69,11 @@ class DatabaseFile:
         no file.
         """
         try:
-            refuse_empty(self.path)
+            refuse_replaced(self.path)
             with closing(connect_to_read(self.path)) as connection:
                 refuse_foreign(connection, self.path)
                 older = is_older(connection, self.path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
             raise explain(self.path, error) from error
         if older:
             with closing(self):
@@ -99,7 +99,12 @@ class DatabaseFile:
         writer = self._writer
         if writer is None:
             raise StateError(f"The database {self.path} is not open.")
-        return writer.run(unit)
+        try:
+            return writer.run(unit)
+        except UnicodeEncodeError:  # of what was to be written
+            raise
+        except ValueError as error:  # of what is stored: a unit also reads
+            raise explain(self.path, error) from error
 
     def _read(self, reading: Callable[[sqlite3.Connection], T]) -> T:
         readers = self._readers

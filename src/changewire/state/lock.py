@@ -10,6 +10,28 @@ from types import TracebackType
 from changewire.errors import HomeLockedError
 from changewire.state.database import explain
 
+LOCK = Path("state") / "changewire.lock"
+
+
+def holder(path: Path) -> str | None:
+    """Number of the process that holds the lock ``path`` at this moment, None if no process does."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        noted = os.read(file, 32).decode(errors="replace").strip()
+        if not noted.isdecimal():  # a daemon that is about to start, whose lock a look must not take away
+            return None
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return noted
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return None
+
 
 class HomeLock:
     """Holds ``state/changewire.lock`` (the path given) from `acquire`, or ``with``, until `release`.

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from changewire.clock import Clock
 from changewire.errors import StateError
 from changewire.state.checkpoint import LogBound
-from changewire.state.database import explain
+from changewire.state.database import OpenFile, explain
 
 LARGEST_GROUP = 256  # units; bounds how long the first of a group waits for the last
 
@@ -73,6 +73,7 @@ class Writer:
         self._path = path
         self._connection = connection
         self._clock = clock
+        self._file = OpenFile(path)
         self._log = LogBound(path, connection)
         self._transaction = Transaction(connection, on_write)
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -132,6 +133,7 @@ class Writer:
     def _write(self, group: list[Job]) -> None:
         began = self._clock.monotonic()
         try:
+            self._file.check()
             self._transaction.execute("begin", "BEGIN IMMEDIATE")
         except BaseException as error:
             self._roll_back()

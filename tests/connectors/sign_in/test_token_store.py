@@ -97,7 +97,7 @@ def test_a_file_that_was_changed_is_told(store: TokenStore) -> None:
         store.read("me")
     assert str(caught.value) == (
         "the sign-in of 'me' cannot be read: it was damaged, or sealed with another key than that of "
-        f"{store.folder}/key"
+        f"{store.folder}/key: put both back from one backup, or sign in again with `changewire connect`"
     )
 
 
@@ -107,7 +107,7 @@ def test_one_that_is_no_sign_in_is_told(store: TokenStore) -> None:
         store.path("me").write_bytes(store.vault.seal(inside))
         with pytest.raises(StateError) as caught:
             store.read("me")
-        assert str(caught.value) == f"{store.path('me')} is damaged"
+        assert str(caught.value) == f"{store.path('me')} is damaged: sign in again with `changewire connect me`"
 
 
 def test_one_of_a_later_version_is_told(store: TokenStore) -> None:

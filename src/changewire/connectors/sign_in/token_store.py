@@ -147,7 +147,7 @@ class TokenStore:
         try:
             grant = Grant.from_bytes(self.vault.open(sealed))
         except (ValueError, KeyError, TypeError) as error:
-            raise StateError(f"{self.path(name)} is damaged") from error
+            raise StateError(f"{self.path(name)} is damaged: sign in again with `changewire connect {name}`") from error
         except StateError as error:
             raise StateError(f"the sign-in of {name!r} cannot be read: {error}") from error
         learn_tokens(grant)

@@ -40,7 +40,10 @@ class Vault:
         try:
             text: bytes = self._locksmith().decrypt(sealed)
         except InvalidToken as error:
-            raise StateError(f"it was damaged, or sealed with another key than that of {self._path}") from error
+            raise StateError(
+                f"it was damaged, or sealed with another key than that of {self._path}: put both back from one backup, "
+                "or sign in again with `changewire connect`"
+            ) from error
         return text
 
     @property
