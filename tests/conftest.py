@@ -21,4 +21,5 @@ def secrets_of_one_test_hide_no_words_from_the_next(monkeypatch: pytest.MonkeyPa
     """What the mask knows is one for the process. Each test gets a copy of its own, which goes with it."""
     monkeypatch.setattr(secret, "_lasting", secret._lasting.copy())
     monkeypatch.setattr(secret, "_passing", secret._passing.copy())
-    monkeypatch.setattr(secret, "_forms", secret._forms)
+    monkeypatch.setattr(secret, "_made", secret._made.copy())
+    monkeypatch.setattr(secret, "_search", secret._search)

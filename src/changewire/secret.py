@@ -1,30 +1,28 @@
 """Secrets as a type of their own, and the mask that keeps them out of everything that is shown or stored.
 
-What can be promised: a known secret is found as it is, trimmed, percent-encoded, hexadecimal, escaped for JSON, HTML or
-Python, and in base64 of either alphabet wherever it begins in it; inside any text. What an expression makes of a secret
-by a filter, a method or a slice (capitals, a digest, a part of eight characters or more) is told to `learn_derived` and
-hidden as well, as long as it is among the latest of these. What cannot be promised: parts under eight characters,
-characters taken apart one by one, and what another program makes of a secret that was sent to it.
+A known secret is found in any text in the spellings of `changewire.spellings`: escaped for JSON, URLs, HTML, MIME or a
+programming language, also escaped again, all of its characters or some of them; in base64, hexadecimal, and over line
+breaks. Results of expressions that hold a part of a secret (capitals, a digest, eight characters or more) are passed to
+`learn_derived` and masked as long as they are among the latest. Not found: parts under eight characters, and what
+another program computes from a secret that was sent to it, such as a digest, or a compressed or reversed text.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import threading
-import urllib.parse
 from collections import deque
 from contextlib import suppress
 from typing import Any
 
+from changewire.secret_search import SecretSearch
+from changewire.spellings import encoded_forms
 from changewire.values import dumps_text
 
 
 class Secret:
     """A text that never shows itself. ``reveal()`` is the only way to its value, and each use can be searched for.
 
-    Making one also teaches `mask` the value, so that it is found again inside URLs, headers, JSON and base64.
+    Making one also teaches `mask` the value, so that it is found again in any of its spellings.
     """
 
     __slots__ = ("_value",)
@@ -55,8 +53,8 @@ class Secret:
 
 STARS = "***"
 SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
-SHORTEST_ENCODED = 8  # characters; a shorter piece of base64 turns up in ordinary identifiers by chance
-TOKENS_KEPT = 64
+SHORTEST_PART = 8  # characters; a shorter piece of a secret is in ordinary text by chance
+TOKENS_KEPT = 256
 """How many of the tokens that come and go stay known: the latest ones, and with them those still in use."""
 DERIVED_KEPT = 64
 """How many of the texts that expressions made of secrets stay known; they are masked as soon as they are stored."""
@@ -64,45 +62,39 @@ _lock = threading.Lock()
 _lasting: dict[str, set[str]] = {}
 _passing: deque[tuple[str, set[str]]] = deque(maxlen=TOKENS_KEPT)
 _made: deque[tuple[str, set[str]]] = deque(maxlen=DERIVED_KEPT)
-_forms: tuple[str, ...] = ()
-_shapes: tuple[tuple[int, str], ...] = ()  # of each form its length, and how it looks inside the text of JSON
+_search: SecretSearch | None = SecretSearch(())  # None: something was learnt since it was built
 
 
-def _derived(value: str) -> set[str]:
-    raw = value.encode()
-    forms = {value, value.strip(), urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value)}
-    forms |= {urllib.parse.quote(value), html.escape(value), json.dumps(value)[1:-1]}
-    forms |= {json.dumps(value, ensure_ascii=False)[1:-1], raw.hex(), repr(value)[1:-1]}
-    encoded_forms = set()
-    for offset in range(3):  # base64 of a text that contains the value depends on where it begins in it
-        encoded = base64.b64encode(b"\0" * offset + raw).decode().rstrip("=")
-        middle = encoded[-(-offset * 8 // 6) : len(raw) * 8 // 6 - 1 or None]
-        encoded_forms |= {middle, middle.replace("+", "-").replace("/", "_")}
-    forms |= {form for form in encoded_forms if len(form) >= SHORTEST_ENCODED}
-    return {form for form in forms if len(form) >= SHORTEST}
+def _forms(value: str) -> set[str]:
+    return {form for form in encoded_forms(value) if len(form.strip()) >= SHORTEST}
 
 
 def learn(value: str, *, passing: bool = False) -> None:
-    """From now on `mask` hides ``value`` and its usual encodings. Values under four characters are not hidden.
+    """From now on `mask` hides ``value`` in all its spellings. Values under four characters are not hidden.
 
     ``passing``: a token that is replaced every hour; only the latest of these stay known.
     """
+    global _search
     if len(value.strip()) < SHORTEST:
         return
     with _lock:
-        if value in _lasting or any(value == known for known, _ in _passing):
+        if value in _lasting:
+            return
+        if (known := next((one for one in _passing if one[0] == value), None)) is not None:
+            _passing.remove(known)
+            _passing.append(known)
             return
         if passing:
-            _passing.append((value, _derived(value)))
+            _passing.append((value, _forms(value)))
         else:
-            _lasting[value] = _derived(value)
-        _renew()
+            _lasting[value] = _forms(value)
+        _search = None
 
 
 def learn_derived(source: str, made: Any) -> None:
-    """``made`` came out of ``source``: where that holds a known secret and ``made`` another form of it, hide it, too.
+    """If ``source`` contains a known secret and ``made``, which was made of it, something else: hide that as well.
 
-    Lists and mappings are gone through; parts under eight characters are let go.
+    Looks into lists and mappings; ignores parts under eight characters.
     """
     if mask(source) == source:
         return
@@ -114,48 +106,58 @@ def learn_derived(source: str, made: Any) -> None:
 
 
 def _learn_made(source: str, made: str) -> None:
-    if len(made.strip()) < (SHORTEST if len(made) >= len(source) else SHORTEST_ENCODED):
+    global _search
+    if len(made.strip()) < (SHORTEST if len(made) >= len(source) else SHORTEST_PART):
         return
     with _lock:
-        _made.append((made, {made, urllib.parse.quote(made, safe=""), json.dumps(made)[1:-1]}))
-        _renew()
+        _made.append((made, {made}))
+        _search = None
 
 
-def _renew() -> None:
-    global _forms, _shapes
-    known = [*_lasting.values(), *(forms for _, forms in _passing), *(forms for _, forms in _made)]
-    _forms = tuple(sorted(set().union(*known), key=len, reverse=True))
-    _shapes = tuple((len(form), _in_json(form)) for form in _forms)
-
-
-def _in_json(form: str) -> str:
-    try:
-        return dumps_text(form)[1:-1]
-    except TypeError:  # half of a pair of surrogates, which JSON cannot hold
-        return form
+def _known() -> SecretSearch:
+    """The search for all that is known by now."""
+    global _search
+    search = _search
+    if search is None:
+        with _lock:
+            known = [*_lasting.values(), *(forms for _, forms in _passing), *(forms for _, forms in _made)]
+            search = _search = SecretSearch(set().union(*known))
+    return search
 
 
 def mask(text: str, at_least: int = 0) -> str:
-    """``text`` with every known secret, also encoded ones, replaced by ``***``; those under ``at_least`` stay."""
-    for form in _forms:
-        if len(form) < at_least:
-            break  # they are sorted, the longest first
-        if form in text:
-            text = text.replace(form, STARS)
-    return text
+    """``text`` with every known secret, however it is spelled, replaced by ``***``; those under ``at_least`` stay."""
+    spans = _known().spans(text, at_least)
+    if not spans:
+        return text
+    parts: list[str] = []
+    end = 0
+    for start, stop in spans:
+        parts += (text[end:start], STARS)
+        end = stop
+    return "".join(parts) + text[end:]
+
+
+def masked_excerpt(text: str, longest: int, end: str = "") -> str:
+    """Return at most ``longest`` characters of the masked ``text``; with ``end`` as the last of them if it was longer.
+
+    Masks before it cuts, so that the first half of a secret does not stay where the text is cut.
+    """
+    text = mask(text)
+    return text if len(text) <= longest else text[: longest - len(end)] + end
 
 
 def masked_json(data: Any, at_least: int = 0) -> str:
     """The canonical JSON text of `mask_data`. Most data hold no secret, which is seen in their text at once."""
     with suppress(TypeError):  # not plain: a `Secret`, or what JSON has no word for
         text = dumps_text(data)
-        if not any(length >= at_least and shape in text for length, shape in _shapes):
+        if not _known().finds(text, at_least):
             return text
     return dumps_text(mask_data(data, at_least))
 
 
 def mask_data(data: Any, at_least: int = 0) -> Any:
-    """The same for plain JSON data; `Secret` objects become ``***``."""
+    """The same for plain JSON data; `Secret` objects, and whole numbers with the digits of a secret, become ``***``."""
     if isinstance(data, str):
         return mask(data, at_least)
     if isinstance(data, dict):
@@ -163,4 +165,6 @@ def mask_data(data: Any, at_least: int = 0) -> Any:
         return {mask(k, at_least) if isinstance(k, str) else k: value for k, value in masked.items()}
     if isinstance(data, list | tuple):
         return [mask_data(v, at_least) for v in data]
+    if type(data) is int and str(data) in _lasting and len(str(data)) >= at_least:
+        return STARS
     return STARS if isinstance(data, Secret) else data
