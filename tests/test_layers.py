@@ -26,8 +26,8 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
         "kinds",
         "parameters",
     }
-    | {"amplifiers", "csv_text", "effort", "html_text", "json_size", "log", "moments", "patterns", "testing", "texts"}
-    | {"secret_search", "spellings"},
+    | {"amplifiers", "csv_text", "effort", "file_reader", "html_text", "json_size", "log", "moments", "patterns"}
+    | {"secret_search", "spellings", "testing", "texts"},
     {"config"},
     {"connectors"},
     {"state"},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
-from itertools import chain, count, islice
+from itertools import count, islice
 from pathlib import Path
 
 from changewire.actions.append import Rotation, append_once
@@ -15,6 +15,7 @@ from changewire.actions.files import stored_file, strict_place, write_whole
 from changewire.actions.inputs import revealed
 from changewire.config.fields import parse_size
 from changewire.csv_text import csv_line, read_rows
+from changewire.effort import LARGEST
 from changewire.errors import UsageError, nearest
 from changewire.templates import text_of
 from changewire.values import Json
@@ -122,8 +123,20 @@ def _ends_well(path: Path) -> bool:
 def _lines(path: Path, values: Mapping[str, Json]) -> Iterator[list[str]]:
     delimiter = values["delimiter"]
     with path.open(encoding="utf-8-sig", newline="") as file:
+        size = 0  # characters of the record that is being read, which may go over several lines
+
+        def pieces() -> Iterator[str]:
+            nonlocal size
+            while piece := file.readline(LARGEST + 1):
+                size += len(piece)
+                if size > LARGEST:
+                    raise UsageError(f"{path.name} has a row of more than {LARGEST} characters: is it CSV?")
+                yield piece
+
         try:
-            yield from read_rows(file, delimiter, safe=values["safe"])
+            for row in read_rows(pieces(), delimiter, safe=values["safe"]):
+                size = 0
+                yield row
         except csv.Error as error:
             raise UsageError(
                 f"{path.name} is not CSV with {delimiter!r} between its columns: a quotation is not closed, or "
@@ -137,11 +150,14 @@ def _lines(path: Path, values: Mapping[str, Json]) -> Iterator[list[str]]:
 
 def _unique(columns: list[str]) -> list[str]:
     """The names of the columns, each repeated one with a number that makes it a name of its own: ``a_2``."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    written, numbers = set(columns), defaultdict[str, Iterator[int]](lambda: count(2))
     for column in columns:
-        numbered = (name for number in count(2) if (name := f"{column}_{number}") not in columns)
-        names.append(next(name for name in chain([column], numbered) if name not in names))
-    return names
+        name = column
+        while name in names:
+            name = next(name for number in numbers[column] if (name := f"{column}_{number}") not in written)
+        names[name] = None
+    return list(names)
 
 
 def _read(context: ActionContext, values: Mapping[str, Json]) -> Json:

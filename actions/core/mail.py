@@ -20,6 +20,7 @@ from changewire.actions.inputs import revealed
 from changewire.actions.provenance import own_text
 from changewire.connectors.transport.sockets import open_socket
 from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.file_reader import TooLargeFileError, read_file
 from changewire.secret import mask
 from changewire.templates import has_expression, text_of
 from changewire.texts import strip_html
@@ -117,12 +118,14 @@ def _attach(context: ActionContext, message: EmailMessage, paths: list[Json]) ->
     left = _LARGEST
     for path in paths:
         file = stored_file(context.home, text_of(path))
-        left -= file.stat().st_size
-        if left < 0:
-            raise UsageError(f"the attachments are larger than {_LARGEST >> 20} MiB: send a link instead")
+        try:
+            content = read_file(file, left)
+        except TooLargeFileError:
+            raise UsageError(f"the attachments are larger than {_LARGEST >> 20} MiB: send a link instead") from None
+        left -= len(content)
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
-        message.add_attachment(file.read_bytes(), maintype=main, subtype=sub, filename=file.name)
+        message.add_attachment(content, maintype=main, subtype=sub, filename=file.name)
 
 
 @contextmanager

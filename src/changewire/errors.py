@@ -76,6 +76,9 @@ class Problem:
         return asdict(self)
 
 
+MOST_PROBLEMS = 200  # that are looked for in one file, as each of them costs time
+
+
 class ConfigError(ChangewireError):
     """Some files cannot be used."""
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -147,3 +149,37 @@ def test_many_may_append_at_once_and_the_header_is_there_once(rig: Rig) -> None:
     lines = list(csv.reader(text(rig).splitlines()))
     assert lines[0] == ["who", "n"]
     assert sorted(lines[1:]) == sorted([str(a), str(b)] for a in range(6) for b in range(5))
+
+
+HUGE = 1 << 20
+WIDE = {
+    "a line without end": "x," * HUGE,
+    "a row over many lines": '"\n",' * HUGE,
+    "a row over many lines that end with a return": '"\r",' * HUGE,
+    "a quotation without end": '"' + "x\n" * HUGE,
+    "a line without commas": "x" * (2 * HUGE),
+}
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("name", WIDE)
+def test_a_row_without_end_is_refused_in_little_memory(rig: Rig, name: str, last: bool) -> None:
+    (rig.home / "state/files").mkdir(parents=True)
+    (rig.home / "state/files/m.csv").write_text(f"a\n{WIDE[name]}\n", newline="")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match=r"m\.csv"):
+            do(rig, mode="read", last=last)
+        assert tracemalloc.get_traced_memory()[1] < 128 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("header", ["a," * 50_000, "," * 50_000, "a_2,a," * 25_000], ids=["one", "empty", "two"])
+def test_many_columns_of_one_name_are_read_in_little_time(rig: Rig, header: str) -> None:
+    (rig.home / "state/files").mkdir(parents=True)
+    (rig.home / "state/files/m.csv").write_text(f"{header}\n1\n")
+    began = time.thread_time()
+    found = do(rig, mode="read", limit=1)
+    assert time.thread_time() - began < 10
+    assert len(set(found["columns"])) == 50_001

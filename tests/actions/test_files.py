@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,24 @@ def test_files_and_downloads_are_named_as_outputs_name_them(tmp_path: Path) -> N
         stored_file(tmp_path, "a.txt") == stored_file(tmp_path, "state/files/a.txt") == tmp_path / "state/files/a.txt"
     )
     assert stored_file(tmp_path, "state/downloads/Weekly sync/b.mp4").name == "b.mp4"
+
+
+@pytest.mark.parametrize("link", ["x", "y/../x", "x/below"])
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path, link: str) -> None:
+    (tmp_path / "y").mkdir()
+    (tmp_path / "x").symlink_to("x")
+    (tmp_path / "z").symlink_to(link)
+    with pytest.raises(UsageError, match="leads in a circle"):
+        strict_place(tmp_path, "z")
+
+
+def test_a_named_pipe_is_neither_written_nor_read(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "files"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "x")
+    (folder / "link").symlink_to("x")
+    for name in ("x", "link"):
+        with pytest.raises(UsageError, match="is a pipe, a socket or a device"):
+            strict_place(folder, name)
+        with pytest.raises(UsageError, match="is a pipe, a socket or a device"):
+            stored_file(tmp_path, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -122,3 +123,19 @@ def test_the_watcher_outlives_what_nobody_foresaw(
         "changed files may go unnoticed: a fault in Changewire itself, please report it: RuntimeError: out of the blue;"
         " looking again",
     ) in logged
+
+
+@pytest.mark.parametrize(
+    "file", ["config/workflows/two.yaml", "triggers/own.yaml", "actions/own.yaml", "actions/own.py"]
+)
+def test_a_named_pipe_among_the_files_does_not_hold_a_reload_back(daemon: Daemon, file: str) -> None:
+    with closing(daemon):
+        daemon.start(watch_files=False)
+        path = daemon.path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+        reload = threading.Thread(target=daemon.reload, daemon=True)
+        reload.start()
+        reload.join(30)
+        assert not reload.is_alive()
+        assert list(daemon.home.workflows) == ["One"]

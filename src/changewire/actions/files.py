@@ -40,8 +40,7 @@ def place_below(root: Path, folder: str, name: str | None = None) -> Path:
     """The path of ``folder`` (parts between slashes) and ``name`` below ``root``; never outside, whatever they say."""
     parts = [safe_name(part) for part in PurePosixPath(folder).parts if part.strip("/. ")]
     path = root.joinpath(*parts, *([safe_name(name)] if name is not None else []))
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise UsageError(f"{folder!r} leads out of {root}: a link there points elsewhere")
+    _refuse_outside(root, path, folder)
     return path
 
 
@@ -51,13 +50,21 @@ def strict_place(root: Path, path: str) -> Path:
     if given.is_absolute() or ".." in given.parts or "\0" in path or not given.name:
         raise UsageError(f"{path!r} must be the path of a file below {root}, without .. and not beginning with /")
     found = root / given
-    if not found.resolve().is_relative_to(root.resolve()):
-        raise UsageError(f"{path!r} leads out of {root}: a link there points elsewhere")
+    _refuse_outside(root, found, path)
     if found.is_dir():
         raise UsageError(f"{path!r} is a folder: give the name of a file")
     if found.exists() and not found.is_file():  # opening a pipe or a device may wait for ever
         raise UsageError(f"{path!r} is a pipe, a socket or a device: give the name of a file")
     return found
+
+
+def _refuse_outside(root: Path, path: Path, shown: str) -> None:
+    """Raise UsageError if ``path``, with its links followed, is not below ``root``, or if its links form a circle."""
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise UsageError(f"{shown!r} leads out of {root}: a link there points elsewhere")
+    if any(one.is_symlink() for one in (real, *real.parents)):
+        raise UsageError(f"{shown!r} leads in a circle: a link there points back to itself")
 
 
 def stored_file(home: Path, path: str) -> Path:

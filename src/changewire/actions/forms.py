@@ -11,6 +11,7 @@ from typing import Any
 from changewire.actions.files import stored_file
 from changewire.connectors.transport.messages import MAX_BYTES
 from changewire.errors import UsageError
+from changewire.file_reader import TooLargeFileError, read_file
 from changewire.templates import text_of
 from changewire.values import Json
 
@@ -29,10 +30,12 @@ def encode_form(home: Path, form: Mapping[str, Json], files: Mapping[str, Json],
         if unknown := about.keys() - {"path", "name", "type"}:
             raise UsageError(f"files: {name} has {min(unknown)!r}; known are path, name and type")
         file = stored_file(home, text_of(about.get("path")))
-        left -= file.stat().st_size
-        if left < 0:
-            raise UsageError(f"the files are larger than {MAX_BYTES >> 20} MiB")
+        try:
+            content = read_file(file, left)
+        except TooLargeFileError:
+            raise UsageError(f"the files are larger than {MAX_BYTES >> 20} MiB") from None
+        left -= len(content)
         kind = text_of(about.get("type")) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        parts.append((name, (text_of(about.get("name")) or file.name, file.read_bytes(), kind)))
+        parts.append((name, (text_of(about.get("name")) or file.name, content, kind)))
     body, content_type = encode_multipart_formdata(parts, boundary=f"changewire-{key}-{os.urandom(8).hex()}")
     return content_type, body

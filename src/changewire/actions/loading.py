@@ -17,6 +17,7 @@ from changewire.config.from_files import FromFiles
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ConfigError, Problem, nearest
+from changewire.file_reader import read_file, read_text_file
 from changewire.templates import expression_problems
 from changewire.values import Json, digest
 
@@ -66,7 +67,7 @@ def _named(folder: Path) -> dict[str, Path] | None:
     named: dict[str, Path] = {}
     for path in _files(folder, "yaml"):
         try:
-            head, _, entries = path.read_text(encoding="utf-8").partition("\nactions:\n")
+            head, _, entries = read_text_file(path).partition("\nactions:\n")
         except (OSError, ValueError):
             return None
         connector = _CONNECTOR.search(head)
@@ -109,7 +110,7 @@ def _contents(folder: Path) -> tuple[tuple[Path, str], ...]:
     found = []
     for path in (*_files(folder, "yaml"), *_files(folder, "py")):
         try:
-            found.append((path, digest(path.read_bytes())))
+            found.append((path, digest(read_file(path))))
         except OSError:
             found.append((path, ""))
     return tuple(found)
@@ -219,7 +220,7 @@ def _place(document: Document, spec: ActionSpec) -> CodePlace | None:
     if spec.code is None:
         return None
     path = document.path.with_suffix(".py")
-    return CodePlace(path, digest(path.read_bytes()) if path.is_file() else "", spec.code)
+    return CodePlace(path, digest(read_file(path)) if path.is_file() else "", spec.code)
 
 
 def _later(place: CodePlace | None) -> Code | None:
@@ -239,7 +240,7 @@ def _load_code(document: Document, file: ActionFile) -> ModuleType | None:
     if not path.is_file() or all(spec.code is None for spec in file.actions.values()):
         return None
     try:
-        return load_module(path, digest(path.read_bytes()))
+        return load_module(path, digest(read_file(path)))
     except Exception as error:
         words = f"{path.name} beside this file {_why_unloaded(error)}"
         raise ConfigError([document.problem((), "broken_code", words)]) from error

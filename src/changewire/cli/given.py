@@ -124,7 +124,8 @@ def _json(name: str, text: str) -> Json:
 def _file(name: str, path: str) -> str:
     """The text of a file without a line break at its end."""
     try:
-        data = Path(path).expanduser().read_bytes()
+        with Path(path).expanduser().open("rb") as file:  # a pipe, too: the person who names it can interrupt this
+            data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         why = (error.strerror or "cannot be read").lower()
         raise UsageError(f"{name}: {path}: {why}; for text that begins with @ write {name}:='\"@…\"'") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import urllib.parse
 from pathlib import Path
@@ -171,7 +172,7 @@ def load_connections(
     A file that is not there has no connections. Nothing is raised: what is broken is told in the problems.
     """
     path = home / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}, {}, []
     try:
         document = read_yaml(path, FILE)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from changewire.errors import ConfigError, Problem, nearest
+from changewire.file_reader import read_text_file, unreadable_reason
 from changewire.secret import Secret, learn
 from changewire.values import Json
 
@@ -156,11 +157,11 @@ class Environment:
 
     def _file(self, path: str) -> str:
         try:
-            return (self.files_root / path).read_text(encoding="utf-8").rstrip("\r\n")
+            return read_text_file(self.files_root / path).rstrip("\r\n")
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-        except ValueError:
-            reason = "it is not UTF-8 text"
+            reason = unreadable_reason(error)
+        except ValueError as error:
+            reason = str(error)
         raise UnsetError(f"the file of ${{file:{path}}} cannot be read: {reason}")
 
 
@@ -182,12 +183,12 @@ def read_env_file(path: Path, shown: str) -> dict[str, str]:
     ``export`` in front, comments, and values in single quotes (as they are) or double quotes (with ``\\n``) are fine.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_file(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError([Problem(shown, 0, 0, "unreadable", f"cannot be read: {reason.lower()}")]) from None
+        reason = unreadable_reason(error) if isinstance(error, OSError) else str(error)
+        raise ConfigError([Problem(shown, 0, 0, "unreadable", f"cannot be read: {reason}")]) from None
     variables: dict[str, str] = {}
     problems = []
     for number, line in enumerate(text.splitlines(), 1):

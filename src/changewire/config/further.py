@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from changewire.config.steps import KINDS
 from changewire.config.wording import Words, told
 from changewire.config.yaml_files import Document
-from changewire.errors import Problem
+from changewire.errors import MOST_PROBLEMS, Problem
 from changewire.values import Json
 
 M = TypeVar("M", bound=BaseModel)
@@ -67,6 +67,10 @@ def look_through(document: Document, model: type[M], data: Json) -> Found[M]:
             new = [w for w in wrong if not _follows(w.path, left_out)]
             told_now = [found.document.problem(w.path, w.code, w.message, w.suggestion, w.at_key) for w in new]
             found.problems = together(found.problems, told_now)
+            if len(found.problems) >= MOST_PROBLEMS:
+                message = f"has {MOST_PROBLEMS} problems and maybe more: correct these first"
+                found.problems.append(Problem(document.shown, 0, 0, "too_many", message))
+                return found
             mended = _leave_out(data, wrong, left_out, found)
             if mended is None:
                 return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -84,7 +85,7 @@ class Settings(Strict):
 def load_settings(home: Path, environment: Environment) -> Settings:
     """The settings of a home; the defaults where it has no such file. Raises ConfigError."""
     path = home / FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return Settings()
     document = read_yaml(path, FILE)
     data = {} if document.data is None else document.data

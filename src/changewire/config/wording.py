@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from changewire.errors import nearest
+from changewire.errors import MOST_PROBLEMS, nearest
 from changewire.values import Json
 
 
@@ -58,8 +58,12 @@ _TOLD = {
 
 
 def told(model: type[BaseModel], data: Json, error: ValidationError, whole: str = "the file") -> list[Words]:
-    """All that pydantic finds wrong. A key that is misspelt is missing as well, which nobody wants to read twice."""
-    found = [words(model, data, detail, whole) for detail in error.errors(include_url=False)]
+    """Return what pydantic finds wrong, up to `MOST_PROBLEMS`.
+
+    A key that is misspelt is missing as well, which is left out.
+    """
+    details = error.errors(include_url=False)[:MOST_PROBLEMS]
+    found = [words(model, data, detail, whole) for detail in details]
     misspelt = {(*w.path[:-1], w.suggestion) for w in found if w.code == "unknown_key"}
     return [w for w in found if w.code != "missing" or w.path not in misspelt]
 

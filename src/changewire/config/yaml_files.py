@@ -15,6 +15,7 @@ from changewire.config.scalars import after
 from changewire.config.wording import told
 from changewire.config.yaml_reader import failed, load, place_after
 from changewire.errors import ConfigError, Problem
+from changewire.file_reader import TooLargeFileError, is_utf16, read_file, unreadable_reason
 from changewire.secret import mask
 from changewire.values import Json
 
@@ -91,18 +92,17 @@ def read_yaml(path: Path, shown: str | None = None) -> Document:
 def read_text(path: Path, shown: str) -> str:
     """The text of a file of at most 1 MiB. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_file(path, MAX_BYTES)
+    except TooLargeFileError:
+        raise failed(shown, 0, 0, "too_large", "is larger than 1 MiB: split it") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise failed(shown, 0, 0, "unreadable", f"cannot be read: {reason}") from None
-    if len(raw) > MAX_BYTES:
-        raise failed(shown, 0, 0, "too_large", "is larger than 1 MiB: split it")
+        raise failed(shown, 0, 0, "unreadable", f"cannot be read: {unreadable_reason(error)}") from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line, column = place_after(raw[: error.start].decode("utf-8"))
-        message = "this is not UTF-8 text: save the file with the encoding UTF-8"
+        kind = "UTF-16 text, not UTF-8" if is_utf16(raw) else "not UTF-8 text"
+        message = f"this is {kind}: save the file with the encoding UTF-8"
         raise failed(shown, line, column, "encoding", message) from None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from changewire.errors import ConfigError, Problem
+from changewire.errors import MOST_PROBLEMS, ConfigError, Problem
 from changewire.values import Json
 
 try:
@@ -21,6 +21,7 @@ except ImportError:  # PyYAML built without libyaml: the same, only slower
 
 MAX_DEPTH = 50  # mappings and lists inside each other
 MAX_VALUES = 100_000  # values in a file that repeats anchors: small files must not become huge data
+MAX_CHARACTERS = 4 << 20  # of all texts in a file that repeats anchors
 
 _WORDS: dict[str, bool | None] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
@@ -59,8 +60,9 @@ class _Reader:
         self.problems: list[Problem] = []
         self.loader = Parser(text)
         self.next: Callable[[], Any] = self.loader.get_event
-        self.anchors: dict[str, tuple[Json, int]] = {}  # value, number of values in it
+        self.anchors: dict[str, tuple[Json, int, int]] = {}  # value, number of values and of characters in it
         self.count = 0
+        self.characters = 0
 
     def close(self) -> None:
         self.loader.dispose()
@@ -85,16 +87,17 @@ class _Reader:
         self.count += 1
         if kind is yaml.ScalarEvent:
             value = self.plain(event) if event.implicit[0] else event.value
+            self.characters += len(event.value)
             if event.anchor:
-                self.anchors[event.anchor] = value, 1
+                self.anchors[event.anchor] = value, 1, len(event.value)
             return value
         if depth >= MAX_DEPTH:
             raise self.failure(event, "too_deep", f"more than {MAX_DEPTH} levels inside each other")
-        before = self.count
+        before, characters = self.count, self.characters
         build = self.mapping if kind is yaml.MappingStartEvent else self.sequence
         data = build(depth + 1)
         if event.anchor:
-            self.anchors[event.anchor] = data, self.count - before + 1
+            self.anchors[event.anchor] = data, self.count - before + 1, self.characters - characters
         return data
 
     def sequence(self, depth: int) -> list[Json]:
@@ -140,10 +143,13 @@ class _Reader:
                 "unknown_anchor",
                 f"there is no anchor &{event.anchor} above: put text that begins with * in quotes",
             )
-        value, size = self.anchors[event.anchor]
+        value, size, characters = self.anchors[event.anchor]
         self.count += size
+        self.characters += characters
         if self.count > MAX_VALUES:
             raise self.failure(event, "too_large", f"repeats more than {MAX_VALUES} values")
+        if self.characters > MAX_CHARACTERS:
+            raise self.failure(event, "too_large", f"repeats more than {MAX_CHARACTERS} characters")
         return value
 
     def plain(self, event: Any) -> Json:
@@ -167,6 +173,9 @@ class _Reader:
     def note(self, event: Any, code: str, message: str) -> None:
         mark = event.start_mark
         self.problems.append(Problem(self.shown, mark.line + 1, mark.column + 1, code, message))
+        if len(self.problems) >= MOST_PROBLEMS:
+            message = f"has {MOST_PROBLEMS} problems and maybe more: correct these first"
+            raise ConfigError([*self.problems, Problem(self.shown, 0, 0, "too_many", message)])
 
     def failure(self, event: Any, code: str, message: str) -> ConfigError:
         self.note(event, code, message)

@@ -15,6 +15,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from changewire.file_reader import read_file
 from changewire.values import dumps, loads
 
 SPARE = 16 * 1024 * 1024  # bytes of the disk that stay free: the database must be able to go on
@@ -58,7 +59,7 @@ class Part:
         A file that is there in full lacks its last byte here, so that asking for that shows whether it still is so.
         """
         try:
-            held = Held(**{**loads(self._note.read_bytes()), "size": self.size})
+            held = Held(**{**loads(read_file(self._note)), "size": self.size})
             size = min(held.size, held.total - 1)
         except (OSError, TypeError, ValueError):
             return None

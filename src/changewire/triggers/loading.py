@@ -12,6 +12,7 @@ from changewire.config.from_files import FromFiles
 from changewire.config.yaml_files import Document, check, read_yaml
 from changewire.connectors.definition import connector_names
 from changewire.errors import ChangewireError, ConfigError, Problem, nearest
+from changewire.file_reader import read_file
 from changewire.paths import parse_path
 from changewire.state.records import EventRecord
 from changewire.triggers.asking import names_in_path
@@ -80,7 +81,7 @@ def checkout_types(folder: Path) -> Mapping[str, TriggerType] | None:
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.yaml")):
         try:
-            found = _TYPE.search(path.read_bytes())
+            found = _TYPE.search(read_file(path))
         except OSError:
             return None
         if found is None or (name := found[1].decode()) in files:

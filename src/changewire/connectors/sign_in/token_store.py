@@ -20,6 +20,7 @@ from typing import Any
 from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.sign_in.vault import Vault
 from changewire.errors import ApiError, FailureClass, StateError
+from changewire.file_reader import read_file, unreadable_reason
 from changewire.secret import learn
 from changewire.values import dumps, loads
 
@@ -139,11 +140,11 @@ class TokenStore:
     def read(self, name: str) -> Grant | None:
         """The sign-in of a connection; None: there is none. Raises StateError where it cannot be read."""
         try:
-            sealed = self.path(name).read_bytes()
+            sealed = read_file(self.path(name))
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(f"{self.path(name)} cannot be read: {(error.strerror or str(error)).lower()}") from error
+            raise StateError(f"{self.path(name)} cannot be read: {unreadable_reason(error)}") from error
         try:
             grant = Grant.from_bytes(self.vault.open(sealed))
         except (ValueError, KeyError, TypeError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from changewire.errors import StateError
+from changewire.file_reader import read_file, unreadable_reason
 from changewire.secret import learn
 
 SERVICE = "changewire"
@@ -79,11 +80,11 @@ class Vault:
 
     def _written(self) -> str | None:
         try:
-            return self._path.read_text(encoding="ascii").strip()
+            return read_file(self._path).decode("ascii").strip()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(f"{self._path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+            raise StateError(f"{self._path} cannot be read: {unreadable_reason(error)}") from error
         except UnicodeDecodeError as error:
             raise StateError(f"{self._path} holds no key: delete it, and sign in again") from error
 
