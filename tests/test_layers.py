@@ -27,7 +27,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
         "parameters",
     }
     | {"amplifiers", "csv_text", "effort", "file_reader", "html_text", "json_size", "log", "moments", "patterns"}
-    | {"secret_search", "spellings", "testing", "texts"},
+    | {"secret_search", "secret_values", "spellings", "testing", "texts"},
     {"config"},
     {"connectors"},
     {"state"},

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from changewire.secret_search import SecretSearch
+from changewire.secret_values import secret_parts
 from changewire.spellings import encoded_forms
 from changewire.values import dumps_text
 
@@ -22,14 +23,16 @@ from changewire.values import dumps_text
 class Secret:
     """A text that never shows itself. ``reveal()`` is the only way to its value, and each use can be searched for.
 
-    Making one also teaches `mask` the value, so that it is found again in any of its spellings.
+    Making one also teaches `mask` the value, so that it is found again in any of its spellings. Without ``searched``
+    only this object is hidden: the value may be in many texts that are no secret.
     """
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, searched: bool = True) -> None:
         self._value = value
-        learn(value)
+        if searched:
+            learn(value)
 
     def reveal(self) -> str:
         """The value itself, for the one place that must send it."""
@@ -72,22 +75,29 @@ def _forms(value: str) -> set[str]:
 def learn(value: str, *, passing: bool = False) -> None:
     """From now on `mask` hides ``value`` in all its spellings. Values under four characters are not hidden.
 
+    So it does with the parts of ``value`` that are secrets of their own, such as the password in an address.
     ``passing``: a token that is replaced every hour; only the latest of these stay known.
     """
     global _search
-    if len(value.strip()) < SHORTEST:
-        return
     with _lock:
         if value in _lasting:
             return
-        if (known := next((one for one in _passing if one[0] == value), None)) is not None:
-            _passing.remove(known)
-            _passing.append(known)
-            return
         if passing:
-            _passing.append((value, _forms(value)))
-        else:
-            _lasting[value] = _forms(value)
+            _learn_passing(value)
+            return
+        for part in (value, *secret_parts(value)):
+            if part not in _lasting and len(part.strip()) >= SHORTEST:
+                _lasting[part] = _forms(part)
+                _search = None
+
+
+def _learn_passing(value: str) -> None:
+    global _search
+    if (known := next((one for one in _passing if one[0] == value), None)) is not None:
+        _passing.remove(known)
+        _passing.append(known)
+    elif len(value.strip()) >= SHORTEST:
+        _passing.append((value, _forms(value)))
         _search = None
 
 

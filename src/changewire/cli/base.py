@@ -43,10 +43,13 @@ class Options:
     debug: bool = False
 
     def find_home(self) -> Path:
-        """The home to work in. Raises UsageError that says what to do."""
+        """The home to work in, whose secrets are masked from now on. Raises UsageError that says what to do."""
         from changewire.config.home_folder import find_home
+        from changewire.config.secrets import learn_secrets
 
-        return find_home(Path.cwd(), self.home, os.environ)
+        home = find_home(Path.cwd(), self.home, os.environ)
+        learn_secrets(home)
+        return home
 
 
 def say(text: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from changewire.errors import ConfigError, Problem, nearest
 from changewire.file_reader import read_text_file, unreadable_reason
 from changewire.secret import Secret, learn
+from changewire.secret_values import is_common, is_secret
 from changewire.values import Json
 
 ENV_FILE = "config/.env"
@@ -20,7 +21,6 @@ EXPOSED = "exposed"  # the code of the warning that others can read it
 # "$${" writes "${" itself; "${{" is a dollar sign in front of an expression
 _MARK = re.compile(r"\$\$\{|\$\{(?!\{)([^}]*)(\}?)")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
-_SECRET_NAME = re.compile("SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIAL|KEY", re.IGNORECASE)
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
 _QUOTED = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)\"""")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
@@ -63,10 +63,10 @@ class Environment:
     def expand(self, text: str) -> str:
         """``text`` with all values filled in; ``$${`` becomes ``${``. Raises UnsetError.
 
-        A default counts where the variable is unset or empty. Values of secret files, and of variables with
-        names like ``…_TOKEN`` or ``…_PASSWORD``, are masked from now on.
+        A default counts where the variable is unset or empty. Values of secret files, and of variables that
+        `changewire.secret_values.is_secret` takes for secrets, are masked from now on.
         """
-        return self._expand(text, learn_all=False)[0]
+        return self._expand(text, of_step=False)[0]
 
     def expand_data(self, data: Json, *, secret: bool) -> Json:
         """A copy of ``data`` with all its texts expanded. Raises UnsetError.
@@ -75,8 +75,8 @@ class Environment:
         one that only took defaults, which everybody can read in the file, stays text.
         """
         if isinstance(data, str):
-            text, taken = self._expand(data, learn_all=secret)
-            return Secret(text) if secret and taken else text
+            text, searched = self._expand(data, of_step=secret)
+            return text if searched is None or not secret else Secret(text, searched=searched)
         if isinstance(data, dict):
             return {key: self.expand_data(value, secret=secret) for key, value in data.items()}
         if isinstance(data, list | tuple):
@@ -90,11 +90,11 @@ class Environment:
         """
         parts: list[str] = []
         lifted: dict[str, Lifted] = {}
-        for written, value, taken, _ in self._pieces(text):
+        for written, value, taken, looks_secret in self._pieces(text):
             if value is None:
                 parts.append(written)
                 continue
-            if taken:
+            if taken and (looks_secret or not is_common(value)):
                 learn(value)
             name = f"{prefix}{len(lifted)}"
             lifted[name] = Lifted(written, value)
@@ -112,17 +112,23 @@ class Environment:
             for part, value in data.items() if isinstance(data, dict) else enumerate(data):
                 yield from (((part, *path), unset) for path, unset in self.unset(value))
 
-    def _expand(self, text: str, learn_all: bool) -> tuple[str, bool]:
-        """The expanded text, and whether any value came from outside of the text."""
+    def _expand(self, text: str, of_step: bool) -> tuple[str, bool | None]:
+        """The expanded text, and whether a value in it is searched for; None if none came from outside of the text.
+
+        ``of_step``: each value is a secret that is not a common one, such as a number or a path.
+        """
         if "${" not in text:
-            return text, False
-        parts, taken = [], False
-        for written, value, from_outside, looks_secret in self._pieces(text):
-            if value is not None and from_outside and (learn_all or looks_secret):
-                learn(value)
-            taken |= from_outside
+            return text, None
+        parts: list[str] = []
+        searched: bool | None = None
+        for written, value, taken, looks_secret in self._pieces(text):
+            if value is not None and taken:
+                secret = looks_secret or (of_step and not is_common(value))
+                searched = bool(searched) or secret
+                if secret:
+                    learn(value)
             parts.append(written if value is None else value)
-        return "".join(parts), taken
+        return "".join(parts), searched
 
     def _pieces(self, text: str) -> Iterator[tuple[str, str | None, bool, bool]]:
         """The text piece by piece: as written, its value (None: it is only text), and what `_value` says of it."""
@@ -137,7 +143,7 @@ class Environment:
         yield text[end:], None, False, False
 
     def _value(self, inside: str, closed: bool) -> tuple[str, bool, bool]:
-        """The value, whether it came from outside of the text, and whether its name says that it is secret."""
+        """The value, whether it came from outside of the text, and whether it is a secret wherever it is used."""
         if closed and inside.startswith("file:"):
             return self._file(inside.removeprefix("file:").strip()), True, True
         match = _VARIABLE.fullmatch(inside)
@@ -153,7 +159,7 @@ class Environment:
                 f"or give a default, ${{{name}:-…}}",
                 nearest(name, self.variables),
             )
-        return value, True, bool(_SECRET_NAME.search(name))
+        return value, True, is_secret(name, value)
 
     def _file(self, path: str) -> str:
         try:
@@ -191,19 +197,23 @@ def read_env_file(path: Path, shown: str) -> dict[str, str]:
         raise ConfigError([Problem(shown, 0, 0, "unreadable", f"cannot be read: {reason}")]) from None
     variables: dict[str, str] = {}
     problems = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        found = _LINE.fullmatch(line)
-        value = _env_value(found[2].strip()) if found else None
-        if found is None or value is None:
-            message = "this is not NAME=value" if found is None else "the quotation is never closed"
+    for number, name, value in env_lines(text):
+        if name is None or value is None:
+            message = "this is not NAME=value" if name is None else "the quotation is never closed"
             problems.append(Problem(shown, number, 1, "env_line", message))
         else:
-            variables[found[1]] = value
+            variables[name] = value
     if problems:
         raise ConfigError(problems)
     return variables
+
+
+def env_lines(text: str) -> Iterator[tuple[int, str | None, str | None]]:
+    """The lines of such a file: number, name and value. None for the value if it is malformed, for both if all is."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            found = _LINE.fullmatch(line)
+            yield number, found and found[1], _env_value(found[2].strip()) if found else None
 
 
 def _env_value(raw: str) -> str | None:

@@ -17,7 +17,9 @@ from changewire.config.circles import circles
 from changewire.config.connections import Connection, load_connections
 from changewire.config.environment import Environment, exposed
 from changewire.config.further import together
+from changewire.config.secrets import learn_secrets, learn_step_values
 from changewire.config.settings import load_settings
+from changewire.config.steps import ActionStep
 from changewire.config.workflows import WorkflowFile, load_workflows
 from changewire.connectors.checking import unfit_connections
 from changewire.errors import Problem
@@ -30,6 +32,7 @@ def load_home(path: Path, variables: Mapping[str, str] | None = None, previous: 
 
     ``variables`` None: those of this process. With ``previous``, a workflow whose file broke since stays as it was.
     """
+    learn_secrets(path, variables)
     environment = Environment.of_home(path, variables)
     connections, wrong_connections, problems = load_connections(path, environment)
     unfit = unfit_connections(path, connections)
@@ -66,6 +69,9 @@ def _last_good(
 
 
 def _add_workflow(home: Home, file: WorkflowFile, wrong_connections: Mapping[str, Sequence[Problem]]) -> None:
+    if file.workflow is not None:
+        steps = (step for _, step, _ in file.workflow.placed_steps())
+        learn_step_values(home.environment, (step.parameters for step in steps if isinstance(step, ActionStep)))
     problems = list(file.problems)
     triggers: list[Trigger] = []
     check = _check_of(home, file, wrong_connections)

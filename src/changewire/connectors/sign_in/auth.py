@@ -16,7 +16,15 @@ from changewire.config.connections import (
     ServerToServerAuth,
 )
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, Auth, Credentials, FixedAuth, basic, bounded
+from changewire.connectors.sign_in.credentials import (
+    LONGEST_TOKEN_S,
+    Auth,
+    Credentials,
+    FixedAuth,
+    basic,
+    bounded,
+    learn_answer,
+)
 from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
 from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
 from changewire.connectors.sign_in.token_store import TokenStore
@@ -24,7 +32,7 @@ from changewire.connectors.sign_in.user import UserSignIn
 from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
-from changewire.secret import learn, mask
+from changewire.secret import masked_excerpt
 from changewire.values import loads
 
 
@@ -59,10 +67,10 @@ class ServerToServer(RenewingAuth):
         except ValueError:
             data = None
         data = data if isinstance(data, dict) else {}
+        learn_answer(data)
         token = data.get("access_token")
         if reply.status != 200 or not isinstance(token, str):
             raise self._refusal(reply.status, data)
-        learn(token, passing=True)
         region = data.get(self._sign_in.region_field) if self._sign_in.region_field else None
         lifetime, scope = data.get("expires_in"), data.get("scope")
         lives_s = bounded(lifetime, 3600.0, LONGEST_TOKEN_S)
@@ -72,7 +80,7 @@ class ServerToServer(RenewingAuth):
     def _refusal(self, status: int, data: Mapping[str, object]) -> ApiError:
         words = data.get("reason") or data.get("message") or data.get("error_description") or data.get("error")
         code = data.get("error") or data.get("code")
-        said = f": {mask(str(words))[:300]}" if words else ""
+        said = f": {masked_excerpt(str(words), 300)}" if words else ""
         start = f"signing in to {self._title} as {self._connection.name!r} failed (HTTP {status}{said})"
         if status == 429:
             return ApiError(f"{start}; it is tried again", FailureClass.RATE, status=status)

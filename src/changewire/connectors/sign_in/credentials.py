@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import math
+import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +13,8 @@ from typing import Protocol
 from changewire.errors import ApiError, CredentialError
 from changewire.secret import learn
 
+_CREDENTIAL = re.compile("token$|secret|assertion|password|ticket|device_code|^authorization_code$", re.IGNORECASE)
+_MOST_CREDENTIALS = 16
 LONGEST_TOKEN_S = 365 * 86400.0  # whatever a server says; a token that ends earlier is renewed when it is refused
 
 
@@ -74,6 +78,21 @@ def basic(user: str, password: str) -> str:
     encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
     learn(encoded)
     return f"Basic {encoded}"
+
+
+def learn_answer(data: object) -> None:
+    """Have `mask` hide the credentials in a server's answer to a sign-in, also in one that refuses it.
+
+    Only the first of very many, so that those of other connections stay known.
+    """
+    waiting, left = deque([data]), _MOST_CREDENTIALS
+    while waiting and left:
+        one = waiting.popleft()
+        for name, value in one.items() if isinstance(one, dict) else ():
+            if isinstance(value, str) and left and _CREDENTIAL.search(str(name)):
+                learn(value, passing=True)
+                left -= 1
+        waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
 
 
 def bounded(value: object, otherwise: float, most: float, least: float = 0.0) -> float:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from changewire.clock import Clock
 from changewire.errors import ChangewireError
-from changewire.secret import learn, mask
+from changewire.secret import learn, masked_excerpt
 
 HOST = "127.0.0.1"
 PATH = "/callback"
@@ -76,7 +76,7 @@ class Loopback:
             self._strays += 1
             return 400, "Not signed in", _STRAY
         if "error" in query:
-            said = mask(query.get("error_description") or query["error"])[:300]
+            said = masked_excerpt(query.get("error_description") or query["error"], 300)
             return self._refuse(f"it was refused: {said}")
         if not query.get("code"):
             return self._refuse("the answer held no code")

@@ -12,12 +12,12 @@ from urllib.parse import quote_plus
 from changewire.clock import Clock, wall
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded
-from changewire.connectors.sign_in.token_store import Grant, learn_tokens
+from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded, learn_answer
+from changewire.connectors.sign_in.token_store import Grant
 from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
-from changewire.secret import learn, mask
+from changewire.secret import masked_excerpt
 from changewire.values import loads
 
 MAX_BYTES = 65536
@@ -134,7 +134,6 @@ class OAuthApp:
         address = data.get("verification_uri") or data.get("verification_url")
         if not (isinstance(code, str) and isinstance(shown, str) and isinstance(address, str)):
             raise self._refusal(200, {"error": "an answer without a code"}, "device_code")
-        learn(code, passing=True)
         whole = data.get("verification_uri_complete")
         return DeviceCode(
             code, shown, address, whole if isinstance(whole, str) else None,
@@ -195,6 +194,7 @@ class OAuthApp:
         out = Outgoing("POST", origin, target, headers, body.encode(), own=(origin,))
         reply = self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES)
         data = _object(reply)
+        learn_answer(data)
         # Some servers answer a refusal with 200.
         if not 200 <= reply.status < 300 or ("error" in data and "access_token" not in data):
             status = reply.status if reply.status >= 300 or reply.status < 200 else 400
@@ -209,7 +209,7 @@ class OAuthApp:
         known = None if before is None else before.scopes
         lives_s = bounded(lifetime, 3600.0, LONGEST_TOKEN_S)
         region = data.get(self.places.region_field) if self.places.region_field else None
-        grant = Grant(
+        return Grant(
             access_token=data["access_token"],
             refresh_token=refresh,
             expires_at=None if lifetime is None else now + timedelta(seconds=lives_s),
@@ -218,14 +218,12 @@ class OAuthApp:
             client_id=self.auth.client_id,
             signed_in_at=before.signed_in_at if before else now,
         )
-        learn_tokens(grant)
-        return grant
 
     def _refusal(self, status: int, data: Mapping[str, Any], grant_type: str) -> ApiError:
         words = data.get("reason") or data.get("error_description") or data.get("message") or data.get("error")
         code = data.get("error") or data.get("code")
         code = str(code) if isinstance(code, str | int) else None
-        said = f": {mask(str(words))[:300].rstrip('. ')}" if words else ""
+        said = f": {masked_excerpt(str(words), 300).rstrip('. ')}" if words else ""
         start = f"signing in to {self.title} as {self.name!r} failed (HTTP {status}{said})"
         if status == 429:
             return ApiError(f"{start}; it is tried again", FailureClass.RATE, status=status, code=code)

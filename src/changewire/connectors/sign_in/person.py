@@ -15,6 +15,7 @@ from changewire.connectors.sign_in.oauth import DeviceCode, OAuthApp
 from changewire.connectors.sign_in.token_store import Grant, TokenStore
 from changewire.connectors.transport.fetcher import Fetcher
 from changewire.errors import UsageError
+from changewire.secret import learn
 
 WAIT_S = 600.0  # a person may have to look for a second factor first
 
@@ -58,6 +59,7 @@ class SigningIn:
         Raises UsageError, ApiError, and ChangewireError when it is refused or takes too long.
         """
         state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
+        learn(verifier, passing=True)
         with Loopback(self._port, state) as back:
             show(self.app.authorize_url(back.url, state, verifier), back.url)
             code = back.wait(self.clock, WAIT_S)
