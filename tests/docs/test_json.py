@@ -6,8 +6,10 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.cli.rig import changewire, lines
 from tests.docs.pages import DOCS, ROOT, tables
 from tests.docs.session import Session
 from tests.support.homes import connection, make_home, workflow
+from tests.support.shop import Shop, WatchedShop
 
 PAGE = (DOCS / "reference" / "json.md").read_text()
 TOLD = dict(tables(re.sub(r"(<!-- json: \w+) (\w+ -->)", r"\1-\2", PAGE), "json"))
@@ -154,6 +157,19 @@ def test_explaining(reader: Reader, tmp_path: Path) -> None:
         _fits("runs", run)
     (copied,) = reader.read(f"backup {tmp_path}/copy.db")
     assert copied.keys() == {"v", "file", "bytes", "without"}
+
+
+def test_items_set_aside(tmp_path: Path) -> None:
+    with Shop() as shop, closing(WatchedShop(tmp_path, shop)) as watched:
+        watched.watch()
+        watched.run(1)
+        shop.things = [{"id": 1}, {"name": "no id"}]
+        watched.run(61)
+        reader = Reader(cast(Session, SimpleNamespace(cwd=watched.home)), [])
+        (status,), (told,) = reader.read("status"), reader.read("explain watch")
+    assert status["triggers"][0]["set_aside"] == told["set_aside"]
+    (item,) = told["set_aside"]
+    _fits("set_aside", item)
 
 
 def test_pausing(reader: Reader) -> None:

@@ -65,6 +65,10 @@ class WatchedRecords:
         self.write(**files)
         self.turned = self._open()
 
+    def close(self) -> None:
+        """End the daemon."""
+        self.turned.close()
+
     def serve(self, *ids: int, **fields: Any) -> None:
         """From now on these are the records."""
         self.api.rows = [{"id": number, **fields} for number in ids]

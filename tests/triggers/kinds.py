@@ -11,7 +11,7 @@ from changewire.triggers.comparing import Scope, canonical, changes_between, con
 from changewire.triggers.definition import TriggerType
 from changewire.triggers.noticed import Memory, Notice, Watch
 from changewire.triggers.noticing import notice
-from changewire.triggers.numbering import numbered
+from changewire.triggers.numbering import Numbered, numbered
 from changewire.triggers.rules import Rules, make_rules, rules_before, written
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -86,8 +86,10 @@ class Watcher:
         before = rules_before(self.kind, self.compare, self.ignored)
         memory = Memory(self.items, self.baseline_at, self.rules, backfill, rules_before=before)
         counts = self.kind.counts_alike
-        found = numbered(answers, self.watch, self.items) if counts else [one for answer in answers for one in answer]
-        self.last = notice(found, self.watch, memory, now)
+        told = numbered(answers, self.watch, self.items) if counts else Numbered([], [], set())
+        found = told.found if counts else [one for answer in answers for one in answer]
+        self.last = notice(found, self.watch, memory, now, {*told.present, *(key for key, _, _ in told.failed)})
+        self.last.failed += told.failed
         records = [*self.last.quiet, *(n.record for n in self.last.noticed if n.record)]
         self.items |= {record.key: record for record in records}
         self.baseline_at, self.rules = self.baseline_at or now, self.watch.rules.fingerprint

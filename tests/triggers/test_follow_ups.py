@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from changewire.connectors.client import Answer, Request
-from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, StateError, StoppedError
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError, StoppedError
 from changewire.testing import START, ManualClock
 from changewire.triggers.binding import Reader
 from changewire.triggers.follow_ups import MOST_IN_A_ROW, FollowUps, Refused
@@ -32,9 +32,25 @@ def test_a_refusal_stops_no_other_request_and_three_in_a_row_stop_all() -> None:
     assert sent.attempt(lambda: 1) == 1
     for _ in range(MOST_IN_A_ROW):
         assert not sent.stopped
-        sent.attempt(lambda: fail(ValueError("a fault")))
+        sent.attempt(lambda: fail(DOWN))
     assert sent.stopped
     assert (sent.answered, len(sent.refusals)) == (1, 2 * MOST_IN_A_ROW - 1)
+
+
+def test_items_that_cannot_be_processed_stop_no_request() -> None:
+    sent = requests()
+    for error in (ValueError("a fault"), PollError("too deep"), MemoryError(), RecursionError()):
+        assert sent.attempt(lambda error=error: fail(error)).broken  # type: ignore[misc]
+    assert sent.attempt(lambda: 1) == 1
+    assert (sent.stopped, sent.refusals, len(sent.broken)) == (False, [], 4)
+
+
+def test_an_answer_that_cannot_be_read_is_the_fault_of_its_item() -> None:
+    sent = requests()
+    html = sent.attempt(lambda: fail(ApiError("HTML", FailureClass.BROKEN)))
+    down = sent.attempt(lambda: fail(DOWN))
+    assert [isinstance(each, Refused) and each.broken for each in (html, down)] == [True, False]
+    assert len(sent.refusals) == 2
 
 
 @pytest.mark.parametrize("error", [DelayedError("later", START), CredentialError("who?", "work", "sign in")])

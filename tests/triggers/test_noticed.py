@@ -57,7 +57,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Conne
 
 
 def judged(answers: Sequence[Answer], watch: Watch, memory: Memory) -> Notice:
-    found = [numbered(answers, watch, memory.items)] if watch.kind.counts_alike else answers
+    found = [numbered(answers, watch, memory.items).found] if watch.kind.counts_alike else answers
     return notice([item for answer in found for item in answer], watch, memory, NOW)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from changewire.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from changewire.home.definition import Home
-    from changewire.state.records import EventRecord, RunHistory, TriggerRecord, WaitingChanges
+    from changewire.state.records import EventRecord, RunHistory, SetAsideItems, TriggerRecord, WaitingChanges
     from changewire.state.store import SqliteStore
 
 LATEST = 10  # runs that are looked at
@@ -37,6 +37,8 @@ VERDICTS = {
     "unproven": "are missing from the list, and the API does not confirm that they were deleted",
     "elsewhere": "are missing from the list, but are there when they are asked for",
     "pending": "changed, and become events once the requests about them are answered",
+    "set_aside": "cannot be processed and are set aside; they are tried again in each poll",
+    "unidentified": "are missing, and may be one of the items whose key cannot be read",
     "untold": "changed in a way that none of the type's event types is about: remembered silently",
     "echo": "are as a step of this workflow wrote them (`echo: ignore`)",
     "under_way": "may be what a step under way writes; they are looked at again in the next poll",
@@ -106,13 +108,15 @@ def _tell_trigger(
     runs = store.runs(workflow=record.workflow, limit=LATEST) if store else []
     why = why_of(record, store, now, alive=alive)
     waiting = store.waiting_changes(inactive=True).get(record.id) if store else None
+    aside = [each for each in store.set_aside(inactive=True) if each.trigger_id == record.id] if store else []
     if options.json:
-        print_json(_view(record, why, waiting, runs))
+        print_json(_view(record, why, waiting, aside, runs))
         return
     print_text(f"{record.shown}  {record.type}  {record.state}")
     print_text(f"  {why}")
-    if waiting is not None:
+    if waiting is not None and waiting.count > waiting.broken:
         _tell_pending(waiting, now)
+    _tell_set_aside(aside, now)
     for label, moment in (("last poll", record.last_poll), ("last event", record.last_event)):
         print_text(f"  {label}: {local(moment, now) or 'none'}")
     _tell_verdicts(record.verdicts, now)
@@ -171,6 +175,18 @@ def _tell_pending(waiting: WaitingChanges, now: datetime) -> None:
     print_text(f"    the oldest was noticed at {local(waiting.since, now)}; next request: {local(waiting.due_at, now)}")
 
 
+def _tell_set_aside(items: Sequence[SetAsideItems], now: datetime) -> None:
+    if not items:
+        return
+    count = sum(each.count for each in items)
+    print_text(f"  {count} item{'s' * (count != 1)} set aside; each fires once it can be processed:")
+    for each in items:
+        since = f"since {local(each.since, now)}, {each.polls} poll{'s' * (each.polls != 1)}"
+        print_text(f"    {each.name} ({since}): {each.reason}")
+        if each.excerpt:
+            print_text(f"      it begins {shorten(each.excerpt, 120)}")
+
+
 def _tell_verdicts(judged: Mapping[str, Any] | None, now: datetime) -> None:
     from changewire.clock import from_text
 
@@ -185,8 +201,15 @@ def _tell_verdicts(judged: Mapping[str, Any] | None, now: datetime) -> None:
         print_text(f"    left out as noise: {', '.join(ignored)}")
 
 
-def _view(record: TriggerRecord, why: str, waiting: WaitingChanges | None, runs: list[RunHistory]) -> dict[str, Any]:
+def _view(
+    record: TriggerRecord,
+    why: str,
+    waiting: WaitingChanges | None,
+    aside: Sequence[SetAsideItems],
+    runs: list[RunHistory],
+) -> dict[str, Any]:
     from changewire.clock import to_text
+    from changewire.health.attention import set_aside_view
 
     latest = [{"id": one.run.id, "state": str(one.run.state), "reason": one.run.reason} for one in runs]
     moments = {"last_poll": record.last_poll, "last_event": record.last_event, "next_due": record.next_due}
@@ -196,7 +219,8 @@ def _view(record: TriggerRecord, why: str, waiting: WaitingChanges | None, runs:
     if waiting is not None:
         pending = {"count": waiting.count, "since": to_text(waiting.since), "tries": waiting.tries}
         pending |= {"reason": waiting.reason, "next_try": to_text(waiting.due_at)}
-    return {**head, **times, "judged": record.verdicts, "pending": pending, "runs": latest}
+    views = [set_aside_view(each) for each in aside]
+    return {**head, **times, "judged": record.verdicts, "pending": pending, "set_aside": views, "runs": latest}
 
 
 # one event

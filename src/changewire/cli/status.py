@@ -20,7 +20,7 @@ from changewire.errors import ConfigError
 if TYPE_CHECKING:
     from changewire.health.attention import Attention
     from changewire.home.definition import Home
-    from changewire.state.records import PauseRecord, TriggerRecord, WaitingChanges
+    from changewire.state.records import PauseRecord, SetAsideItems, TriggerRecord, WaitingChanges
     from changewire.state.store import SqliteStore
 
 ALIVE_S = 20.0  # seconds since the last heartbeat; a daemon writes one every five
@@ -52,7 +52,8 @@ def status(options: Options) -> int:
     Connections that are refused are paused and told first, with the next step; all goes on once they are mended.
 
     Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
-    a run is paused, or asleep because the pause that holds it does not exist, alerts were not sent for five minutes,
+    an item cannot be processed and is set aside, a run is paused, or asleep because the pause that holds it does not
+    exist, alerts were not sent for five minutes,
     the daemon has not taken over the changed files, or it ended without having been asked to. What was paused by hand
     needs nobody.
     """
@@ -68,10 +69,11 @@ def status(options: Options) -> int:
         paused = store.waiting_for_a_person() if store else {}
         found = [*_from_outside(home, daemon), *_stored(home, store, records, paused, now)]
         changes = store.waiting_changes(inactive=True) if store else {}
+        aside = store.set_aside() if store else []
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
-        triggers = [_view(record, changes.get(record.id)) for record in records]
+        triggers = [_view(record, changes.get(record.id), aside) for record in records]
         views = [each.view() for each in found]
         print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon})
     else:
@@ -81,7 +83,7 @@ def status(options: Options) -> int:
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     for each in found:
-        if each.state in ("asleep", "pending", "unsent") or (each.kind == "files" and home is not None):
+        if each.state in ("asleep", "pending", "set_aside", "unsent") or (each.kind == "files" and home is not None):
             say(f"{each.name}: {each.message}; next: {each.next}")
     return NEEDS_PERSON if found else 0
 
@@ -104,7 +106,7 @@ def _stored(
     now: datetime,
 ) -> list[Attention]:
     """What needs a person, from files and database."""
-    from changewire.health.attention import attention, refused_files, stuck_changes, unsent_alerts
+    from changewire.health.attention import attention, items_set_aside, refused_files, stuck_changes, unsent_alerts
 
     broken = home.broken if home else ()
     if store is None:
@@ -113,7 +115,7 @@ def _stored(
     refused = _of_daemon(store, now).get("refused")
     if refused is not None and home is not None:
         found = [refused_files(refused), *found]
-    stuck = stuck_changes(store.waiting_changes().values(), now)
+    stuck = [*stuck_changes(store.waiting_changes().values(), now), *items_set_aside(store.set_aside())]
     return [*found, *stuck, *unsent_alerts(store.untold_since(), now)]
 
 
@@ -185,8 +187,9 @@ def _unavailable(
         yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=next_due)
 
 
-def _view(record: TriggerRecord, waiting: WaitingChanges | None) -> dict[str, Any]:
+def _view(record: TriggerRecord, waiting: WaitingChanges | None, aside: Sequence[SetAsideItems]) -> dict[str, Any]:
     from changewire.clock import to_text
+    from changewire.health.attention import set_aside_view
 
     def text(moment: datetime | None) -> str | None:
         return None if moment is None else to_text(moment)
@@ -201,6 +204,7 @@ def _view(record: TriggerRecord, waiting: WaitingChanges | None) -> dict[str, An
         "lag_p99_ms": record.lag_p99_ms,
         "error": record.error,
         "pending": waiting.count if waiting else 0,
+        "set_aside": [set_aside_view(each) for each in aside if each.trigger_id == record.id],
     }
 
 

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from changewire.clock import Clock
 from changewire.connectors.clients import Clients
 from changewire.engine.details import Changes, Details
 from changewire.engine.echoes import UNDER_WAY, Echoes, Sifted
+from changewire.engine.places import Places
 from changewire.engine.progress import Progress
+from changewire.errors import PollError, UsageError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
-from changewire.state.records import EventRecord, ItemRecord, TriggerRecord
+from changewire.state.records import EventRecord, ItemRecord, PendingRecord, TriggerRecord
+from changewire.templates import TemplateError
+from changewire.triggers import pending
 from changewire.triggers.dating import moment_of
 from changewire.triggers.definition import Evidence
 from changewire.triggers.follow_ups import MOST, FollowUps
 from changewire.triggers.ignoring import ignored_paths
-from changewire.triggers.noticed import Memory, Notice, Watch, item_key, keys_to_load
+from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, item_key, keys_to_load
 from changewire.triggers.noticing import notice
 from changewire.triggers.numbering import numbered
 from changewire.triggers.polling import NEVER, Allowance, Interrupted, Reading, fetch, read, uninterrupted
 from changewire.triggers.proving import GIVE_UP, proven
 from changewire.triggers.rules import rules_before, written
+from changewire.triggers.set_aside import SetAside, certain_others, may_be_remembered, separate
 from changewire.values import Json
 
 T = TypeVar("T")
 _EVER = datetime.max.replace(tzinfo=UTC)
-UNSETTLED = frozenset({"settling", "absent", "held", "not_ready", "unproven", "elsewhere", UNDER_WAY})
+UNSETTLED = frozenset(
+    {"settling", "absent", "held", "not_ready", "unproven", "elsewhere", "set_aside", "unidentified", UNDER_WAY}
+)
 """Verdicts after which an equal answer still has to be looked at."""
 FRESH_SHARE, FRESH_MOST = 0.1, 5.0
 """One answer serves several triggers for a tenth of the interval, for five seconds at most."""
@@ -49,11 +56,21 @@ class Found:
     sifted: Sifted | None = None  # None: nothing was compared
     ignored: list[str] = field(default_factory=list)  # paths that differ and are noise, some of them
     progress: Progress = field(default_factory=Progress)
+    set_aside: list[SetAside] = field(default_factory=list)  # items that could not be processed
 
     @property
     def compared(self) -> bool:
         """Whether the list was read and was not as before."""
         return self.reading is not None and not self.reading.unchanged
+
+
+class Compared(NamedTuple):
+    """A reading that was compared with what is remembered."""
+
+    notice: Notice
+    items: Mapping[str, ItemRecord]  # that are remembered
+    set_aside: list[SetAside]
+    backfill: dict[str, int]
 
 
 class Finder:
@@ -64,7 +81,7 @@ class Finder:
     ) -> None:
         self._home, self._store, self._clients = home, store, clients
         self._clock, self._log, self._echoes = clock, log, echoes
-        self.details = Details(clients, clock, lambda: home().settings.poll.event)
+        self.details = Details(clients, clock, home)
 
     def find(
         self,
@@ -90,26 +107,63 @@ class Finder:
         if reading.unchanged:
             progress = self._progress(trigger, before, Changes())
             return Found(reading, Notice(), Changes(), _with_refusing(before, progress), baseline_at, progress=progress)
-        keys = keys_to_load(reading.answers, trigger.watch, record.rules)
-        _, items = self._store.load_poll_state(trigger.id, keys, alike=trigger.watch.kind.counts_alike)
-        if trigger.watch.kind.counts_alike:
-            reading.answers = [numbered(reading.answers, trigger.watch, items)]
-        backfill = self._backfill(trigger, record, reading)
-        memory = _memory(trigger, record, reading, items, backfill, turned=turned)
-        result = notice(reading.items, trigger.watch, memory, now)
+        compared = self._compare(trigger, record, reading, now, turned=turned)
+        aside = compared.set_aside
         evidence, details = FollowUps(allowance), FollowUps(allowance, None if preview else MOST)
-        result = proven(result, trigger.watch, self._asker(trigger, allowance, now), evidence)
+        result = proven(compared.notice, trigger.watch, self._asker(trigger, allowance, now), evidence)
         result = (sifted := self._echoes.sift(trigger, record, result, began)).notice
         differing = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
-        ignored = ignored_paths(reading.items, trigger.watch, items, differing)
+        ignored = ignored_paths(reading.items, trigger.watch, compared.items, differing)
         waiting = partial(self._store.pending_keys, trigger.id)
-        changes = self.details.of_noticed(trigger, record.epoch, result.noticed, waiting, details, now)
-        _count(changes, result)
+        renewed = self._renewed(trigger, reading, result)
+        changes = self.details.of_noticed(trigger, record.epoch, result.noticed, waiting, details, now, renewed)
+        aside += _take_out(changes, result)
+        _count(changes, result, aside)
         progress = self._progress(trigger, before, changes, evidence, details)
         if preview or not changes.pending:
             _raise_what_stopped(progress, preview=preview)
-        cursor = _cursor(trigger, self._left(trigger, backfill, result), result, progress)
-        return Found(reading, result, changes, cursor, baseline_at, sifted, ignored, progress)
+        left = self._left(trigger, compared.backfill, result, aside)
+        cursor = _cursor(trigger, left, result, progress) | _cursor_of_aside(before, aside, result)
+        return Found(reading, result, changes, cursor, baseline_at, sifted, ignored, progress, aside)
+
+    def _compare(
+        self, trigger: Trigger, record: TriggerRecord, reading: Reading, now: datetime, *, turned: bool
+    ) -> Compared:
+        """Compare a reading with what is remembered. Raises PollError or UsageError if no item can be processed."""
+        watch = trigger.watch
+        reading.answers, aside = separate(reading.answers, watch)
+        keys = keys_to_load(reading.answers, watch, record.rules)
+        _, items = self._store.load_poll_state(trigger.id, keys, alike=watch.kind.counts_alike)
+        present = _number_alike(watch, reading, items, aside)
+        backfill = self._backfill(trigger, record, reading)
+        memory = _memory(trigger, record, reading, items, backfill, turned=turned)
+        unidentified = may_be_remembered(aside, (record.cursor or {}).get("unkeyed") or {})
+        result = notice(reading.items, watch, memory, now, present, unidentified=unidentified)
+        aside += [SetAside(key, item, error) for key, item, error in result.failed]
+        if aside and not result.judged:
+            _refuse_all(aside, Places(trigger, self._home()))
+        return Compared(result, items, aside, backfill)
+
+    def _renewed(self, trigger: Trigger, reading: Reading, result: Notice) -> dict[str, list[PendingRecord]]:
+        """Replace noticed changes of items whose earlier event could not be made by one change from before to now.
+
+        Returns the pending changes that are replaced, by key.
+        """
+        broken: dict[str, list[PendingRecord]] = {}
+        for record in self._store.broken_changes(trigger.id):
+            broken.setdefault(record.key, []).append(record)
+        noticed = {each.key: each for each in result.noticed} if broken else {}
+        replaced = {}
+        for item, scope in reading.items if broken else ():
+            key = item_key(item, trigger.watch.kind, scope)
+            latest = noticed.get(key)
+            if key not in broken or key in replaced or (latest is None and not trigger.watch.kind.only_new):
+                continue
+            change = pending.renewed(broken[key], trigger.watch, (item, scope), latest)
+            if change is not None:
+                replaced[key] = broken[key]
+                _replace(result, latest, change)
+        return replaced
 
     def work_on_pending(
         self, trigger: Trigger, record: TriggerRecord, now: datetime, *, interrupted: Interrupted = uninterrupted
@@ -130,7 +184,10 @@ class Finder:
         refused_before = bool(before.get("refusing"))
         waiting = refused_before and bool(changes.pending or self._store.pending_keys(trigger.id))
         first = listed or any(record.tries == 1 for record in changes.pending)
-        return Progress.of(*requests, refused_before=refused_before, waiting=waiting, first=first)
+        progress = Progress.of(*requests, refused_before=refused_before, waiting=waiting, first=first)
+        if not progress.refusals:
+            return progress
+        return replace(progress, reason=Places(trigger, self._home()).reason(progress.refusals[-1]))
 
     def preview_pending(self, trigger: Trigger, record: TriggerRecord, now: datetime) -> list[EventRecord]:
         """The events of pending changes whose requests are answered now, whenever they are due."""
@@ -207,10 +264,13 @@ class Finder:
         )
         return dict.fromkeys(chosen, 0)
 
-    def _left(self, trigger: Trigger, backfill: dict[str, int], result: Notice) -> dict[str, int]:
-        """What the backfill still waits for: items that this poll did not bring, or that are not ready."""
+    def _left(
+        self, trigger: Trigger, backfill: dict[str, int], result: Notice, aside: Sequence[SetAside]
+    ) -> dict[str, int]:
+        """What the backfill still waits for: items that this poll did not bring, that are not ready or set aside."""
         fired = {noticed.key for noticed in result.noticed if noticed.backfill}
-        left = {key: polls + 1 for key, polls in backfill.items() if key not in fired}
+        there = {each.key for each in aside}
+        left = {key: polls + (key not in there) for key, polls in backfill.items() if key not in fired}
         for key in [key for key, polls in left.items() if polls >= GIVE_UP]:
             del left[key]
             words = f"{trigger.shown}: item {key} of the backfill did not come for {GIVE_UP} polls and is left out"
@@ -246,12 +306,57 @@ def _memory(
     )
 
 
-def _count(changes: Changes, result: Notice) -> None:
+def _replace(result: Notice, latest: Noticed | None, change: Noticed) -> None:
+    """Put a change in the place of the ``latest`` one; one without a difference is none."""
+    if latest is not None:
+        result.noticed.remove(latest)
+        result.verdicts["fired"] -= 1
+    if change.changes or change.kind == "created":
+        result.noticed.append(change)
+        result.verdicts["fired"] += 1
+    elif change.record is not None:
+        result.quiet.append(change.record)
+
+
+def _number_alike(
+    watch: Watch, reading: Reading, items: Mapping[str, ItemRecord], aside: list[SetAside]
+) -> Collection[str]:
+    """Number the rows of a type that counts those that are alike; what cannot be numbered joins those set ``aside``.
+
+    Returns the keys of the items that are there although they are not in the ``reading`` any more.
+    """
+    present = {each.key for each in aside if each.key is not None}
+    if not watch.kind.counts_alike:
+        return present
+    numbers = numbered(reading.answers, watch, items)
+    reading.answers = [numbers.found]
+    aside += [SetAside(key, item, error) for key, item, error in numbers.failed]
+    return present | numbers.present
+
+
+def _take_out(changes: Changes, result: Notice) -> list[SetAside]:
+    """Set aside the changes that cannot be stored: their items stay as they are remembered."""
+    result.noticed = [each for each in result.noticed if all(each is not noticed for noticed, _ in changes.failed)]
+    result.verdicts["fired"] -= len(changes.failed)
+    return [SetAside(noticed.key, noticed.item, error) for noticed, error in changes.failed]
+
+
+def _refuse_all(aside: Sequence[SetAside], places: Places) -> None:
+    """Raise for an answer of which no item can be processed: that is the fault of the answer or of the type."""
+    words = places.reason(aside[0].error)
+    if isinstance(aside[0].error, TemplateError):
+        raise UsageError(words) from aside[0].error
+    raise PollError(words) from aside[0].error
+
+
+def _count(changes: Changes, result: Notice, aside: Sequence[SetAside]) -> None:
     """Correct the verdicts: a change that waits has not fired, nor has one that no event type is about."""
     result.verdicts["untold"] += changes.untold
     result.verdicts["fired"] -= changes.untold + len(changes.pending)
     for record in changes.pending:
-        result.hold("pending", record.key)
+        result.hold("set_aside" if record.broken else "pending", record.key)
+    for each in aside:
+        result.hold("set_aside", each.name)
 
 
 def _raise_what_stopped(progress: Progress, *, preview: bool) -> None:
@@ -272,6 +377,12 @@ def _cursor(trigger: Trigger, left: dict[str, int], result: Notice, progress: Pr
     cursor["pending"] = bool(left or UNSETTLED & result.verdicts.keys())
     cursor = {name: value for name, value in cursor.items() if value or name == "compare"}
     return _with_refusing(cursor, progress)
+
+
+def _cursor_of_aside(before: Mapping[str, Json], aside: Sequence[SetAside], result: Notice) -> dict[str, Json]:
+    """What the next poll has to know of the items that cannot be processed."""
+    unkeyed = certain_others(aside, before.get("unkeyed") or {}, missing=result.missing)
+    return {name: value for name, value in (("set_aside", len(aside)), ("unkeyed", unkeyed)) if value}
 
 
 def _with_refusing(cursor: dict[str, Json], progress: Progress) -> dict[str, Json]:

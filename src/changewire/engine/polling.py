@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from array import array
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,15 +17,25 @@ from changewire.engine.dispatcher import ShortWay
 from changewire.engine.echoes import Echoes
 from changewire.engine.feeding import run_for, samples_of
 from changewire.engine.finding import Finder, Found, polled
+from changewire.engine.places import Places
 from changewire.engine.progress import Progress, Standing, standing_after
-from changewire.engine.telling import describe, tell_event, trigger_alert, verdicts_of
+from changewire.engine.telling import describe, set_aside_words, tell_event, trigger_alert, verdicts_of
 from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, PollError, StateError, StoppedError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.secret import mask
 from changewire.state import pauses
 from changewire.state.protocol import Store
-from changewire.state.records import AlertRecord, Claimed, EventRecord, Paused, PollCommit, TriggerRecord, TriggerState
+from changewire.state.records import (
+    AlertRecord,
+    AsideRecord,
+    Claimed,
+    EventRecord,
+    Paused,
+    PollCommit,
+    TriggerRecord,
+    TriggerState,
+)
 from changewire.triggers.comparing import additions
 from changewire.triggers.noticed import MOST_HELD, Noticed, item_key
 from changewire.triggers.polling import Interrupted, Reading, uninterrupted
@@ -219,10 +230,22 @@ class Engine:
             listed=reading is not None,
             pending=changes.pending,
             settled=changes.settled,
+            set_aside=self._set_aside(trigger, record, found),
             pending_from=self._pending_from(trigger, progress, standing, done),
             in_turn=progress.in_turn(listed=reading is not None),
             delayed=str(progress.delayed) if progress.delayed else record.delayed if reading is None else None,
         )
+
+    def _set_aside(self, trigger: Trigger, record: TriggerRecord, found: Found) -> list[AsideRecord] | None:
+        """The items that could not be processed; None if there are none and the poll before had none."""
+        before = (record.cursor or {}).get("set_aside")
+        if not found.compared or not (found.set_aside or before):
+            return None
+        places = Places(trigger, self.home)
+        return [
+            AsideRecord(trigger.id, each.identity, each.name, places.reason(each.error), each.excerpt)
+            for each in found.set_aside
+        ]
 
     def _pending_from(self, trigger: Trigger, progress: Progress, standing: Standing, done: datetime) -> datetime:
         """The earliest next poll for changes that are pending."""
@@ -265,8 +288,20 @@ class Engine:
         for each in refused[:MOST_HELD]:
             words = f"{trigger.shown}: {each.key} changed, and its event waits: {mask(each.reason or '')}"
             self._log("event_pending", words, trigger=trigger.shown, key=each.key)
+        self._tell_set_aside(trigger, record, commit.set_aside)
         for event in commit.events:
             tell_event(self._log, event)
+
+    def _tell_set_aside(self, trigger: Trigger, record: TriggerRecord, records: Sequence[AsideRecord] | None) -> None:
+        """Log how many items cannot be processed, if that has changed."""
+        count = len(records or ())
+        if records is None or count == (record.cursor or {}).get("set_aside", 0):
+            return
+        if not records:
+            self._log("items_processed", f"{trigger.shown}: all items can be processed again", trigger=trigger.shown)
+            return
+        words = f"{trigger.shown}: {set_aside_words(count, records[0].name, mask(records[0].reason))}"
+        self._log("items_set_aside", words, trigger=trigger.shown, count=count)
 
     def _tell_failed(self, trigger: Trigger, record: TriggerRecord, commit: PollCommit) -> None:
         failures = commit.failures

@@ -20,6 +20,7 @@ class Progress:
     credential: CredentialError | None = None  # the connection was refused as a whole
     refused_before: bool = False  # the latest requests before this poll were all refused
     waiting: bool = False  # changes wait, as far as `refused_before` makes that matter
+    reason: str = ""  # of the last refusal
     first: bool = True  # one of the refusals is the first of its item
 
     @property
@@ -42,15 +43,20 @@ class Progress:
 
     @classmethod
     def of(cls, *requests: FollowUps, refused_before: bool, waiting: bool, first: bool) -> Progress:
-        """The sum of all ``requests`` of one poll."""
+        """The sum of all ``requests`` of one poll.
+
+        An event that cannot be made is the fault of its item, unless that holds for several and for all of the poll.
+        """
+        answered = sum(each.answered for each in requests)
+        broken = [error for each in requests for error in each.broken]
         return cls(
-            sum(each.answered for each in requests),
-            tuple(error for each in requests for error in each.refusals),
+            answered,
+            (*(error for each in requests for error in each.refusals), *(broken if len(broken) > 1 else ())),
             next((each.delayed for each in reversed(requests) if each.delayed is not None), None),
             next((each.credential for each in requests if each.credential is not None), None),
             refused_before,
             waiting,
-            first,
+            first=first,
         )
 
 
@@ -67,8 +73,8 @@ class Standing:
 def standing_after(record: TriggerRecord, progress: Progress, *, listed: bool) -> Standing:
     """How a trigger stands after a poll. ``listed``: the list was read, which ends the failures of reading it."""
     if progress.refusing:
-        failure, words = describe(progress.refusals[-1])
-        message = f"no change became an event, so they wait: {words}"
+        failure, _ = describe(progress.refusals[-1])
+        message = f"no change became an event, so they wait: {progress.reason}"
         return Standing(TriggerState.FAILING, record.failures + 1, message, str(failure))
     if progress.still_refusing or (not listed and not progress.refused_before):
         return Standing(record.state, record.failures, record.error, record.error_class)

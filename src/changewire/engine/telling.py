@@ -47,6 +47,13 @@ def verdicts_of(notice: Notice, ignored: list[str], now: datetime) -> Json:
     }
 
 
+def set_aside_words(count: int, name: str, reason: str) -> str:
+    """How many items cannot be processed, and why the first cannot."""
+    if count == 1:
+        return f"1 item set aside: {name}: {reason}"
+    return f"{count} items set aside, the first: {name}: {reason}"
+
+
 def tell_event(log: Log, event: EventRecord) -> None:
     """Log an event that was stored, with what changed."""
     changed = "".join(f"\n            {_line(change)}" for change in event.changes[:SHOWN])

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from changewire.clock import to_text
 from changewire.engine.alerts import STALLED_AFTER
+from changewire.engine.telling import set_aside_words
 from changewire.home.definition import Broken
-from changewire.state.records import PauseCause, PauseRecord, TriggerRecord, TriggerState, WaitingChanges
+from changewire.state.records import PauseCause, PauseRecord, SetAsideItems, TriggerRecord, TriggerState, WaitingChanges
 from changewire.values import Json
 
 UNSENT_AFTER = timedelta(minutes=5)  # a daemon sends an alert within a second
@@ -135,9 +136,26 @@ def stuck_changes(waiting: Iterable[WaitingChanges], now: datetime) -> Iterator[
             yield Attention("trigger", each.trigger, "pending", pending_words(each), command)
 
 
+def items_set_aside(found: Iterable[SetAsideItems]) -> Iterator[Attention]:
+    """One entry for each trigger with items that cannot be processed."""
+    by_trigger: dict[str, list[SetAsideItems]] = {}
+    for each in found:
+        by_trigger.setdefault(each.trigger, []).append(each)
+    for trigger, items in by_trigger.items():
+        words = set_aside_words(sum(each.count for each in items), items[0].name, items[0].reason)
+        yield Attention("trigger", trigger, "set_aside", words, f"`changewire explain {shlex.quote(trigger)}`")
+
+
+def set_aside_view(item: SetAsideItems) -> dict[str, Json]:
+    """One item that cannot be processed, as programs read it."""
+    view: dict[str, Json] = {"trigger": item.trigger, "item": item.name, "count": item.count, "reason": item.reason}
+    return {**view, "since": to_text(item.since), "polls": item.polls, "event": item.event, "excerpt": item.excerpt}
+
+
 def pending_words(waiting: WaitingChanges) -> str:
     """How many changes of a trigger are no event yet, and why."""
-    changes = "1 change waits" if waiting.count == 1 else f"{waiting.count} changes wait"
+    count = waiting.count - waiting.broken
+    changes = "1 change waits" if count == 1 else f"{count} changes wait"
     words = f"{changes} for answers to requests about single items"
     if waiting.tries == 0:
         return f"{words}: {waiting.delayed}" if waiting.delayed else words

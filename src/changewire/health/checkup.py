@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 from changewire.clock import Clock, wall
 from changewire.errors import StateError
-from changewire.health.attention import Attention, attention, judged, refused_files, stuck_changes, unsent_alerts
+from changewire.health.attention import (
+    Attention,
+    attention,
+    items_set_aside,
+    judged,
+    refused_files,
+    stuck_changes,
+    unsent_alerts,
+)
 from changewire.home.definition import Home
 from changewire.secret import mask
 from changewire.state.protocol import Store
@@ -66,7 +74,8 @@ class Checkup:
         triggers, pauses = [judged(one, now) for one in found], self.store.pauses()
         needs = attention(triggers, home.broken, home.kept, pauses, runs, self.store.sleepers())
         stuck = stuck_changes(self.store.waiting_changes().values(), wall(self.clock))
-        return [*needs, *stuck, *unsent_alerts(self.store.untold_since(), wall(self.clock))]
+        aside = items_set_aside(self.store.set_aside())
+        return [*needs, *stuck, *aside, *unsent_alerts(self.store.untold_since(), wall(self.clock))]
 
 
 def view(found: list[Attention]) -> dict[str, Json]:

@@ -132,6 +132,11 @@ class _Present(Collector):
         yield from _triggers(figures, suspects, broken, now)
         yield from _workflows(figures, now)
         yield from _runs(figures, now)
+        aside: Counts = {(workflow,): 0 for workflow in figures.workflows}
+        for each in checkup.store.set_aside():
+            workflow = each.trigger.rpartition("/")[0]
+            aside[workflow,] = aside.get((workflow,), 0) + each.count
+        yield _gauge("items_set_aside", "Items that cannot be processed", aside, "workflow")
         refused = {pause.name: pause for pause in checkup.store.pauses() if pause.kind is PauseKind.CONNECTION}
         paused: Counts = {
             (name, str(cause)): int(name in refused and refused[name].cause is cause)

@@ -18,7 +18,10 @@ def write(commit: PollCommit) -> Callable[[Transaction], None]:
     """What a poll did to the pending changes of its trigger; part of the transaction that stores the poll."""
     new = [_row(record) for record in commit.pending if record.number is None]
     put_off = [
-        (to_text(record.due_at), record.tries, rows.shown(record.reason), record.trigger_id, record.number)
+        (
+            *(to_text(record.due_at), record.tries, rows.shown(record.reason), int(record.broken)),
+            *(record.trigger_id, record.number),
+        )
         for record in commit.pending
         if record.number is not None
     ]
@@ -33,7 +36,8 @@ def write(commit: PollCommit) -> Callable[[Transaction], None]:
 
 def _row(record: PendingRecord) -> tuple[Any, ...]:
     moments = (to_text(record.noticed_at), to_text(record.due_at))
-    return (record.trigger_id, record.key, record.change, *moments, record.tries, rows.shown(record.reason))
+    state = (record.tries, rows.shown(record.reason), int(record.broken))
+    return (record.trigger_id, record.key, record.change, *moments, *state)
 
 
 def schedule(transaction: Transaction, trigger_id: str, earliest: datetime, *, in_turn: bool) -> None:
@@ -56,11 +60,18 @@ def schedule(transaction: Transaction, trigger_id: str, earliest: datetime, *, i
 def due(connection: sqlite3.Connection, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:
     """See `Store.due_pending`."""
     given = {"trigger_id": trigger_id, "now": to_text(now), "limit": limit}
+    return _records(rows.read_all(connection, sql("due_pending"), given))
+
+
+def broken(connection: sqlite3.Connection, trigger_id: str) -> list[PendingRecord]:
+    """See `Store.broken_changes`."""
+    return _records(rows.read_all(connection, sql("broken_pending"), {"trigger_id": trigger_id}))
+
+
+def _records(found: list[tuple[Any, ...]]) -> list[PendingRecord]:
     return [
-        PendingRecord(which, key, change, from_text(noticed_at), from_text(due_at), tries, reason, seq)
-        for which, key, change, noticed_at, due_at, tries, reason, seq in rows.read_all(
-            connection, sql("due_pending"), given
-        )
+        PendingRecord(which, key, change, from_text(noticed_at), from_text(due_at), tries, reason, seq, bool(broken))
+        for which, key, change, noticed_at, due_at, tries, reason, seq, broken in found
     ]
 
 
@@ -75,9 +86,9 @@ def waiting(connection: sqlite3.Connection, inactive: bool, offset: timedelta) -
     for trigger_id, *head, reason, due_at, interval_s, delayed, idle_since, held in rows.read_all(
         connection, sql("waiting_changes"), {"inactive": inactive}
     ):
-        trigger, count, since, tries = head
+        trigger, count, broken, since, tries = head
         due, idle = from_text(due_at) + offset, rows.moment(idle_since)
         found[trigger_id] = WaitingChanges(
-            trigger, count, from_text(since), tries, reason, due, interval_s, delayed, idle, bool(held)
+            trigger, count, broken, from_text(since), tries, reason, due, interval_s, delayed, idle, bool(held)
         )
     return found

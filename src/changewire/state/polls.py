@@ -9,7 +9,7 @@ from typing import Any
 
 from changewire.clock import from_text, to_text
 from changewire.errors import StateError
-from changewire.state import alerts, pauses, pending, rows
+from changewire.state import alerts, pauses, pending, rows, set_aside
 from changewire.state.batches import put_runs
 from changewire.state.echoes import settle
 from changewire.state.queries import sql
@@ -77,11 +77,12 @@ def release(
 def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
     """See `Store.commit_poll`. ValueError where a failed poll wants to store more than its failure."""
     memory = (commit.upserts, commit.touches, commit.deletes, commit.events, commit.runs)
-    left = (commit.pending, commit.settled)
+    left = (commit.pending, commit.settled, commit.set_aside)
     if not commit.ok and (any(memory) or any(left) or commit.baseline_at or commit.rules or commit.cursor is not None):
         raise ValueError("a poll that failed cannot store items, events, runs or memory")
     row = rows.commit_row(commit)
     changes, pend = _item_rows(commit), pending.write(commit)
+    put_aside = set_aside.write(commit)
     events = [rows.event_row(event) for event in commit.events]
     mended = (
         None
@@ -95,6 +96,7 @@ def commit_poll(commit: PollCommit) -> Callable[[Transaction], bool]:
         for name, changed in changes:
             transaction.execute_many(f"commit_poll.{name}", sql(name), changed)
         pend(transaction)
+        put_aside(transaction)
         if commit.pending_from is not None:
             pending.schedule(transaction, commit.trigger_id, commit.pending_from, in_turn=commit.in_turn)
         if events:

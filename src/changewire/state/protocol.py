@@ -31,6 +31,7 @@ from changewire.state.records import (
     RunHistory,
     RunRecord,
     RunState,
+    SetAsideItems,
     TriggerRecord,
     WaitingChanges,
     WriteRecord,
@@ -156,11 +157,19 @@ class Store(Protocol):
     def due_pending(self, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:
         """Pending changes that are due at ``now``, those due first first; of one key only the earliest change."""
 
+    def broken_changes(self, trigger_id: str) -> list[PendingRecord]:
+        """All pending changes of the items whose earliest one is broken; those of one item in their order."""
+
     def pending_keys(self, trigger_id: str) -> frozenset[str]:
         """The keys of all pending changes of a trigger."""
 
     def waiting_changes(self, *, inactive: bool = False) -> dict[str, WaitingChanges]:
         """The triggers with pending changes, by id; ``inactive``: also those out of the config."""
+
+    def set_aside(self, *, inactive: bool = False) -> list[SetAsideItems]:
+        """The items that cannot be processed, by trigger, those first that are set aside longest; ``inactive``: also
+        those of triggers out of the config.
+        """
 
     def move_due(self, moments: Mapping[str, tuple[datetime, datetime]]) -> int:
         """Make triggers due at another moment: by id the present moment and the new one. How many were moved.

@@ -96,21 +96,32 @@ FROM json_each(:keys) AS wanted CROSS JOIN items
 WHERE trigger_id = :trigger_id AND items.key > wanted.value || '::' AND items.key < wanted.value || ':;'
 
 -- name: put_pending
-INSERT INTO pending_changes (trigger_id, key, change, noticed_at, due_at, tries, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO pending_changes (trigger_id, key, change, noticed_at, due_at, tries, reason, broken)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: put_off_pending
-UPDATE pending_changes SET due_at = ?, tries = ?, reason = ? WHERE trigger_id = ? AND seq = ?
+UPDATE pending_changes SET due_at = ?, tries = ?, reason = ?, broken = ? WHERE trigger_id = ? AND seq = ?
 
 -- name: settle_pending
 DELETE FROM pending_changes WHERE trigger_id = ? AND seq = ?
 
 -- name: due_pending
-SELECT trigger_id, key, change, noticed_at, due_at, tries, reason, seq FROM pending_changes AS change
+SELECT trigger_id, key, change, noticed_at, due_at, tries, reason, seq, broken FROM pending_changes AS change
 WHERE trigger_id = :trigger_id AND due_at <= :now AND NOT EXISTS (
     SELECT 1 FROM pending_changes AS earlier
     WHERE earlier.trigger_id = change.trigger_id AND earlier.key = change.key AND earlier.seq < change.seq
 )
 ORDER BY due_at, seq LIMIT :limit
+
+-- name: broken_pending
+SELECT trigger_id, key, change, noticed_at, due_at, tries, reason, seq, broken FROM pending_changes
+WHERE trigger_id = :trigger_id AND key IN (
+    SELECT key FROM pending_changes AS first WHERE trigger_id = :trigger_id AND broken = 1 AND NOT EXISTS (
+        SELECT 1 FROM pending_changes AS earlier
+        WHERE earlier.trigger_id = first.trigger_id AND earlier.key = first.key AND earlier.seq < first.seq
+    )
+)
+ORDER BY key, seq
 
 -- name: next_pending
 SELECT due_at, next_due, interval_s FROM pending_changes AS change JOIN triggers ON triggers.id = trigger_id
@@ -128,9 +139,9 @@ UPDATE triggers SET list_due = next_due, next_due = :at, pending_at = :at
 WHERE id = :trigger_id
 
 -- name: waiting_changes
-SELECT trigger_id, workflow || '/' || name, count(*), min(noticed_at), max(tries),
+SELECT trigger_id, workflow || '/' || name, count(*), sum(broken), min(noticed_at), max(iif(broken, 0, tries)),
     (SELECT reason FROM pending_changes AS most WHERE most.trigger_id = change.trigger_id
-        ORDER BY tries DESC, seq LIMIT 1),
+        ORDER BY broken, tries DESC, seq LIMIT 1),
     min(due_at), interval_s, delayed,
     max(min(noticed_at) FILTER (WHERE tries = 0 AND NOT EXISTS (
         SELECT 1 FROM pending_changes AS earlier
@@ -140,6 +151,29 @@ SELECT trigger_id, workflow || '/' || name, count(*), min(noticed_at), max(tries
 FROM pending_changes AS change JOIN triggers ON triggers.id = trigger_id
 WHERE active = 1 OR :inactive
 GROUP BY trigger_id ORDER BY 2, trigger_id
+
+-- name: drop_set_aside
+DELETE FROM set_aside WHERE trigger_id = :trigger_id AND key NOT IN (SELECT value FROM json_each(:keys))
+
+-- name: put_set_aside
+INSERT INTO set_aside (trigger_id, key, name, reason, excerpt, since, place, items, polls)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
+ON CONFLICT DO UPDATE SET
+    name = excluded.name, reason = excluded.reason, excerpt = excluded.excerpt, place = excluded.place,
+    items = excluded.items, polls = polls + 1
+
+-- name: items_set_aside
+SELECT trigger_id, workflow || '/' || triggers.name, item.name, reason, since, item.polls, items, excerpt, 0, place
+FROM set_aside AS item JOIN triggers ON triggers.id = trigger_id
+WHERE active = 1 OR :inactive
+UNION ALL
+SELECT trigger_id, workflow || '/' || triggers.name, key, coalesce(reason, ''), noticed_at, tries, 1, NULL, 1, pending_changes.seq
+FROM pending_changes JOIN triggers ON triggers.id = trigger_id
+WHERE broken = 1 AND (active = 1 OR :inactive)
+ORDER BY 2, 5, 9, 10
+
+-- name: adopt_set_aside
+UPDATE OR REPLACE set_aside SET trigger_id = :new WHERE trigger_id = :old
 
 -- name: change_trigger
 UPDATE triggers SET

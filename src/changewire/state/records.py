@@ -180,6 +180,33 @@ class PendingRecord:
     tries: int = 0  # requests that were refused
     reason: str | None = None  # of the last refusal
     number: int | None = None  # in the store; None: it is not stored yet
+    broken: bool = False  # the event cannot be made, whatever is answered about the item
+
+
+@dataclass(slots=True)
+class AsideRecord:
+    """An item that a poll could not process, for the store."""
+
+    trigger_id: str
+    key: str  # the same in the next poll, also if the item has no key of its own
+    name: str  # for people: its key, or its place in the list
+    reason: str
+    excerpt: str  # the beginning of the item as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideItems:
+    """An item that cannot be processed, as it is stored; or the number of further ones."""
+
+    trigger_id: str
+    trigger: str  # as shown, "workflow/trigger"
+    name: str
+    reason: str
+    since: datetime  # on the wall clock
+    polls: int  # that could not process it, in a row
+    count: int  # items that this stands for
+    excerpt: str | None  # None: there is none
+    event: bool  # its change was noticed and is stored; only the event cannot be made
 
 
 @dataclass(slots=True)
@@ -188,8 +215,9 @@ class WaitingChanges:
 
     trigger: str  # as shown, "workflow/trigger"
     count: int
+    broken: int  # those of them whose event cannot be made, see `SetAsideItems`
     since: datetime  # when the oldest was noticed
-    tries: int  # of the one that was refused most often
+    tries: int  # of the one that was refused most often, of those that are not broken
     reason: str | None  # its last refusal; None: none was refused
     due_at: datetime  # when the next one is tried
     interval_s: float  # of the trigger
@@ -449,6 +477,7 @@ class PollCommit:
     listed: bool = True  # False: the list was not read, so `last_ok` stays
     pending: Sequence[PendingRecord] = ()  # new ones, and with a ``number`` those whose request was refused or put off
     settled: Sequence[int] = ()  # numbers of pending changes that are done
+    set_aside: Sequence[AsideRecord] | None = None  # all that this poll could not process; None: keep what is stored
     pending_from: datetime | None = None  # the earliest poll for pending changes; None: the next poll reads the list
     in_turn: bool = True  # pending changes that are due may delay the list
     delayed: str | None = None  # why the request budget delays the next poll

@@ -26,6 +26,7 @@ from changewire.state import (
     pruning,
     rows,
     runs,
+    set_aside,
     sync,
 )
 from changewire.state.adoption import HomeFiles
@@ -54,6 +55,7 @@ from changewire.state.records import (
     RunHistory,
     RunRecord,
     RunState,
+    SetAsideItems,
     TriggerRecord,
     WaitingChanges,
     WriteRecord,
@@ -174,11 +176,17 @@ class SqliteStore(DatabaseFile):
     def due_pending(self, trigger_id: str, now: datetime, limit: int) -> list[PendingRecord]:
         return self._read(lambda connection: pending.due(connection, trigger_id, now, limit))
 
+    def broken_changes(self, trigger_id: str) -> list[PendingRecord]:
+        return self._read(lambda connection: pending.broken(connection, trigger_id))
+
     def pending_keys(self, trigger_id: str) -> frozenset[str]:
         return self._read(lambda connection: pending.keys(connection, trigger_id))
 
     def waiting_changes(self, *, inactive: bool = False) -> dict[str, WaitingChanges]:
         return self._read(lambda connection: pending.waiting(connection, inactive, self._beside.offset))
+
+    def set_aside(self, *, inactive: bool = False) -> list[SetAsideItems]:
+        return self._read(lambda connection: set_aside.stored(connection, inactive))
 
     def move_due(self, moments: Mapping[str, tuple[datetime, datetime]]) -> int:
         return self._write(polls.move_due(moments))

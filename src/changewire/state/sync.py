@@ -118,7 +118,7 @@ def _take_over(transaction: Transaction, before: TriggerRecord, after: TriggerRe
     transaction.execute("adopt.replace", "DELETE FROM triggers WHERE id = ?", (after.id,))
     transaction.execute("adopt.trigger", sql("change_trigger"), _change(before, after, now))
     given = {"old": before.id, "new": after.id, "workflow": after.workflow, "shown": after.shown}
-    for table in ("items", "events", "echoes", "pending_changes", "internal_events"):
+    for table in ("items", "events", "echoes", "pending_changes", "set_aside", "internal_events"):
         transaction.execute(f"adopt.{table}", sql(f"adopt_{table}"), given)
 
 
@@ -133,6 +133,7 @@ def forget(trigger_id: str, now: datetime) -> Callable[[Transaction], int]:
     def unit(transaction: Transaction) -> int:
         deleted = transaction.execute("forget.items", "DELETE FROM items WHERE trigger_id = ?", (trigger_id,))
         transaction.execute("forget.pending", "DELETE FROM pending_changes WHERE trigger_id = ?", (trigger_id,))
+        transaction.execute("forget.set_aside", "DELETE FROM set_aside WHERE trigger_id = ?", (trigger_id,))
         transaction.execute("forget.internal", "DELETE FROM internal_events WHERE trigger_id = ?", (trigger_id,))
         given = {"trigger_id": trigger_id, "now": to_text(now), "epoch": next_epoch(transaction)}
         if transaction.execute("forget.trigger", sql("forget_trigger"), given).rowcount == 0:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from changewire.errors import CredentialError, DelayedError, StateError, StoppedError
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, StateError, StoppedError
 from changewire.triggers.polling import Allowance
 
 T = TypeVar("T")
@@ -20,6 +20,13 @@ class Refused:
 
     error: Exception | None  # why; None: the poll had to stop, which says nothing about the item
 
+    @property
+    def broken(self) -> bool:
+        """Whether it is the fault of this item: what is known of it, or its answer, cannot be processed."""
+        if isinstance(self.error, ApiError):
+            return self.error.failure is FailureClass.BROKEN
+        return self.error is not None
+
 
 @dataclass
 class FollowUps:
@@ -29,6 +36,7 @@ class FollowUps:
     most: int | None = MOST  # None: any number
     answered: int = 0
     refusals: list[Exception] = field(default_factory=list)
+    broken: list[Exception] = field(default_factory=list)  # what was answered, or no request was needed
     delayed: DelayedError | None = None  # the budget allows no more for now
     credential: CredentialError | None = None  # the connection was refused as a whole
     _in_a_row: int = 0
@@ -38,7 +46,7 @@ class FollowUps:
         """Whether this poll sends no more requests."""
         if self.delayed is not None or self.credential is not None or self.allowance.used_up:
             return True
-        sent = self.answered + len(self.refusals)
+        sent = self.answered + len(self.refusals) + len(self.broken)
         return self._in_a_row >= MOST_IN_A_ROW or (self.most is not None and sent >= self.most)
 
     def attempt(self, send: Callable[[], T]) -> T | Refused:
@@ -55,6 +63,9 @@ class FollowUps:
         except CredentialError as error:
             self.credential = error
         except Exception as error:  # whatever it is, it must not hold up the other items
+            if not isinstance(error, ApiError):
+                self.broken.append(error)
+                return Refused(error)
             if began_fresh or not self.allowance.used_up:
                 self.refusals.append(error)
                 self._in_a_row += 1

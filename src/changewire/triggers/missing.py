@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from changewire.paths import MISSING, get, parse_path
 from changewire.state.records import ItemRecord
-from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, first_key
+from changewire.triggers.noticed import BEFORE_WATCH, Memory, Notice, Noticed, Watch, first_key
 from changewire.values import Json, loads
 
 BRAKE_SHARE, BRAKE_COUNT, BRAKE_PATIENCE = 0.5, 10, 10
@@ -18,11 +18,28 @@ _OTHER = "-"
 """A hash that no content has."""
 
 
-def judge_unseen(seen: Collection[str], there: Collection[Json], watch: Watch, memory: Memory, result: Notice) -> None:
-    """Judge the remembered items whose keys were not ``seen``; ``there`` are the items of the reading."""
+def judge_unseen(
+    seen: Collection[str],
+    there: Collection[Json],
+    watch: Watch,
+    memory: Memory,
+    result: Notice,
+    *,
+    unidentified: bool = False,
+) -> None:
+    """Judge the remembered items whose keys were not ``seen``; ``there`` are the items of the reading.
+
+    ``unidentified``: each of them may be one whose key cannot be read, so none is missing.
+    """
     unseen = [record for key, record in memory.items.items() if key not in seen and _is_watched(key, watch)]
     unseen = _keep_unseen(unseen, watch, memory, result)
     if "deleted" in watch.kind.kind and memory.baseline_at is not None:
+        living = [record for record in unseen if record.body is not None and record.absences > REPLACED]
+        result.missing = len(living)
+        if unidentified:
+            for record in living:
+                result.hold("unidentified", record.key)
+            return
         if watch.kind.newest_by is not None:
             unseen = _not_replaced(unseen, there, watch.kind.newest_by, result)
         _judge_absent(unseen, watch, memory, result)
@@ -41,7 +58,7 @@ def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, res
     dropped = _OTHER if watch.kind.counts_alike and memory.counted else ""  # one that is empty tells `uncounted`
     kept = []
     for record in unseen:
-        if other_rules or record.candidate is not None:
+        if record.candidate not in (None, BEFORE_WATCH) or (other_rules and record.candidate is None):
             left = dropped if other_rules and record.hash else record.hash
             record = replace(record, hash=left, candidate=None, candidate_count=0)
             result.quiet.append(record)

@@ -65,6 +65,8 @@ class Noticed:
     detail: Json = None  # the answer that proves it; None: there is none
 
 
+BEFORE_WATCH = "before"
+"""The candidate of an item that was there at the first poll and could not be processed: it is not new later."""
 MOST_HELD = 8  # items that did not fire, of which the keys are kept
 
 
@@ -78,6 +80,9 @@ class Notice:
     held: list[tuple[str, str]] = field(
         default_factory=list
     )  # some that did not fire although they differ: key, verdict
+    failed: list[tuple[str, Json, Exception]] = field(default_factory=list)  # key, item and why it was not judged
+    judged: int = 0  # items that were
+    missing: int = 0  # remembered items that this reading did not have, where that matters
 
     def hold(self, verdict: str, key: str) -> None:
         """Count an item that differs and does not fire, or not yet."""

@@ -5,7 +5,7 @@ Pure functions: nothing is read, written or asked for. What they return is store
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,7 +25,7 @@ from changewire.triggers.dating import latest_of
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from changewire.triggers.missing import judge_unseen, text_at
-from changewire.triggers.noticed import Memory, Notice, Noticed, Watch, first_key, item_key
+from changewire.triggers.noticed import BEFORE_WATCH, Memory, Notice, Noticed, Watch, first_key, item_key
 from changewire.values import Json, dumps, loads
 
 LATE = timedelta(minutes=15)
@@ -33,30 +33,65 @@ LATE = timedelta(minutes=15)
 Found = tuple[Json, Scope]
 
 
-def notice(items: Iterable[tuple[Json, Scope]], watch: Watch, memory: Memory, now: datetime) -> Notice:
+def notice(
+    items: Iterable[Found],
+    watch: Watch,
+    memory: Memory,
+    now: datetime,
+    present: Collection[str] = (),
+    *,
+    unidentified: bool = False,
+) -> Notice:
     """Compare one complete reading with what is remembered.
 
     ``items`` come with their scope (``parameters``, ``now``, ``lookup``). An item that a shifting page brought twice
-    counts once.
+    counts once. An item that cannot be judged is in `Notice.failed` and stays as it is remembered. ``present`` are keys
+    of further items that are there. ``unidentified``: others are there of which the key cannot be read, so that no item
+    counts as missing.
     """
     items = list(items)
-    result, seen = Notice(), _by_key(items, watch)
+    result = Notice()
+    seen = _by_key(items, watch, result)
     judge = _judge_of(watch.kind)
     for key, (item, scope) in seen.items():
-        judge(_Case(key, item, scope, memory.items.get(key), watch, memory, now), result)
-    judge_unseen(seen.keys(), [item for item, _ in items], watch, memory, result)
+        case = _Case(key, item, scope, memory.items.get(key), watch, memory, now)
+        try:
+            judge(case, result)
+        except Exception as error:  # whatever it is, it must not hold up the other items
+            _keep_back(case, error, result)
+        else:
+            result.judged += 1
+    there = {*seen, *present, *(key for key, _, _ in result.failed)}
+    judge_unseen(there, [item for item, _ in items], watch, memory, result, unidentified=unidentified)
     return result
 
 
-def _by_key(items: Iterable[Found], watch: Watch) -> dict[str, Found]:
+def _keep_back(case: _Case, error: Exception, result: Notice) -> None:
+    """An item that cannot be judged is there all the same, and at the first poll it was there before the watch.
+
+    One of which nobody knows whether it is ready is like one that is not ready.
+    """
+    result.failed.append((case.key, case.item, error))
+    if case.known is not None and case.known.absences > 0:
+        result.quiet.append(replace(case.known, absences=0))
+    elif case.known is None and case.baseline() and case.is_ready:
+        result.quiet.append(ItemRecord(case.key, "", None, 0, BEFORE_WATCH))
+
+
+def _by_key(items: Iterable[Found], watch: Watch, result: Notice) -> dict[str, Found]:
     """One item for each key. Of two that differ always the same one, whichever comes first: order is noise."""
     found: dict[str, Found] = {}
+    failed: set[str] = set()
     for item, scope in items:
         key = item_key(item, watch.kind, scope)
         other = found.setdefault(key, (item, scope))
-        if other[0] is not item and other[0] != item and not watch.kind.only_new:
-            found[key] = min(other, (item, scope), key=lambda each: _what_counts(each, watch))
-    return found
+        if other[0] is not item and key not in failed and other[0] != item and not watch.kind.only_new:
+            try:
+                found[key] = min(other, (item, scope), key=lambda each: _what_counts(each, watch))
+            except Exception as error:
+                failed.add(key)
+                result.failed.append((key, item, error))
+    return {key: each for key, each in found.items() if key not in failed} if failed else found
 
 
 def _what_counts(found: Found, watch: Watch) -> bytes:
@@ -76,6 +111,7 @@ class _Case:
     watch: Watch
     memory: Memory
     now: datetime
+    is_ready: bool = False  # once `ready` has said so
 
     def baseline(self) -> bool:
         return self.memory.baseline_at is None
@@ -83,7 +119,8 @@ class _Case:
     def ready(self) -> bool:
         """Whether the item counts as there at all."""
         ready = self.watch.kind.ready
-        return ready is None or EXPRESSIONS.condition(ready, {**self.scope, "item": self.item})
+        self.is_ready = ready is None or EXPRESSIONS.condition(ready, {**self.scope, "item": self.item})
+        return self.is_ready
 
     def was_absent(self) -> bool:
         """Whether it was missing in the last reading, or was looked for elsewhere."""
@@ -95,6 +132,10 @@ class _Case:
         if first is None or first.revision == 0 or (first.body is None and not self.watch.kind.only_new):
             return False
         return not (first.hash and self.memory.counted)
+
+    def was_before_watch(self) -> bool:
+        """Whether it was there at the first poll and could not be processed then."""
+        return self.known is not None and self.known.candidate == BEFORE_WATCH
 
     def same_rules(self) -> bool:
         """Whether the remembered hash was made by the present rules."""
@@ -144,9 +185,9 @@ def _judge_created(case: _Case, result: Notice) -> None:
     record = case.remembered(digest)
     if case.wanted():
         case.fire("created", None, (), record, result)
-    elif case.baseline() or case.uncounted() or _not_new(case):
+    elif (silent := case.baseline() or case.uncounted() or case.was_before_watch()) or _not_new(case):
         result.quiet.append(record)
-        if case.baseline() or case.uncounted():
+        if silent:
             result.verdicts["baseline"] += 1
         else:
             result.hold("old", case.key)
@@ -221,8 +262,8 @@ def _judge_unknown(case: _Case, digest: str, result: Notice) -> None:
     known = case.known
     record = case.remembered(digest, revision=max(known.revision, 1) if known else 1)
     only_key = known is not None and not case.pending() and not case.same_rules()
-    silent = case.baseline() or only_key or case.uncounted() or "created" not in case.watch.kind.kind
-    if silent or _not_new(case) or _older_than_known(case):
+    silent = case.baseline() or only_key or case.uncounted() or case.was_before_watch()
+    if silent or "created" not in case.watch.kind.kind or _not_new(case) or _older_than_known(case):
         result.quiet.append(record)
         result.verdicts["baseline"] += 1
     elif _settled(case, digest, result):

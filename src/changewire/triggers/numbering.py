@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import NamedTuple
 
 from changewire.errors import PollError
 from changewire.state.records import ItemRecord
 from changewire.triggers.comparing import Scope, canonical, changes_between, content_hash
 from changewire.triggers.expressions import EXPRESSIONS
-from changewire.triggers.noticed import Watch, item_key, key_of_number
+from changewire.triggers.noticed import Watch, first_key, item_key, key_of_number
 from changewire.values import Json, loads
 
 MOST_COMPARED = 2_500
@@ -37,23 +38,37 @@ class _Row:
     digest: str
 
 
-def numbered(answers: Iterable[Sequence[Found]], watch: Watch, known: Mapping[str, ItemRecord]) -> list[Found]:
-    """The items of one reading, each key and number once; the number of each but the first is in its scope.
+class Numbered(NamedTuple):
+    """The items of one reading, each key and number once; the number of each but the first is in its scope."""
 
-    Rows count within one answer: what another answer brings as well may be the same. Raises PollError.
+    found: list[Found]
+    failed: list[tuple[str, Json, Exception]]  # key, one of its rows, and why they cannot be told apart
+    present: set[str]  # keys of remembered items that are there, although nobody knows which of the rows they are
+
+
+def numbered(answers: Iterable[Sequence[Found]], watch: Watch, known: Mapping[str, ItemRecord]) -> Numbered:
+    """Tell the rows of one reading apart.
+
+    Rows count within one answer: what another answer brings as well may be the same.
     """
-    found: list[Found] = []
+    result = Numbered([], [], set())
     for key, rows in _most_of_each(answers, watch).items():
         if len(rows) == 1 and key_of_number(key, 2) not in known:
-            found += rows
+            result.found.extend(rows)
             continue
-        judged = sorted((_row(*row, watch) for row in rows), key=lambda row: (row.waiting, row.digest))
-        numbers = _Heap(key, judged, known, watch).numbers()
-        pairs = zip(numbers, judged, strict=True)
-        found += [
-            (row.item, row.scope if n == 1 else {**row.scope, "number": n}) for n, row in sorted(pairs, key=_first)
-        ]
-    return found
+        try:
+            result.found.extend(_told_apart(key, rows, watch, known))
+        except Exception as error:  # whatever it is, it must not hold up the rows of other keys
+            result.failed.append((key, rows[0][0], error))
+    if failed := {key for key, _, _ in result.failed}:
+        result.present.update(key for key in known if first_key(key) in failed)
+    return result
+
+
+def _told_apart(key: str, rows: Sequence[Found], watch: Watch, known: Mapping[str, ItemRecord]) -> list[Found]:
+    judged = sorted((_row(*row, watch) for row in rows), key=lambda row: (row.waiting, row.digest))
+    pairs = zip(_Heap(key, judged, known, watch).numbers(), judged, strict=True)
+    return [(row.item, row.scope if n == 1 else {**row.scope, "number": n}) for n, row in sorted(pairs, key=_first)]
 
 
 def _first(pair: tuple[int, _Row]) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 
-from changewire.triggers.binding import Reader
+from changewire.paths import get
+from changewire.state.records import PendingRecord
+from changewire.triggers.comparing import Scope, changes_between, plain_form
 from changewire.triggers.expressions import Change
-from changewire.triggers.noticed import Noticed
+from changewire.triggers.noticed import Noticed, Watch
 from changewire.values import Json, dumps_text, loads
 
 _SCOPE = ("lookup", "outer", "number")
@@ -29,8 +32,11 @@ def to_text(noticed: Noticed) -> str:
     )
 
 
-def from_text(key: str, text: str, reader: Reader, now: datetime) -> Noticed:
-    """The change that `to_text` described; what is remembered of its item is stored already."""
+def from_text(key: str, text: str, scope: Scope) -> Noticed:
+    """The change that `to_text` described; what is remembered of its item is stored already.
+
+    ``scope``: what its scope holds besides.
+    """
     data: dict[str, Json] = loads(text)
     return Noticed(
         key,
@@ -40,7 +46,31 @@ def from_text(key: str, text: str, reader: Reader, now: datetime) -> Noticed:
         tuple(Change(tuple(tokens), old, new) for tokens, old, new in data["changes"]),
         tuple(data["discriminator"]),
         None,
-        {**reader.scope(now), **data["scope"]},
+        {**scope, **data["scope"]},
         data["backfill"],
         detail=data["detail"],
     )
+
+
+def renewed(
+    records: Sequence[PendingRecord], watch: Watch, present: tuple[Json, Scope], latest: Noticed | None
+) -> Noticed | None:
+    """The change from before all pending ones of an item to the ``present`` item; None: they stay as they are.
+
+    ``latest``: the change of the same item that this poll noticed, which becomes a part of it; None: it noticed none.
+    The change has no ``changes`` if nothing differs any more.
+    """
+    item, scope = present
+    stored = [from_text(each.key, each.change, scope) for each in records]
+    before = stored[0]
+    kinds = {each.kind for each in (*stored, *([latest] if latest is not None else ()))}
+    if "deleted" in kinds or (latest is None and item == stored[-1].item):
+        return None
+    changes = before.changes
+    if before.kind == "updated":
+        changes = tuple(changes_between(before.old, item, watch.rules, scope))
+    elif before.kind == "status":
+        old, new = before.changes[0].old, get(item, before.changes[0].tokens)
+        changes = (Change(before.changes[0].tokens, old, new),) if plain_form(old) != plain_form(new) else ()
+    record = None if latest is None else latest.record
+    return replace(before, item=item, changes=changes, scope=scope, record=record, detail=None)

@@ -22,8 +22,9 @@ from changewire.triggers.binding import Reader
 from changewire.triggers.comparing import Scope
 from changewire.triggers.definition import FailureMatch, RequestSpec
 from changewire.triggers.expressions import EXPRESSIONS
+from changewire.triggers.set_aside import TOO_DEEP, is_storable
 from changewire.triggers.windows import spans
-from changewire.values import Json, digest, dumps
+from changewire.values import Json, digest
 
 RESTARTS = 2  # how often a listing is begun anew after its page token died
 DEAD_TOKEN = "dead_page_token"  # the reason that a connector gives such an error
@@ -39,7 +40,6 @@ SHORTEST_WAIT_S = 0.05
 LONGEST_WAIT_S = 0.5  # between two looks whether the poll is interrupted
 NEVER = -1.0  # an age that no shared answer has: ask anew
 ONE_PAGE = Paging(kind="none")
-DEPTH, SERIALISED_DEPTH = 100, 254  # levels of nested lists and objects
 
 
 class Source(Protocol):
@@ -270,7 +270,6 @@ def _read_pages(
         reading.answered_at = reading.answered_at or answer.date
         data = answer.data
         found, items = _items_of(data, reader.kind.items, scope)
-        _refuse_depth(found)
         reading.answers.append(items)
         if sum(map(len, reading.answers)) > allowance.items:
             raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
@@ -284,15 +283,9 @@ def _goes_on(pages: Pages, answer: Answer) -> bool:
 
 
 def _refuse_depth(found: list[Json]) -> None:
-    """Raise PollError on data nested so deep that they could not be compared or stored. Serialising them inside as
-    many lists as the serialiser allows more levels than we do is the fastest way to find out."""
-    for _ in range(SERIALISED_DEPTH - DEPTH):
-        found = [found]
-    try:
-        dumps(found)
-    except TypeError:
-        message = f"the answer is nested deeper than {DEPTH} levels, which no record is; nothing was changed"
-        raise PollError(message) from None
+    """Raise PollError on data nested so deep that they could not be compared or stored."""
+    if not is_storable(found):
+        raise PollError(f"the answer is {TOO_DEEP}; nothing was changed")
 
 
 def _following(request: Request, answer: Answer, more: tuple[tuple[str, str], ...] | str | None) -> Request | None:
