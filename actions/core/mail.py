@@ -18,6 +18,7 @@ from changewire.actions.context import ActionContext
 from changewire.actions.files import stored_file
 from changewire.actions.inputs import revealed
 from changewire.actions.provenance import own_text
+from changewire.connectors.transport.deadlines import HANDSHAKE, Exchange, Stage, open_exchange
 from changewire.connectors.transport.sockets import open_socket
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.file_reader import TooLargeFileError, read_file
@@ -29,6 +30,9 @@ from changewire.values import Json
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 _LARGEST = 25 * 1024 * 1024  # bytes of all attachments; servers take little more
 _EXPRESSION = re.compile(r"\{\{(?:(?!\{\{).)*?\}\}|\{%(?:(?!\{%).)*?%\}|\{#(?:(?!\{#).)*?#\}", re.DOTALL)
+_GREETING = Stage("the greeting did not end", sent=False)
+_SIGN_IN = Stage("it did not begin a session", sent=False)
+_MESSAGE = Stage("it did not acknowledge the message")
 _HERE = "[127.0.0.1]"  # who we are to the server; looking our own name up may take long
 
 
@@ -39,11 +43,7 @@ def email(context: ActionContext, values: Mapping[str, Json]) -> Json:
     if given.get("username") and given["security"] == "none":
         raise UsageError("a password is not sent without encryption: set security to starttls or ssl")
     with _session(context, given) as session:
-        try:
-            refused = session.send_message(message, to_addrs=everybody)
-        except smtplib.SMTPRecipientsRefused as error:
-            code = min(code for code, _ in error.recipients.values())
-            raise _failed(given, code, _refusals(error.recipients)) from None
+        refused = session.send_message(message, to_addrs=everybody)
     return {
         "message_id": message["Message-ID"],
         "accepted": [address for address in everybody if address not in refused],
@@ -131,33 +131,45 @@ def _attach(context: ActionContext, message: EmailMessage, paths: list[Json]) ->
 @contextmanager
 def _session(context: ActionContext, given: Mapping[str, Json]) -> Iterator[smtplib.SMTP]:
     """A session with the server, signed in. Everything that goes wrong in it becomes an ApiError."""
-    server, sent = given["server"], False
-    try:
-        session = _connected(context, given)
+    left = max(0.1, context.deadline - context.clock.monotonic())
+    with open_exchange(left, stopping=context.clients.stopping) as exchange:
         try:
-            if given.get("username"):
-                session.login(given["username"], given.get("password") or "")
-            sent = True
-            yield session
-            with suppress(smtplib.SMTPException, OSError):  # the message is taken, whatever comes after it
-                session.quit()
-        finally:
-            session.close()
-    except smtplib.SMTPNotSupportedError as error:
-        raise ApiError(f"{server} {_unsupported(str(error))}", FailureClass.BAD_INPUT, sent=False) from None
-    except smtplib.SMTPAuthenticationError:
-        message = f"{server} refused user name and password: check them, and whether it wants an app password"
-        raise ApiError(message, FailureClass.CREDENTIAL) from None
-    except smtplib.SMTPResponseException as error:
-        raise _failed(given, error.smtp_code, _words(error.smtp_error)) from None
-    except ssl.SSLError as error:
-        untrusted = isinstance(error, ssl.SSLCertVerificationError)
-        what = "has a certificate that cannot be trusted: check its name and this machine's clock"
-        message = f"{server} {what if untrusted else 'speaks no encryption on this port: check port and security'}"
-        raise ApiError(message, FailureClass.TRANSIENT, sent=sent) from None
-    except (smtplib.SMTPException, OSError) as error:
-        message = f"{server} {_unreached(error)}"
-        raise ApiError(message, FailureClass.TRANSIENT, sent=sent) from None
+            session = _connected(context, given, exchange)
+            try:
+                if given.get("username"):
+                    session.login(given["username"], given.get("password") or "")
+                exchange.reach(_MESSAGE)
+                yield session
+                with suppress(smtplib.SMTPException, OSError):  # the message is taken, whatever comes after it
+                    session.quit()
+            finally:
+                session.close()
+        except (smtplib.SMTPException, OSError) as error:
+            raise _failure(error, given, exchange) from None
+
+
+def _failure(error: smtplib.SMTPException | OSError, given: Mapping[str, Json], exchange: Exchange) -> ApiError:
+    server, sent = given["server"], exchange.stage.sent
+    if exchange.expired or exchange.left_s <= 0:  # a reply that was cut off may look like any other error
+        return exchange.error(server, "check the network, the firewall and the port")
+    match error:
+        case smtplib.SMTPNotSupportedError():
+            return ApiError(f"{server} {_unsupported(str(error))}", FailureClass.BAD_INPUT, sent=False)
+        case smtplib.SMTPAuthenticationError():
+            message = f"{server} refused user name and password: check them, and whether it wants an app password"
+            return ApiError(message, FailureClass.CREDENTIAL)
+        case smtplib.SMTPRecipientsRefused():
+            code = min(code for code, _ in error.recipients.values())
+            return _failed(given, code, _refusals(error.recipients))
+        case smtplib.SMTPResponseException():
+            return _failed(given, error.smtp_code, _words(error.smtp_error))
+        case ssl.SSLError():
+            untrusted = isinstance(error, ssl.SSLCertVerificationError)
+            what = "has a certificate that cannot be trusted: check its name and this machine's clock"
+            message = f"{server} {what if untrusted else 'speaks no encryption on this port: check port and security'}"
+            return ApiError(message, FailureClass.TRANSIENT, sent=sent)
+        case _:
+            return ApiError(f"{server} {_unreached(error)}", FailureClass.TRANSIENT, sent=sent)
 
 
 def _unsupported(said: str) -> str:
@@ -179,17 +191,18 @@ def _unreached(error: Exception) -> str:
     return "broke the connection off: where that lasts, check port and security"
 
 
-def _connected(context: ActionContext, given: Mapping[str, Json]) -> smtplib.SMTP:
+def _connected(context: ActionContext, given: Mapping[str, Json], exchange: Exchange) -> smtplib.SMTP:
     server, security = given["server"], given["security"]
     port = given.get("port") or _PORTS[security]
     _, own = own_text(context, "server")
     own = own and not has_expression(text_of(context.written.get("port")))
     guarded = not own and not context.settings.http.allow_private
-    left = max(0.1, context.deadline - context.clock.monotonic())
     trust = ssl.create_default_context()
     if security == "ssl":
-        return _EncryptedSession(server, port, left, trust, guarded=guarded)
-    session = _Session(server, port, left, guarded=guarded)
+        session: smtplib.SMTP = _EncryptedSession(server, port, exchange, trust, guarded=guarded)
+    else:
+        session = _Session(server, port, exchange, guarded=guarded)
+    exchange.reach(_SIGN_IN)
     try:
         if security == "starttls":
             session.starttls(context=trust)
@@ -202,22 +215,28 @@ def _connected(context: ActionContext, given: Mapping[str, Json]) -> smtplib.SMT
 class _Session(smtplib.SMTP):
     """A session whose server is looked up once, so that the address that was judged is the one that is connected to."""
 
-    def __init__(self, server: str, port: int, timeout: float, *, guarded: bool) -> None:
-        self._guarded = guarded
-        super().__init__(server, port, local_hostname=_HERE, timeout=timeout)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        return open_socket(host, port, timeout, guarded=self._guarded)
-
-
-class _EncryptedSession(smtplib.SMTP_SSL):
-    def __init__(self, server: str, port: int, timeout: float, trust: ssl.SSLContext, *, guarded: bool) -> None:
-        self._guarded = guarded
-        super().__init__(server, port, local_hostname=_HERE, timeout=timeout, context=trust)
+    def __init__(self, server: str, port: int, exchange: Exchange, *, guarded: bool) -> None:
+        self._guarded, self._exchange = guarded, exchange
+        super().__init__(server, port, local_hostname=_HERE, timeout=max(0.1, exchange.left_s))
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         opened = open_socket(host, port, timeout, guarded=self._guarded)
-        return self.context.wrap_socket(opened, server_hostname=host)
+        self._exchange.reach(_GREETING)
+        return opened
+
+
+class _EncryptedSession(smtplib.SMTP_SSL):
+    def __init__(self, server: str, port: int, exchange: Exchange, trust: ssl.SSLContext, *, guarded: bool) -> None:
+        self._guarded, self._exchange = guarded, exchange
+        left = max(0.1, exchange.left_s)
+        super().__init__(server, port, local_hostname=_HERE, timeout=left, context=trust)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        opened = open_socket(host, port, timeout, guarded=self._guarded)
+        self._exchange.reach(HANDSHAKE)
+        encrypted = self.context.wrap_socket(opened, server_hostname=host)
+        self._exchange.reach(_GREETING)
+        return encrypted
 
 
 def _failed(given: Mapping[str, Json], code: int, words: str) -> ApiError:

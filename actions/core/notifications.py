@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from changewire.actions.context import ActionContext
 from changewire.actions.provenance import own_text
+from changewire.connectors.transport.deadlines import Exchange, current_exchange, open_exchange
 from changewire.connectors.transport.sockets import watch_connections
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.templates import text_of
@@ -31,10 +32,12 @@ def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
         raise UsageError("there is nothing to tell: title and body are empty")
     to = text_of(values["to"])
     written, whole = own_text(context, "to")
-    if whole or context.settings.http.allow_private:
-        _send(to, body, title, values["type"])
-    else:
-        _send_guarded(to, written, body, title, values["type"])
+    left = max(0.1, context.deadline - context.clock.monotonic())
+    with open_exchange(left):
+        if whole or context.settings.http.allow_private:
+            _send(to, body, title, values["type"])
+        else:
+            _send_guarded(to, written, body, title, values["type"])
     return {"sent": True}
 
 
@@ -71,9 +74,23 @@ def _send(to: str, body: str, title: str, kind: Json, *, from_data: bool = False
         )
     if one and _recipients(added) > 1:
         raise UsageError("to: an address that comes from data has one recipient; use for_each for several")
-    if not service.notify(body, title, kind):
+    exchange = current_exchange()
+    assert exchange is not None
+    # Its own time-out ends the wait for services whose sockets nobody here sees.
+    if not service.notify(body, title, kind, timeout=max(0.1, exchange.left_s)):
+        raise _refusal(scheme, exchange, sent=exchange.connected or not all(map(_is_watched, service)))
+
+
+def _refusal(scheme: str, exchange: Exchange, *, sent: bool) -> ApiError:
+    """Return the error of a notification that was not accepted. ``sent``: it may have reached the service."""
+    if exchange.expired or exchange.left_s <= 0:
+        message = (
+            f"the notification to {scheme}:… was not accepted within its time; check the address and that the "
+            "service is up, or allow a longer timeout"
+        )
+    else:
         message = f"the notification to {scheme}:… was not accepted; check the address and that the service is up"
-        raise ApiError(message, FailureClass.TRANSIENT)
+    return ApiError(message, FailureClass.TRANSIENT, sent=sent)
 
 
 def _recipients(service: Any) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from changewire.actions.flow.pipeline import Runner
 from changewire.actions.supervisor import Supervisor
 from changewire.clock import Clock, from_text, to_text, wall
+from changewire.connectors.client import Patience
 from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.engine.alerts import Alerts
@@ -73,7 +74,9 @@ class Daemon:
         self._crowded = False
         self._budgets = SqliteBudgetStore(path / FILE, steady, lambda why: log("budget_not_shared", why))
         tokens = TokenStore.of_home(path, clock)
-        self._clients = Clients(self.home.connections, steady, self.home.settings, tokens, self._budgets)
+        self._stopping = threading.Event()
+        patience = Patience(stopping=self._stopping)
+        self._clients = Clients(self.home.connections, steady, self.home.settings, tokens, self._budgets, patience)
         checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused)
         self._serving = Serving(checkup, self._clients, steady, log)
         self._mender = Mender(self.store, self._clients, steady, log)
@@ -86,7 +89,6 @@ class Daemon:
         self._supervisor = Supervisor(log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
-        self._stopping = threading.Event()
         self._stop_by: float | None = None  # elapsed seconds; work under way at that moment is given up
         self._looped = threading.Event()  # set while `loop` does not run
         self._looped.set()

@@ -13,6 +13,7 @@ ChangewireError                 every error that is ours; its text is written fo
                                 where that needs a person                               exit 3
     ├── CredentialError         a connection as a whole is refused: it is paused until somebody mends it
     └── DelayedError            the budget or the API says: not before `until`; nothing went wrong
+        └── ShutdownError       the process stops, so the request was not sent; the next process sends it
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ChangewireError(Exception):
@@ -200,6 +203,13 @@ class DelayedError(ApiError):
         made = cls(str(error), until)
         made.status, made.code, made.reason, made.body = error.status, error.code, error.reason, error.body
         return made
+
+
+class ShutdownError(DelayedError):
+    """The process stops, so this request was not sent; the next process sends it."""
+
+    def __init__(self) -> None:
+        super().__init__("Changewire stops, so this request was not sent; it is sent after the next start", _AT_ONCE)
 
 
 def fault_of_ours(error: BaseException) -> str:

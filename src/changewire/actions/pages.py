@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from changewire.connectors.definition import Paging
 from changewire.connectors.paging import Pages, UnreadableLinkError, follow_link, merge_query
-from changewire.errors import ApiError, DelayedError, FailureClass, PollError, UsageError
+from changewire.errors import ApiError, DelayedError, FailureClass, PollError, ShutdownError, UsageError
 from changewire.values import Json, dumps
 
 if TYPE_CHECKING:
@@ -153,11 +153,13 @@ def _patiently(which: Listing, request: Request, client: Client, deadline: float
     while True:
         try:
             return client.send(request, deadline=deadline)
+        except ShutdownError:
+            raise
         except DelayedError as error:
             wait = max(0.1, (error.until - which.clock.now()).total_seconds())
             if wait > PATIENCE_S or which.clock.monotonic() + wait > deadline:
                 raise
-            which.clock.wait(wait)
+            client.wait(wait)
 
 
 def _entries(which: Listing, data: Any, field: str) -> list[Json]:

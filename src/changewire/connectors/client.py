@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from changewire.connectors.sign_in.token_store import TokenStore
 from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Reply
 from changewire.connectors.transport.messages import MAX_BYTES, Answer, Request
-from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, ShutdownError
 from changewire.json_size import MOST_MEMORY, PER_BYTE
 
 __all__ = ["Answer", "Client", "DownloadInfo", "Request"]
@@ -44,6 +45,7 @@ class Patience:
 
     longest_s: float = PATIENCE_S
     notice: Callable[[str, float], None] | None = None  # called with connection and seconds; None: nothing is done
+    stopping: threading.Event | None = None  # set when the process stops, which ends all waits; None: never
 
 
 class Client:
@@ -69,8 +71,9 @@ class Client:
         self._clock = clock
         timeout = connection.timeout or http.timeout
         private = connection.allow_private or http.allow_private
-        self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private)
-        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens)
+        self._stopping = self._patience.stopping
+        self._fetcher = Fetcher(clock, read_s=timeout.total_seconds(), allow_private=private, stopping=self._stopping)
+        self._auth: Auth = make_auth(connection, self.connector, self._fetcher, clock, tokens, self._stopping)
         self._destinations = Destinations(connection, self.connector)
         self._shared = SharedAnswers(clock)
         self._refusals = Refusals()
@@ -175,6 +178,11 @@ class Client:
             raise self._error(request, outcome, headers)
         return outcome
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass before the next request. Raises ShutdownError at once when the process stops."""
+        if self._clock.wait(seconds, self._stopping):
+            raise ShutdownError
+
     def sign_in_mark(self) -> str | None:
         """A word that changes when a person signed in anew; None: the credentials stand in the files."""
         return self._auth.mark()
@@ -257,7 +265,7 @@ class Client:
         try:
             if self._patience.notice is not None:
                 self._patience.notice(self.name, turn.wait_s)
-            self._clock.wait(turn.ask_again_s)
+            self.wait(turn.ask_again_s)
         except BaseException:  # such as Ctrl-C
             self.budget.give_up(request.label, turn.place)
             raise

@@ -37,6 +37,11 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._budgets = Budgets(clock, budgets or MemoryBudgetStore(clock))
 
+    @property
+    def stopping(self) -> threading.Event | None:
+        """Set when the process stops, which ends waits before requests; None: never."""
+        return self._patience.stopping
+
     def get(self, name: str) -> Client:
         """The client of a connection. Raises UsageError for an unknown and for an unusable one."""
         client = self._clients.get(name)

@@ -8,7 +8,7 @@ from datetime import datetime
 from changewire.clock import Clock
 from changewire.config.connections import Connection
 from changewire.connectors.clients import Clients
-from changewire.errors import ApiError, UsageError
+from changewire.errors import ApiError, ShutdownError, UsageError
 from changewire.log import Log
 from changewire.secret import mask
 from changewire.state.protocol import Store
@@ -57,6 +57,8 @@ class Mender:
             return True
         try:
             self._clients.get(pause.name).sign_in()
+        except ShutdownError:  # which says nothing about the connection
+            return False
         except (ApiError, UsageError) as error:
             self._store.put_off_pause(pause.name, mask(str(error)), now)
             return False

@@ -344,8 +344,9 @@ OPENERS: dict[str, set[str]] = {  # what uses a library that can open connection
     "src/changewire/connectors/sign_in/loopback.py": set(),  # listens
     "src/changewire/connectors/transport/addresses.py": set(),  # encodes addresses
     "src/changewire/connectors/transport/fetcher.py": FETCHED,
-    "src/changewire/connectors/transport/guard.py": FETCHED | {"notify", "mail", "encrypted_mail"},
-    "src/changewire/connectors/transport/patience.py": FETCHED,
+    "src/changewire/connectors/transport/connections.py": FETCHED,
+    "src/changewire/connectors/transport/deadlines.py": FETCHED | {"notify", "mail", "encrypted_mail"},
+    "src/changewire/connectors/transport/lookups.py": FETCHED | {"notify", "mail", "encrypted_mail"},
     "src/changewire/connectors/transport/routes.py": FETCHED,
     "src/changewire/connectors/transport/sockets.py": {"notify", "mail", "encrypted_mail"},
     "src/changewire/health/server.py": set(),  # listens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
@@ -40,11 +41,17 @@ class ServerToServer(RenewingAuth):
     """Account credentials change into a token that lives for an hour; one sign-in at a time."""
 
     def __init__(
-        self, connection: Connection, auth: ServerToServerAuth, connector: Connector, fetcher: Fetcher, clock: Clock
+        self,
+        connection: Connection,
+        auth: ServerToServerAuth,
+        connector: Connector,
+        fetcher: Fetcher,
+        clock: Clock,
+        stopping: threading.Event | None = None,
     ) -> None:
         if connector.sign_in is None:
             raise UsageError(f"{connector.title} has no place to sign in by 'server_to_server'")
-        super().__init__(clock)
+        super().__init__(clock, stopping)
         self._connection, self._auth, self._fetcher = connection, auth, fetcher
         self._sign_in, self._title = connector.sign_in, connector.title
 
@@ -95,8 +102,8 @@ class ServerToServer(RenewingAuth):
 class AppItself(RenewingAuth):
     """An app's own credentials change into a token; one sign-in at a time."""
 
-    def __init__(self, app: OAuthApp, clock: Clock) -> None:
-        super().__init__(clock)
+    def __init__(self, app: OAuthApp, clock: Clock, stopping: threading.Event | None = None) -> None:
+        super().__init__(clock, stopping)
         self._app = app
 
     def fetch(self, refused: str | None, deadline: float | None) -> Fetched:
@@ -107,9 +114,16 @@ class AppItself(RenewingAuth):
 
 
 def make_auth(
-    connection: Connection, connector: Connector, fetcher: Fetcher, clock: Clock, tokens: TokenStore | None = None
+    connection: Connection,
+    connector: Connector,
+    fetcher: Fetcher,
+    clock: Clock,
+    tokens: TokenStore | None = None,
+    stopping: threading.Event | None = None,
 ) -> Auth:
     """The way in that the connection's `auth` describes. ``tokens`` None: people's sign-ins are not kept here.
+
+    ``stopping`` is set when the process stops, which ends waits for a token; None: never.
 
     Raises UsageError when the connector has no such way.
     """
@@ -118,13 +132,13 @@ def make_auth(
         known = ", ".join(connector.auth_types)
         raise UsageError(f"{connector.title} cannot sign in by {auth.type!r}: use one of {known}")
     if isinstance(auth, ServerToServerAuth):
-        return ServerToServer(connection, auth, connector, fetcher, clock)
+        return ServerToServer(connection, auth, connector, fetcher, clock, stopping)
     if isinstance(auth, ClientCredentialsAuth):
-        return AppItself(OAuthApp(connection, connector, fetcher, clock), clock)
+        return AppItself(OAuthApp(connection, connector, fetcher, clock), clock, stopping)
     if isinstance(auth, OAuthAuth):
         if tokens is None:
             raise UsageError(f"connection {connection.name!r} needs a home that keeps its sign-in")
-        return UserSignIn(OAuthApp(connection, connector, fetcher, clock), tokens, clock)
+        return UserSignIn(OAuthApp(connection, connector, fetcher, clock), tokens, clock, stopping)
     if isinstance(auth, BearerAuth):
         return FixedAuth(Credentials({"Authorization": f"Bearer {auth.token.reveal()}"}))
     if isinstance(auth, BasicAuth):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from changewire.clock import Clock
 from changewire.connectors.sign_in.credentials import Credentials, again
-from changewire.errors import ApiError
+from changewire.errors import ApiError, FailureClass, ShutdownError
 
 EARLY_S = 60.0  # a token is renewed so long before it ends
 REMEMBER_S = 2.0  # how long a failed sign-in answers for the next ones: those that were under way with it
+SIGN_IN_S = 60.0  # that a sign-in takes at most if nothing else bounds it
+LOOK_S = 0.1  # between two looks whether the wait for another request's sign-in is over
 FORCED_S = 5.0  # an API that refuses every new token is not asked for another one more often
 
 
@@ -28,9 +32,10 @@ class Fetched:
 class RenewingAuth(ABC):
     """Bearer tokens that are fetched when needed; thread-safe. Subclasses say how in `fetch`."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
+    def __init__(self, clock: Clock, stopping: threading.Event | None = None) -> None:
+        self._clock, self._stopping = clock, stopping
+        self._lock = threading.Lock()  # for moments
+        self._renewing = threading.Lock()  # for as long as a server takes
         self._current: Credentials | None = None
         self._token: str | None = None
         self._scopes: tuple[str, ...] | None = None
@@ -53,16 +58,18 @@ class RenewingAuth(ABC):
         current = self._current
         if current is not None and self._clock.monotonic() < self._renew_at:
             return current
-        with self._lock:
-            if self._current is not None and self._clock.monotonic() < self._renew_at:
-                return self._current
+        with self._turn(deadline):
+            current = self._current
+            if current is not None and self._clock.monotonic() < self._renew_at:
+                return current
             return self._renew(deadline)
 
     def sign_in(self) -> bool:
         """Get a token, also right after a sign-in that failed."""
-        with self._lock:
+        deadline = self._clock.monotonic() + SIGN_IN_S
+        with self._turn(deadline):
             self._failure = None
-            self._renew(None)
+            self._renew(deadline)
         return True
 
     def scopes(self, deadline: float | None = None) -> frozenset[str] | None:
@@ -81,6 +88,21 @@ class RenewingAuth(ABC):
             self._forced_at, self._current = now, None
             return True
 
+    @contextmanager
+    def _turn(self, deadline: float | None) -> Iterator[None]:
+        """Be the only one who renews. Raises ApiError at ``deadline`` (None: after a minute), and ShutdownError."""
+        end = self._clock.monotonic() + SIGN_IN_S if deadline is None else deadline
+        while not self._renewing.acquire(timeout=LOOK_S):
+            if self._stopping is not None and self._stopping.is_set():
+                raise ShutdownError
+            if self._clock.monotonic() >= end:
+                message = "another request is signing in and takes long: it is tried again"
+                raise ApiError(message, FailureClass.TRANSIENT, sent=False)
+        try:
+            yield
+        finally:
+            self._renewing.release()
+
     def _renew(self, deadline: float | None) -> Credentials:
         now, mark = self._clock.monotonic(), self.mark()
         if self._failure is not None and now < self._failure_until and mark == self._failed_with:
@@ -95,7 +117,8 @@ class RenewingAuth(ABC):
             raise
         self._failure = None
         lives = fetched.lives_s
-        self._renew_at = float("inf") if lives is None else now + max(lives - EARLY_S, lives / 2)
-        self._token, self._scopes = fetched.token, fetched.scopes
-        self._current = Credentials({"Authorization": f"Bearer {fetched.token}"}, region=fetched.region)
-        return self._current
+        credentials = Credentials({"Authorization": f"Bearer {fetched.token}"}, region=fetched.region)
+        with self._lock:
+            self._renew_at = float("inf") if lives is None else now + max(lives - EARLY_S, lives / 2)
+            self._token, self._scopes, self._current = fetched.token, fetched.scopes, credentials
+        return credentials

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,7 +20,7 @@ from typing import Any
 
 from changewire.clock import Clock, from_text, to_text
 from changewire.connectors.sign_in.vault import Vault
-from changewire.errors import ApiError, FailureClass, StateError
+from changewire.errors import ApiError, FailureClass, ShutdownError, StateError
 from changewire.file_reader import read_file, unreadable_reason
 from changewire.secret import learn
 from changewire.values import dumps, loads
@@ -163,15 +164,17 @@ class TokenStore:
         return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"
 
     @contextmanager
-    def renewal(self, name: str, deadline: float | None = None) -> Iterator[Renewal]:
+    def renewal(
+        self, name: str, deadline: float | None = None, stopping: threading.Event | None = None
+    ) -> Iterator[Renewal]:
         """Be the only one, over all threads and processes, who may replace the sign-in of ``name``.
 
         ``deadline`` is a moment of the clock's `monotonic`, None: a minute. Raises ApiError (transient) when others
-        take too long, StateError where the folder cannot be used.
+        take too long, ShutdownError when ``stopping`` is set meanwhile, StateError where the folder cannot be used.
         """
         file = self._open_lock(name)
         try:
-            self._await(file, name, deadline)
+            self._await(file, name, deadline, stopping)
             yield Renewal(self, name)
         finally:
             os.close(file)
@@ -192,7 +195,7 @@ class TokenStore:
             reason = (error.strerror or str(error)).lower()
             raise StateError(f"sign-ins cannot be kept in {self.folder}: {reason}") from error
 
-    def _await(self, file: int, name: str, deadline: float | None) -> None:
+    def _await(self, file: int, name: str, deadline: float | None, stopping: threading.Event | None) -> None:
         end = self._clock.monotonic() + PATIENCE_S if deadline is None else deadline
         while True:
             try:
@@ -201,7 +204,8 @@ class TokenStore:
                 if self._clock.monotonic() >= end:
                     message = f"another process is renewing the sign-in of {name!r} and takes long: it is tried again"
                     raise ApiError(message, FailureClass.TRANSIENT, sent=False) from None
-                self._clock.wait(LOOK_AGAIN_S)
+                if self._clock.wait(LOOK_AGAIN_S, stopping):
+                    raise ShutdownError from None
             else:
                 return
 

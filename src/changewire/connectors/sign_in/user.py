@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from changewire.clock import Clock, wall
 from changewire.connectors.sign_in.oauth import SIGN_IN_AGAIN, OAuthApp
 from changewire.connectors.sign_in.renewal import EARLY_S, Fetched, RenewingAuth
@@ -16,8 +18,8 @@ class UserSignIn(RenewingAuth):
     answer and that moment loses the sign-in: the server has given up the old refresh token, and nobody has the new one.
     """
 
-    def __init__(self, app: OAuthApp, store: TokenStore, clock: Clock) -> None:
-        super().__init__(clock)
+    def __init__(self, app: OAuthApp, store: TokenStore, clock: Clock, stopping: threading.Event | None = None) -> None:
+        super().__init__(clock, stopping)
         self._app, self._store = app, store
         self._unwritten: Grant | None = None  # got, but the disk did not take it
 
@@ -30,7 +32,7 @@ class UserSignIn(RenewingAuth):
         try:
             grant = self._stored()
             if grant is None or not self._usable(grant, refused):
-                with self._store.renewal(self._app.name, deadline) as renewal:
+                with self._store.renewal(self._app.name, deadline, self._stopping) as renewal:
                     grant = self._renewed(renewal, refused, deadline)
         except StateError as error:
             raise self._broken(f"{error}; mend that, or {self._advice}") from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http.client import HTTPException
@@ -17,7 +18,7 @@ from urllib3 import exceptions as faults
 
 from changewire.clock import Clock, wall
 from changewire.connectors.transport.addresses import join_url, same_place, split_url
-from changewire.connectors.transport.patience import be_patient
+from changewire.connectors.transport.deadlines import LEAST, NAME, Exchange, open_exchange
 from changewire.connectors.transport.routes import Route, Router
 from changewire.errors import ApiError, FailureClass
 
@@ -26,7 +27,7 @@ MAX_ROUTES = 64  # ways kept open by one thread; addresses from data may name an
 CHUNK = 65536
 _ONCE = urllib3.Retry(total=False)  # errors come as they are; trying again is decided above
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_UNSENT = (faults.NewConnectionError, faults.ConnectTimeoutError, faults.ProxyError, faults.SSLError)
+_LATE = "where that lasts, check the network, or allow a longer timeout"
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (faults.NameResolutionError, "has a name that cannot be resolved: check its spelling and this machine's DNS"),
     (faults.NewConnectionError, "cannot be reached: check the address, the network and the firewall"),
@@ -37,7 +38,6 @@ _WORDS: tuple[tuple[type[Exception], str], ...] = (
         "has a certificate that cannot be trusted: check this machine's clock, and set REQUESTS_CA_BUNDLE "
         "where a company's own authority signs",
     ),
-    (faults.ReadTimeoutError, "did not answer in time: where that lasts, check the network, or allow a longer timeout"),
 )
 
 
@@ -83,8 +83,9 @@ class Stream:
 class Fetcher:
     """Sends requests over connections of which each thread keeps its own.
 
-    ``connect_s`` and ``read_s`` bound single waits, ``total_s`` a whole exchange that is given no deadline.
-    Deadlines are moments of ``clock.monotonic()``. With ``allow_private`` nothing is guarded.
+    ``connect_s`` and ``read_s`` bound single waits, ``total_s`` a whole exchange that is given no deadline. A stream
+    ends when less than `LEAST` bytes come within ``slow_s``. Deadlines are moments of ``clock.monotonic()``. With
+    ``allow_private`` nothing is guarded. ``stopping`` is set when the process stops; None: never.
     """
 
     def __init__(
@@ -94,26 +95,29 @@ class Fetcher:
         connect_s: float = 10.0,
         read_s: float = 30.0,
         total_s: float = 300.0,
+        slow_s: float = 60.0,
         allow_private: bool = False,
+        stopping: threading.Event | None = None,
     ) -> None:
         self._clock = clock
         self._connect_s, self._read_s, self._total_s = min(connect_s, read_s), read_s, total_s
-        self._timeout = urllib3.Timeout(connect=self._connect_s, read=read_s)
+        self._slow_s = max(slow_s, 2 * read_s)
         self._allow_private = allow_private
+        self._stopping = stopping
         self._router = Router()
         self._local = threading.local()
         self._pools: weakref.WeakSet[Any] = weakref.WeakSet()  # a thread that ends lets go of its own
 
     def send(self, outgoing: Outgoing, *, deadline: float | None, max_bytes: int) -> Reply:
         """The whole answer. Raises ApiError: transient without one, broken when longer than ``max_bytes``."""
-        end = self._clock.monotonic() + self._total_s if deadline is None else deadline
-        asked_at = wall(self._clock)
-        response, url = self._follow(outgoing, deadline)
-        try:
-            body = b"".join(self._chunks(response, url, end, max_bytes))
-        except BaseException:
-            response.close()
-            raise
+        with self._exchange(deadline, self._total_s) as exchange:
+            asked_at = wall(self._clock)
+            response, url = self._follow(outgoing, exchange)
+            try:
+                body = b"".join(self._chunks(response, url, exchange, deadline, max_bytes))
+            except BaseException:
+                response.close()
+                raise
         return Reply(response.status, response.headers, body, url, asked_at)
 
     @contextmanager
@@ -121,11 +125,13 @@ class Fetcher:
         self, outgoing: Outgoing, *, deadline: float | None = None, max_bytes: int | None = None
     ) -> Iterator[Stream]:
         """The answer while it arrives; None: as long as it takes, and of any size."""
-        response, url = self._follow(outgoing, deadline)
-        try:
-            yield Stream(response.status, response.headers, url, self._chunks(response, url, deadline, max_bytes))
-        finally:
-            response.close()
+        with self._exchange(deadline, math.inf, self._slow_s) as exchange:
+            response, url = self._follow(outgoing, exchange)
+            try:
+                chunks = self._chunks(response, url, exchange, deadline, max_bytes)
+                yield Stream(response.status, response.headers, url, _paced(chunks, exchange))
+            finally:
+                response.close()
 
     def close(self) -> None:
         """Close every connection, also those of other threads; whoever goes on opens new ones."""
@@ -133,10 +139,19 @@ class Fetcher:
         for pool in list(self._pools):
             pool.close()
 
-    def _follow(self, out: Outgoing, deadline: float | None) -> tuple[urllib3.BaseHTTPResponse, str]:
+    def _exchange(
+        self, deadline: float | None, total_s: float, window_s: float = math.inf
+    ) -> AbstractContextManager[Exchange]:
+        """Begin an exchange that ends at ``deadline``, or after ``total_s`` if that is None."""
+        left = total_s if deadline is None else deadline - self._clock.monotonic()
+        if left <= 0:
+            raise ApiError("there was no time left for this request", FailureClass.TRANSIENT, sent=False)
+        return open_exchange(left, window_s=window_s, stopping=self._stopping)
+
+    def _follow(self, out: Outgoing, exchange: Exchange) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The first answer that is no redirect, and where it came from."""
         hops, url = 0, out.origin + out.target
-        response = self._once(out, out.origin, out.target, deadline)
+        response = self._once(out, out.origin, out.target, exchange)
         while response.status in _REDIRECTS and (place := response.headers.get("Location")) is not None:
             response.close()
             hops += 1
@@ -146,34 +161,34 @@ class Fetcher:
                 raise ApiError(message, FailureClass.BROKEN)
             origin, target = _location(url, place)
             out = _redirected(out, response.status, url, origin)
-            response = self._once(out, origin, target, deadline)
+            response = self._once(out, origin, target, exchange)
             url = origin + target
         return response, url
 
-    def _once(self, out: Outgoing, origin: str, target: str, deadline: float | None) -> urllib3.BaseHTTPResponse:
+    def _once(self, out: Outgoing, origin: str, target: str, exchange: Exchange) -> urllib3.BaseHTTPResponse:
         """One request to one origin; whether it may see credentials and must be guarded is decided here."""
         headers = out.headers if out.may_see(origin) else out.away
         own = any(same_place(one, origin) for one in out.own)
-        route = self._route(origin, guarded=not own and not self._allow_private)
         try:
+            exchange.reach(NAME)
+            route = self._route(origin, guarded=not own and not self._allow_private)
             try:
-                return self._ask(route, out, target, headers, deadline)
+                return self._ask(route, out, target, headers, exchange)
             except faults.ProtocolError:
-                if out.method not in {"GET", "HEAD"}:
+                if out.method not in {"GET", "HEAD"} or exchange.expired:
                     raise
                 # A server may close an idle connection in the very moment in which it is used again.
-                return self._ask(route, out, target, headers, deadline)
+                return self._ask(route, out, target, headers, exchange)
         except (faults.HTTPError, OSError) as error:
-            raise _no_answer(origin, error) from error
+            raise _no_answer(origin, error, exchange) from error
         except ValueError as error:  # from the standard library: a header that would smuggle in another one
             message = f"this request to {urlsplit(origin).netloc} cannot be sent: {_unsendable(error)}"
             raise ApiError(message, FailureClass.BAD_INPUT, sent=False) from error
 
     def _ask(
-        self, route: Route, out: Outgoing, target: str, headers: Mapping[str, str], deadline: float | None
+        self, route: Route, out: Outgoing, target: str, headers: Mapping[str, str], exchange: Exchange
     ) -> urllib3.BaseHTTPResponse:
-        end = self._clock.monotonic() + self._total_s if deadline is None else deadline
-        be_patient(lambda: end - self._clock.monotonic())
+        left = max(0.001, exchange.left_s)
         response: urllib3.BaseHTTPResponse = route.pool.urlopen(
             out.method,
             route.prefix + target,
@@ -182,7 +197,7 @@ class Fetcher:
             retries=_ONCE,
             redirect=False,
             assert_same_host=False,
-            timeout=self._timeout if deadline is None else self._until(deadline),
+            timeout=urllib3.Timeout(connect=min(self._connect_s, left), read=min(self._read_s, left)),
             preload_content=False,
             decode_content=True,
         )
@@ -201,27 +216,42 @@ class Fetcher:
                 routes.pop(next(iter(routes))).pool.close()
         return route
 
-    def _until(self, deadline: float) -> urllib3.Timeout:
-        left = deadline - self._clock.monotonic()
-        if left <= 0:
-            raise ApiError("there was no time left for this request", FailureClass.TRANSIENT, sent=False)
-        return urllib3.Timeout(connect=min(self._connect_s, left), read=min(self._read_s, left))
-
     def _chunks(
-        self, response: urllib3.BaseHTTPResponse, url: str, deadline: float | None, max_bytes: int | None
+        self,
+        response: urllib3.BaseHTTPResponse,
+        url: str,
+        exchange: Exchange,
+        deadline: float | None,
+        max_bytes: int | None,
     ) -> Iterator[bytes]:
-        """The decoded body as it arrives, so that the deadline holds against a server that drips."""
-        size = 0
+        """The decoded body as it arrives."""
+        size, host = 0, urlsplit(url).netloc
         try:
             while chunk := response.read1(CHUNK):
                 size += len(chunk)
                 if max_bytes is not None and size > max_bytes:
                     raise _too_long(url, max_bytes)
                 if deadline is not None and self._clock.monotonic() > deadline:
-                    raise _broken_off(url, "it took longer than there was time for")
+                    raise exchange.error(host, _LATE)
                 yield chunk
         except (faults.HTTPError, OSError) as error:
+            if exchange.expired or exchange.left_s <= 0:
+                raise exchange.error(host, _LATE) from error
             raise _broken_off(url, _why_broken(error)) from error
+        if exchange.expired:  # to the parser the body ended where the socket was shut down
+            raise exchange.error(host, _LATE)
+
+
+def _paced(chunks: Iterator[bytes], exchange: Exchange) -> Iterator[bytes]:
+    """The same chunks; each `LEAST` bytes of them extend the exchange."""
+    arrived = 0
+    for chunk in chunks:
+        arrived += len(chunk)
+        if arrived >= LEAST:
+            arrived = 0
+            exchange.extend()
+        with exchange.hold():
+            yield chunk
 
 
 def _location(url: str, place: str) -> tuple[str, str]:
@@ -250,14 +280,19 @@ def _redirected(out: Outgoing, status: int, url: str, origin: str) -> Outgoing:
     return out
 
 
-def _no_answer(origin: str, error: Exception) -> ApiError:
-    """A connection that failed, told to the person who must look at it."""
+def _no_answer(origin: str, error: Exception, exchange: Exchange) -> ApiError:
+    """Return the error of a request without an answer."""
     host = urlsplit(origin).netloc
+    if exchange.expired or exchange.left_s <= 0:
+        return exchange.error(host, _LATE)
+    if isinstance(error, faults.ReadTimeoutError):
+        message = f"{host} did not answer in time: {exchange.stage.words}; {_LATE}"
+        return ApiError(message, FailureClass.TRANSIENT, sent=exchange.stage.sent)
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
     if words is None and any(isinstance(one, HTTPException) and not isinstance(one, OSError) for one in error.args):
         words = "answered something that is not HTTP: check the address and the port"
     words = words or "broke the connection off before it answered: where that lasts, check the network"
-    return ApiError(f"{host} {words}", FailureClass.TRANSIENT, sent=not isinstance(error, _UNSENT))
+    return ApiError(f"{host} {words}", FailureClass.TRANSIENT, sent=exchange.stage.sent)
 
 
 def _unsendable(error: ValueError) -> str:

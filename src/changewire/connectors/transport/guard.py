@@ -8,9 +8,9 @@ The standard library has tables as well, but their content differs between versi
 from __future__ import annotations
 
 import ipaddress
-import socket
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
+from changewire.connectors.transport.lookups import resolve
 from changewire.errors import ApiError, FailureClass
 
 _THIS_MACHINE, _LINK_LOCAL = "this machine itself", "a link-local address"
@@ -103,13 +103,3 @@ def refused(host: str, address: IPv4Address | IPv6Address, why: str) -> ApiError
         FailureClass.BAD_INPUT,
         sent=False,
     )
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of ``host`` as text, without zones. Raises ApiError (transient) where it has none."""
-    try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        message = f"the name {host!r} cannot be resolved: check its spelling and this machine's DNS"
-        raise ApiError(message, FailureClass.TRANSIENT, sent=False) from error
-    return list(dict.fromkeys(str(entry[4][0]).split("%")[0] for entry in entries))

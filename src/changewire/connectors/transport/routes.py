@@ -14,8 +14,8 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy, should_bypass_proxies
 
 from changewire.connectors.transport.addresses import DEFAULT_PORTS
+from changewire.connectors.transport.connections import watched
 from changewire.connectors.transport.guard import public_addresses
-from changewire.connectors.transport.patience import patient
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Router:
         adapter = PinnedAdapter(address) if address else HTTPAdapter(pool_connections=1, pool_maxsize=1)
         pool: Any = adapter.get_connection_with_tls_context(prepared, self._verify, proxies=proxies)
         adapter.cert_verify(pool, origin, self._verify, None)  # type: ignore[no-untyped-call]
-        pool.ConnectionCls = patient(pool.ConnectionCls)
+        pool.ConnectionCls = watched(pool.ConnectionCls)
         prefix = adapter.request_url(prepared, proxies).removesuffix("/")
         headers = {"Host": urlsplit(origin).netloc} if address else {}
         return Route(adapter, pool, prefix, headers, address)

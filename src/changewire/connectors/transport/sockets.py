@@ -12,7 +12,8 @@ from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from changewire.connectors.transport.guard import public_addresses, refusal, refused, resolve
+from changewire.connectors.transport.guard import public_addresses, refusal, refused
+from changewire.connectors.transport.lookups import resolve
 from changewire.errors import ApiError, FailureClass
 
 _PARTING = frozenset({"subprocess.Popen", "os.fork", "os.posix_spawn", "os.exec", "os.system"})
