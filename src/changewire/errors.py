@@ -36,6 +36,11 @@ class ChangewireError(Exception):
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").splitlines()[0])
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is shown of it, each on a line of its own."""
+        return (str(self),)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """So that another process gets it as it is: ``__init__`` of most kinds wants more than the message."""
         return _restored, (type(self), self.args, self.__dict__)
@@ -88,6 +93,11 @@ class ConfigError(ChangewireError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)) or None)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each problem."""
+        return tuple(map(str, self.problems)) or super().lines
 
 
 class StateError(ChangewireError):

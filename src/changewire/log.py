@@ -37,7 +37,7 @@ _WORDS: dict[str, Level] = {
 
 
 CONTINUED = "\n" + 10 * " "  # further lines of a message stand below its words, not below its time
-_FORGED = re.compile(r"\r?\n(?=\S)|\r|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+_FORGED = re.compile(r"\r?\n(?! )|\r(?!\n)|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 """What data could begin a line of its own with, that looks as if we had written it."""
 
 

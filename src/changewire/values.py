@@ -148,15 +148,31 @@ def valid_text(text: str) -> str:
     return text
 
 
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_JOINED = "[^\\x00-\\x7f]"  # what a joiner may join: letters of other scripts and emoji
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+    f"|(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
+)
 
 
 def harmless(text: str) -> str:
-    """``text`` for a terminal: what would steer it, or turn the direction of reading, as JSON writes it (``\\u001b``).
+    """``text`` for a terminal: what would steer it, turn the direction of reading, or not be seen, as JSON writes it
+    (``\\u001b``).
 
-    Line breaks and tabs stay.
+    Line breaks and tabs stay; of JSON text the data stay the same.
     """
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _STEERING.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+
+
+def one_line(text: str) -> str:
+    """`harmless` text that is one line, whoever wrote it: line breaks and tabs as JSON writes them (``\\n``)."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def digest(data: bytes, length: int = 32) -> str:

@@ -18,7 +18,7 @@ import click
 
 from changewire.errors import ChangewireError, StateError, nearest
 from changewire.secret import mask
-from changewire.values import harmless
+from changewire.values import one_line
 
 if TYPE_CHECKING:
     from changewire.clock import Clock
@@ -52,9 +52,12 @@ class Options:
         return home
 
 
-def say(text: str) -> None:
-    """Talk: one or more lines on stderr, secrets masked and nothing in it that steers a terminal."""
-    click.echo(harmless(mask(text)), err=True)
+def say(*lines: str) -> None:
+    """Write ``lines`` to stderr, secrets masked and nothing in them that steers a terminal.
+
+    Each is one line: a line break inside of it, as in the words of an API, is shown as ``\\n``.
+    """
+    click.echo("\n".join(one_line(mask(line)) for line in lines), err=True)
 
 
 def database_of(home: Path) -> Path:
@@ -231,7 +234,7 @@ class Root(click.Group):
             sys.stdout.flush()
         except BaseException as error:
             if options.debug and isinstance(error, Exception):
-                say("".join(traceback.format_exception(error)))
+                say(*"".join(traceback.format_exception(error)).splitlines())
             code = tell(error)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -252,7 +255,7 @@ def tell(error: BaseException) -> int:
     elif isinstance(error, click.ClickException):
         say(_sentence(error))
     elif isinstance(error, ChangewireError):
-        say(str(error))
+        say(*error.lines)
         return error.exit_code
     elif isinstance(error, OSError):
         say(f"{error.filename or 'the output'}: {(error.strerror or str(error)).lower()}")

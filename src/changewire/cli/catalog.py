@@ -115,7 +115,7 @@ def _say_what_is_easier(found: Catalog, kind: TriggerType | ActionType) -> None:
         return
     for name, action in found.actions.items():
         if action.operation == getattr(kind, "operation", None):
-            say(f"\n{name} does the same with parameters that are explained: `changewire catalog {name}`")
+            say("", f"{name} does the same with parameters that are explained: `changewire catalog {name}`")
 
 
 def _catalog(options: Options) -> Catalog:

@@ -117,7 +117,7 @@ def _show_page(url: str, back: str, signing_in: SigningIn, no_browser: bool) -> 
 
     opened = not no_browser and has_browser() and webbrowser.open(url)
     say("a browser opens; should none come, go to this address on this machine:" if opened else "go to this address:")
-    say(f"\n  {url}\n")
+    say("", f"  {url}", "")
     if not opened:
         port = back.rpartition(":")[2].partition("/")[0]
         say(f"the browser has to be on this machine: it comes back to {back}")
@@ -128,7 +128,7 @@ def _show_page(url: str, back: str, signing_in: SigningIn, no_browser: bool) -> 
 
 
 def _show_code(device: DeviceCode) -> None:
-    say(f"go to {device.address} on any device, and type this code:\n\n  {device.user_code}\n")
+    say(f"go to {device.address} on any device, and type this code:", "", f"  {device.user_code}", "")
     if device.whole_address:
         say(f"or go to {device.whole_address}, which has it already")
     say(f"waiting for you to agree there, for {device.lives_s / 60:.0f} minutes; Ctrl-C ends it")

@@ -128,11 +128,11 @@ def tell_none(store: SqliteStore, workflow: str | None, what: str) -> None:
 def _show_events(store: SqliteStore, ids: Sequence[str]) -> None:
     """The events of a run, of a batch the latest ones."""
     if len(ids) > 1:
-        print_text(f"\n{len(ids)} events" + (f", the latest {MOST_EVENTS}" if len(ids) > MOST_EVENTS else ""))
+        print_text("", f"{len(ids)} events" + (f", the latest {MOST_EVENTS}" if len(ids) > MOST_EVENTS else ""))
     for event_id in ids[-MOST_EVENTS:]:
         event = store.event(event_id)
         if event is not None:
-            print_text("\nevent " + event.id)
+            print_text("", f"event {event.id}")
             _show_event(event)
 
 
@@ -268,7 +268,7 @@ def _show_run(store: SqliteStore, history: RunHistory) -> None:
     for attempts in _steps(history):
         last = attempts[-1]
         tries = "" if len(attempts) == 1 else f", {len(attempts)} attempts"
-        print_text(f"\nstep {last.address}  {last.use}  {last.state}{tries}")
+        print_text("", f"step {last.address}  {last.use}  {last.state}{tries}")
         _show_attempts(attempts, run)
         if last.output is not None:
             print_text(f"    output: {shorten(dumps_text(last.output), 2000)}")

@@ -49,7 +49,7 @@ def init(options: Options, folder: Path) -> int:
     if options.json:
         print_json({"v": 1, "home": str(folder.resolve()), "files": made})
     else:
-        print_text("\n".join(str(folder / name) for name in made))
+        print_text(*(str(folder / name) for name in made))
     _say_what_next(folder)
     return 0
 
@@ -86,4 +86,4 @@ def _say_what_next(folder: Path) -> None:
         (f"changewire run{home}", "watch"),
     )
     width = max(len(command) for command, _ in commands)
-    say("\n".join(["", "Next:", *(f"  {command:{width}}  # {what}" for command, what in commands)]))
+    say("", "Next:", *(f"  {command:{width}}  # {what}" for command, what in commands))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from changewire.secret import mask, mask_data
-from changewire.values import Json, dumps, dumps_text, harmless
+from changewire.values import Json, dumps_text, harmless, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,12 +44,12 @@ WIDEST = 4000  # columns where nobody looks, as in a pipe: nothing is cut there
 
 def print_json(view: Mapping[str, Json]) -> None:
     """One object on a line of its own, in UTF-8 whatever the terminal speaks."""
-    click.echo(dumps(mask_data(dict(view))))
+    click.echo(harmless(dumps_text(mask_data(dict(view)))).encode())
 
 
-def print_text(text: str) -> None:
-    """Plain text."""
-    click.echo(harmless(mask(text)))
+def print_text(*lines: str) -> None:
+    """Plain text. Each of ``lines`` is one line: a line break inside of it is shown as ``\\n``."""
+    click.echo("\n".join(one_line(mask(line)) for line in lines))
 
 
 def print_table(
@@ -63,9 +63,11 @@ def print_table(
     """
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = WIDEST
+    columns = [one_line(name) for name in columns]
+    whole, spare = [one_line(name) for name in whole], [one_line(name) for name in spare]
     cells = [[_cell(value) for value in row] for row in rows]
     shown = _fitting(columns, cells, whole, spare, console.width)
     with console.capture() as capture:
@@ -125,7 +127,7 @@ def _print_blocks(console: Console, columns: Sequence[str], cells: Sequence[Sequ
 def _cell(value: Json) -> Text:
     from rich.text import Text
 
-    text = NOTHING if value is None or value == "" else harmless(mask(str(value)))
+    text = NOTHING if value is None or value == "" else one_line(mask(str(value)))
     return Text(text, style=STYLES.get(text, ""))
 
 

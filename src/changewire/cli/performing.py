@@ -87,7 +87,7 @@ def carry_out(options: Options, order: Order) -> int:
                 say(_what_now(kind, sent=error.sent))
             return error.exit_code
         except KeyboardInterrupt:
-            say("\n" * sys.stderr.isatty() + f"interrupted: {_what_now(kind)}")  # the terminal shows ^C there
+            say(*[""] * sys.stderr.isatty(), f"interrupted: {_what_now(kind)}")  # the terminal shows ^C there
             raise
     return _show(options, kind, order, output, head)
 

@@ -72,8 +72,8 @@ def sandbox(options: Options, port: int, plan: str, populate: bool) -> int:
         if options.json:
             print_json({"v": 1, "url": served.url, "connection": told})
         else:
-            print_text(f"{served.url}\n\n{to_yaml({'sandbox': told})}")
-        say(f"\nserving until Ctrl-C; paste this into config/connections.yaml; {served.url}/sandbox tells more")
+            print_text(served.url, "", *to_yaml({"sandbox": told}).splitlines())
+        say("", f"serving until Ctrl-C; paste this into config/connections.yaml; {served.url}/sandbox tells more")
         next_message(incoming)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from changewire.cli.output import print_table, print_text, print_yaml, to_yaml
+from changewire.cli.output import print_table, print_text, print_yaml, shorten
 from changewire.cli.pasting import sample_payload, snippet
 from changewire.values import Json
 
@@ -78,27 +78,26 @@ def _parameter(parameter: Parameter) -> dict[str, Json]:
 def show(shown: Mapping[str, Any]) -> None:
     """Print what `view` gave, for people."""
     print_text(f"{shown['name']}  ({'trigger type' if shown['kind'] == 'trigger' else 'action'})")
-    print_text(f"{shown['title']}. {shown['description']}")
+    print_text(*f"{shown['title']}. {shown['description']}".splitlines())
     if shown["parameters"]:
-        print_text("\nParameters (under `with:`)")
+        print_text("", "Parameters (under `with:`)")
         columns = ("  name", "type", "default", "limits", "what it is")
         print_table(columns, list(_rows(shown["parameters"], "  ")), whole=columns[:1])
     _show_request(shown)
     _show_needs(shown["needs"])
     if shown.get("caveat"):
-        print_text(f"\nGood to know\n  {shown['caveat']}")
+        print_text("", "Good to know", *(f"  {line}" for line in shown["caveat"].splitlines()))
     if "idempotency" in shown:
-        print_text(f"\nDone twice\n  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
+        print_text("", "Done twice", f"  {IDEMPOTENCY[shown['idempotency']]} (idempotency: {shown['idempotency']})")
     for key, head in (
         ("event_types", "Event types"),
         ("payload", "Payload (a sample)"),
         ("sample", "Output (a sample)"),
     ):
         if shown.get(key):
-            print_text(f"\n{head}")
+            print_text("", head)
             print_yaml(shown[key], indent=2)
-    print_text("\nTo paste")
-    print_text("\n".join(f"  {line}" for line in shown["snippet"].splitlines()))
+    print_text("", "To paste", *(f"  {line}" for line in shown["snippet"].splitlines()))
 
 
 def _rows(parameters: Mapping[str, Any], before: str) -> Iterator[tuple[str | None, ...]]:
@@ -113,7 +112,7 @@ def _show_request(shown: Mapping[str, Any]) -> None:
     one = shown.get("operation")
     if one is not None:
         label = f", rate label {shown['label']}" if shown["label"] else ""
-        print_text(f"\nRequest\n  {one['method']} {one['path']}{label}")
+        print_text("", "Request", f"  {one['method']} {one['path']}{label}")
     if one is not None and one["status"] in ("deprecated", "retired"):
         print_text(
             f"  {one['status']}: " + (f"use {one['successor']}" if one["successor"] else "nothing took its place")
@@ -125,13 +124,13 @@ def _show_needs(needs: Mapping[str, Any]) -> None:
     lines += [f"  scope ({kind}): {' or '.join(names)}" for kind, names in needs["scopes"].items() if names]
     lines += [f"  {note}" for note in needs["notes"]]
     if lines:
-        print_text("\n".join(["\nNeeds", *lines]))
+        print_text("", "Needs", *lines)
 
 
 def _default(parameter: Mapping[str, Any]) -> str | None:
     if parameter["required"]:
         return "required"
-    return None if parameter["default"] is None else to_yaml(parameter["default"])
+    return None if parameter["default"] is None else shorten(parameter["default"], 200)
 
 
 def _limits(parameter: Mapping[str, Any]) -> str | None:

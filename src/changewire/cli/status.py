@@ -131,8 +131,8 @@ def readable_home(path: Path, store: SqliteStore | None) -> Home | None:
     except ConfigError as error:
         if store is None:
             raise
-        say(str(error))
-        say("shown is what was known last: mend this, so that the files count and `changewire run` can start\n")
+        say(*error.lines)
+        say("shown is what was known last: mend this, so that the files count and `changewire run` can start", "")
         return None
 
 
@@ -258,17 +258,17 @@ def _show(
         _show_pause(pause, waiting, held.get(pause.held_by, 0), now)
     for record in records:
         if record.error and not record.paused:
-            print_text(f"\n{record.shown} ({record.state}): {record.error}")
+            print_text("", f"{record.shown} ({record.state}): {record.error}")
     if daemon["alive"]:
         where = f"; it answers at {daemon['listens']}" if daemon["listens"] else ""
-        say(f"\na daemon is at work (process {daemon['pid']}, {daemon['polls']} polls){where}")
+        say("", f"a daemon is at work (process {daemon['pid']}, {daemon['polls']} polls){where}")
     else:
         killed = f" (process {daemon['pid']} ended without having been asked to)" if daemon["stopped"] is False else ""
-        say(f"\nno daemon is at work here{killed}: start one with `changewire run`")
+        say("", f"no daemon is at work here{killed}: start one with `changewire run`")
 
 
 def _show_pause(pause: PauseRecord, waiting: list[str], runs: int, now: datetime) -> None:
-    print_text(f"\n{pause.kind} {pause.name} is paused since {local(pause.since, now)}: {pause.reason}")
+    print_text("", f"{pause.kind} {pause.name} is paused since {local(pause.since, now)}: {pause.reason}")
     if runs:
         waiting = [*waiting, f"{runs} run{'s' * (runs != 1)}"]
     if waiting:

@@ -109,7 +109,7 @@ def _show(options: Options, home: Home, trigger: Trigger, event: EventRecord) ->
     if options.json:
         print_json({**event_view(event), "steps": steps})
         return
-    print_text(f"\n{event.trigger}  {event.event_type}  {event.key}")
+    print_text("", f"{event.trigger}  {event.event_type}  {event.key}")
     for line in change_lines(event.changes):
         print_text(f"    {line}")
     print_text(f"    payload: {shorten(dumps_text(event.payload), 400)}")

@@ -12,7 +12,7 @@ from changewire.log import Log
 from changewire.secret import mask
 from changewire.state.records import AlertRecord, EventRecord, TriggerRecord
 from changewire.triggers.noticed import Notice
-from changewire.values import Json
+from changewire.values import Json, one_line
 
 SHOWN = 6  # changes of one event that the log has
 
@@ -61,7 +61,7 @@ def tell_event(log: Log, event: EventRecord) -> None:
     marked = " (backfill)" if event.backfill else ""
     log(
         "event_stored",
-        f"{event.trigger}: {event.event_type} {event.key}{marked}{changed}{more}",
+        f"{event.trigger}: {event.event_type} {one_line(event.key)}{marked}{changed}{more}",
         trigger=event.trigger,
         type=event.type,
         event=event.id,
@@ -72,7 +72,7 @@ def tell_event(log: Log, event: EventRecord) -> None:
 
 def _line(change: dict[str, Json]) -> str:
     old, new = (_short(change[side]) for side in ("old", "new"))
-    return f"{change['path']}: {old} → {new}"
+    return one_line(f"{change['path']}: {old} → {new}")
 
 
 def _short(value: Json) -> str:

@@ -32,7 +32,7 @@ from changewire.state.records import (
 )
 from changewire.state.views import next_step
 from changewire.templates import condition
-from changewire.values import Json
+from changewire.values import Json, one_line
 
 if TYPE_CHECKING:
     from changewire.actions.flow.course import Supplies
@@ -183,7 +183,7 @@ class Walk:
             return self._ledger.leave(end.state, end.reason)
         if state is RunState.PAUSED:
             todo = next_step(failed)
-            self.advice = reason + (f"\nnext: {todo}" if todo else "")
+            self.advice = one_line(reason) + (f"\nnext: {todo}" if todo else "")
             return self._ledger.leave(state, reason, waits_for=failed.address)
         return self._ledger.leave(state, reason)
 
