@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 
@@ -57,6 +58,27 @@ def test_data_cannot_begin_a_line_that_looks_like_ours(newline: str) -> None:
     first, *further = stream.getvalue().splitlines()
     assert first.endswith("topic")
     assert further == [10 * " " + "10:00:01  daemon_stopped", "    below"]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2003", "\t", "\v", "\n", "\r", "\u200b"])
+def test_no_blank_hides_the_beginning_of_a_line(blank: str) -> None:
+    stream = io.StringIO()
+    ConsoleLog(ManualClock(), stream=stream)("core.log", f"topic\n{blank}10:00:01  daemon_stopped")
+    assert all(line.startswith(10 * " ") for line in stream.getvalue().splitlines()[1:])
+
+
+@pytest.mark.parametrize(
+    "end", ["\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029", "\x1b[2J", "\x9b", "\u202e"]
+)
+def test_a_line_of_json_is_one_line_and_steers_nothing(end: str) -> None:
+    stream = io.StringIO()
+    ConsoleLog(ManualClock(), stream=stream, as_json=True)("core.log", f"a{end}b", **{f"k{end}": f"c{end}d"})
+    (line,) = stream.getvalue().splitlines()
+    assert {name: json.loads(line)[name] for name in ("message", f"k{end}")} == {
+        "message": f"a{end}b",
+        f"k{end}": f"c{end}d",
+    }
+    assert end not in line
 
 
 @pytest.mark.parametrize("as_json", [False, True])

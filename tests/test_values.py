@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.values import digest, dumps, dumps_text, harmless, loads, loads_answer, make_id, valid_text
+from changewire.values import digest, dumps, dumps_text, harmless, loads, loads_answer, make_id, one_line, valid_text
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DATA = st.recursive(
@@ -88,10 +88,20 @@ def test_what_is_no_json_is_refused(text: bytes) -> None:
         ("\x1b]52;c;Y2F0\x07\x1b[2J", "\\u001b]52;c;Y2F0\\u0007\\u001b[2J"),
         ("a\rb\x9b31m\x7f", "a\\u000db\\u009b31m\\u007f"),
         ("invoice\u202efdp.exe", "invoice\\u202efdp.exe"),
+        ("ad\u200bmin\ufeff\u2060\xad", "ad\\u200bmin\\ufeff\\u2060\\u00ad"),
+        ("ad\u200dmin \u200c", "ad\\u200dmin \\u200c"),
+        ("👨\u200d👩\u200d👧 می\u200cخواهم", "👨\u200d👩\u200d👧 می\u200cخواهم"),
+        ("a\U000e0041b", "a\\udb40\\udc41b"),
     ],
 )
 def test_text_for_a_terminal_steers_nothing(text: str, shown: str) -> None:
     assert harmless(text) == shown
+
+
+@given(st.text())
+def test_one_line_is_one_line(text: str) -> None:
+    assert len(one_line(f"a{text}b").splitlines()) == 1
+    assert "\t" not in one_line(text)
 
 
 @given(DATA)

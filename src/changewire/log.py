@@ -72,7 +72,7 @@ class ConsoleLog:
             return
         now, message = self._clock.now(), valid_text(mask(message))
         if self._json:
-            line = _as_json(facts, {"v": 1, "at": to_text(now), "action": event, "message": message})
+            line = harmless(_as_json(facts, {"v": 1, "at": to_text(now), "action": event, "message": message}))
         else:
             line = f"{now.astimezone():%H:%M:%S}  {harmless(_FORGED.sub(CONTINUED, message))}"
         with self._lock:

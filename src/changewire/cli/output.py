@@ -163,7 +163,8 @@ def to_yaml(value: Json) -> str:
             super().increase_indent(flow, indentless=False)
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+        style = '"' if harmless(value) != value else "|" if "\n" in value else None  # only quotes know escapes
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, text)
     dumped: str = yaml.dump(value, Dumper=Dumper, allow_unicode=True, sort_keys=False, width=110)
