@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from changewire.actions.flow.pipeline import Runner
 from changewire.actions.supervisor import Supervisor
-from changewire.clock import Clock, from_text, to_text, wall
+from changewire.clock import Clock, to_text, wall
 from changewire.connectors.client import Patience
 from changewire.connectors.clients import Clients
 from changewire.connectors.sign_in.token_store import TokenStore
@@ -27,9 +27,11 @@ from changewire.engine.retention import Retention
 from changewire.engine.steady_clock import SteadyClock
 from changewire.engine.syncing import sync
 from changewire.engine.watching import FileWatch
+from changewire.engine.workload import Workload
 from changewire.errors import ConfigError, PollError, StateError, described
 from changewire.health.checkup import Checkup
 from changewire.health.serving import Serving
+from changewire.health.work import Progress
 from changewire.home.definition import Home
 from changewire.home.loading import load_home
 from changewire.log import Log
@@ -38,7 +40,6 @@ from changewire.state.lock import LOCK, HomeLock
 from changewire.state.protocol import Store
 from changewire.state.records import Claim, Claimed, RunRecord
 from changewire.state.store import SqliteStore
-from changewire.values import Json
 
 DATABASE = Path("state") / "changewire.db"
 LONGEST_NAP = 0.5  # seconds between two looks at the store at most
@@ -77,23 +78,27 @@ class Daemon:
         self._stopping = threading.Event()
         patience = Patience(stopping=self._stopping)
         self._clients = Clients(self.home.connections, steady, self.home.settings, tokens, self._budgets, patience)
-        checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused)
+        self._leases = LeaseKeeper(self.store, steady, log)
+        self._supervisor = Supervisor(log)
+        self._chores = Chores(log)
+        self._workload = Workload(steady, workers.polls, workers.runs)
+        held, lost = self._leases.held, self._supervisor.lost
+        self._progress = Progress(self._workload, held, lost, self._chores.late, steady, log)
+        stalled = self._progress.attention
+        checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused, stalled)
         self._serving = Serving(checkup, self._clients, steady, log)
         self._mender = Mender(self.store, self._clients, steady, log)
-        self._leases = LeaseKeeper(self.store, steady, log)
         self._short_way = ShortWay(self._dispatcher, self._leases)
         self._engine = Engine(self.home, self.store, self._clients, steady, log, self._short_way)
         self._echoes = self._engine.echoes
         self._feeder = Feeder(lambda: self.home, self.store, steady, log)
         self._alerts = Alerts(self.store, self._feeder, log)
-        self._supervisor = Supervisor(log)
         self._runner = self._make_runner()
         self._wake = threading.Event()
         self._stop_by: float | None = None  # elapsed seconds; work under way at that moment is given up
         self._looped = threading.Event()  # set while `loop` does not run
         self._looped.set()
         self._reloading = threading.Lock()
-        self._chores = Chores(log)
         self._clock_changes = ClockChanges(lambda: self.home, self.store, steady, log)
         self._retention = Retention(self.store, steady, lambda: self.home.settings.retention)
         self._watcher: FileWatch | None = None
@@ -117,7 +122,7 @@ class Daemon:
             self._serving.listen(self.home.settings.serve.listen)
             self.store.open()
             info = self.store.daemon_info() or {}
-            before, gap = self._resume_clock(info)
+            before, gap = self._clock.resume_from(info)
             self._started_at = wall(self._clock)
             self._retention.begin(info.get("witnessed_s"), gap)
             self._sync(self.home)
@@ -149,9 +154,11 @@ class Daemon:
                 try:
                     nap = self.turn(self._clock.now())
                 except Exception as error:
+                    self._progress.turned(error)
                     self._wait_after(error, failures)
                     failures += 1
                     continue
+                self._progress.turned()
                 failures = 0
                 if self._clock.wait(nap, self._wake):
                     self._wake.clear()
@@ -188,15 +195,6 @@ class Daemon:
     def _idle_s(self) -> float:
         """Seconds since the last turn began."""
         return self._clock.monotonic() - self._turned
-
-    def _resume_clock(self, info: Mapping[str, Json]) -> tuple[timedelta, timedelta]:
-        """Continue the timeline of an earlier process: its offset of the wall clock, and how long ago it ended."""
-        if not isinstance(info.get("at"), str):
-            return timedelta(0), timedelta(0)
-        at, now = from_text(info["at"]), wall(self._clock)
-        steady = from_text(info.get("steady") or info["at"])
-        self._clock.resume(steady, at)
-        return at - steady, max(timedelta(0), now - at)
 
     def _hand_out_polls(self, now: datetime, free: int) -> None:
         """Where more is due than there is room for, it goes on in batches: a claim is a write to disk."""
@@ -322,6 +320,7 @@ class Daemon:
             watch=self._echoes.watcher,
             tried=self._serving.tried,
             supervisor=self._supervisor,
+            under_way=self._workload.step,
         )
 
     # the work
@@ -337,8 +336,11 @@ class Daemon:
             self._leases.drop(claimed.claimed_as)
 
     def _do_poll(self, claimed: Claimed) -> None:
-        began = self._clock.monotonic()
-        outcome = self._engine.poll(claimed, lambda: self._must_stop(claimed.claimed_as))
+        began, record = self._clock.monotonic(), claimed.record
+        readings = 2 if record.baseline_at is None else 1  # as `Finder.allowance` has it
+        limit_s = readings * self.home.settings.poll.time.total_seconds()
+        with self._workload.worker("poll", record.shown, record.workflow, limit_s):
+            outcome = self._engine.poll(claimed, lambda: self._must_stop(claimed.claimed_as))
         self.polls += 1
         self._serving.polled(claimed, outcome, self._clock.monotonic() - began)
         if outcome is Outcome.STORED or (self._crowded and self._dispatcher.free()[0] >= self._batch):
@@ -347,12 +349,11 @@ class Daemon:
     def _run(self, run: RunRecord) -> None:
         began = self._clock.monotonic()
         try:
-            renamed = (
-                self._renamed
-            )  # after a rename it begins again between two steps, so that it goes by its new names
-            state = self._runner.advance(
-                run.id, run.claim, lambda: self._renamed != renamed or self._must_stop(run.claimed_as)
-            )
+            renamed = self._renamed  # after a rename it begins again between two steps, to have its new names
+            with self._workload.worker("run", run.id, run.workflow, None):
+                state = self._runner.advance(
+                    run.id, run.claim, lambda: self._renamed != renamed or self._must_stop(run.claimed_as)
+                )
         except Exception as error:
             self._give_up_run(run, described(error))
             raise
@@ -402,6 +403,7 @@ class Daemon:
             "listens": self._serving.url,
             "stopped": self._stopping.is_set(),
             "witnessed_s": self._retention.witnessed_s,
+            "stalled": [each.view() for each in self._progress.attention()],
         }
         now = self._clock.now()
         self.store.heartbeat({**info, "steady": to_text(now)}, now + self._clock.offset())
@@ -413,8 +415,8 @@ class Daemon:
 
     def _reap(self) -> None:
         """Look for work that would sleep for ever. What fails keeps none of the rest back."""
-        parts = (self._align, self._free_claims, self._feeder.feed_kept, self._wake_sleepers, self._look_for_stalled)
-        for part in parts:
+        work = (self._align, self._free_claims, self._feeder.feed_kept, self._wake_sleepers)
+        for part in (*work, self._look_for_stalled, self._progress.report):
             self._chores.guarded(part)()
 
     def _align(self) -> None:

@@ -31,6 +31,7 @@ _WORDS: dict[str, Level] = {
         ("connection_paused", "reload_failed", "claims_freed", "run_abandoned", "serving_failed"), "warning"
     ),
     **dict.fromkeys(("state_failed", "turn_failed", "worker_failed", "chore_failed", "watch_failed"), "error"),
+    **dict.fromkeys(("code_killed", "code_lost", "work_stalled"), "warning"),
     "budget_not_shared": "warning",
     "clock_differs": "warning",
 }

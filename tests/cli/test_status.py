@@ -18,6 +18,7 @@ from changewire.cli.base import database_of
 from changewire.clock import SystemClock, to_text
 from changewire.daemon import DATABASE, Daemon
 from changewire.sandbox import OWNER_EMAIL
+from changewire.state.lock import LOCK, HomeLock
 from changewire.state.records import TriggerState
 from changewire.state.store import SqliteStore
 from tests.cli.conftest import DETAILS, MEETINGS, TYPO
@@ -208,3 +209,52 @@ def test_the_database_is_where_the_daemon_has_it() -> None:
 def test_the_help_names_every_state() -> None:
     shown = changewire("status", "--help").stdout
     assert all(str(state) in shown for state in TriggerState)
+
+
+def beat(home: Path, ago_s: float, **more: Any) -> None:
+    """What a daemon, which is this process, said of itself so long ago."""
+    with closing(SqliteStore(database_of(home), clock=SystemClock())) as store:
+        store.open(take_over=False)
+        now = SystemClock().now() - timedelta(seconds=ago_s)
+        store.heartbeat({"pid": os.getpid(), "stopped": False, "polls": 1, **more}, now)
+
+
+STUCK = {
+    "kind": "daemon",
+    "name": "run workers",
+    "state": "busy",
+    "message": "8 of 8 run workers have been busy without progress for 11m: run run_1 step pay since 10:02",
+    "next": "look into the log",
+}
+
+
+def test_what_a_daemon_says_of_work_that_does_not_get_on_calls_a_person(make_home: Make) -> None:
+    home = make_home(a=MEETINGS)
+    beat(home, 1, stalled=[STUCK])
+    result = changewire("status", "--home", home)
+    assert result.exit_code == 3
+    assert f"daemon, run workers: {STUCK['message']}; next: {STUCK['next']}" in result.stderr
+    assert lines(changewire("status", "--home", home, "--json").stdout)[0]["attention"] == [STUCK]
+    beat(home, 1, stalled=[])
+    assert changewire("status", "--home", home).exit_code == 0
+
+
+def test_a_daemon_that_lives_and_cannot_store_its_heartbeat_is_not_called_ended(make_home: Make) -> None:
+    home = make_home(a=MEETINGS)
+    beat(home, 60)
+    with HomeLock(home / LOCK):
+        result = changewire("status", "--home", home)
+        assert result.exit_code == 3
+        words = f"daemon, heartbeat: process {os.getpid()} is running, and its heartbeat could not be stored since 20"
+        assert words in result.stderr
+        assert f"a daemon is at work (process {os.getpid()}" in result.stderr
+    result = changewire("status", "--home", home)
+    assert result.exit_code == 3
+    assert f"(process {os.getpid()} ended without having been asked to)" in result.stderr
+
+
+def test_a_lock_that_another_process_took_since_is_no_sign_of_life(make_home: Make) -> None:
+    home = make_home(a=MEETINGS)
+    beat(home, 60, pid=2**22)
+    with HomeLock(home / LOCK):
+        assert told(home)[2]["alive"] is False

@@ -53,9 +53,8 @@ def status(options: Options) -> int:
 
     Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
     an item cannot be processed and is set aside, a run is paused, or asleep because the pause that holds it does not
-    exist, alerts were not sent for five minutes,
-    the daemon has not taken over the changed files, or it ended without having been asked to. What was paused by hand
-    needs nobody.
+    exist, alerts were not sent for five minutes, the daemon has not taken over the changed files, its work does not get
+    on, or it ended without having been asked to. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
 
@@ -63,11 +62,11 @@ def status(options: Options) -> int:
     with open_store(path) or nullcontext() as store:
         home = readable_home(path, store)
         records = list(records_of(home, store, now))
-        daemon = daemon_view(store, now)
+        daemon = daemon_view(store, now, path)
         counts = store.counts() if store else {}
         pauses = store.pauses() if store else []
         paused = store.waiting_for_a_person() if store else {}
-        found = [*_from_outside(home, daemon), *_stored(home, store, records, paused, now)]
+        found = [*_from_outside(home, store, daemon, now), *_stored(home, store, records, paused, now)]
         changes = store.waiting_changes(inactive=True) if store else {}
         aside = store.set_aside() if store else []
     held = counts.get("held", {})
@@ -83,17 +82,25 @@ def status(options: Options) -> int:
         say(f"{waiting} run{'s' * (waiting != 1)} paused, waiting for a person: `changewire runs --state paused`")
         say("mend what is wrong, then `changewire resume RUN` goes on from the step that failed")
     for each in found:
-        if each.state in ("asleep", "pending", "set_aside", "unsent") or (each.kind == "files" and home is not None):
+        if each.kind == "daemon" and each.state != "gone":
+            say(f"daemon, {each.name}: {each.message}; next: {each.next}")
+        elif each.state in ("asleep", "pending", "set_aside", "unsent") or (each.kind == "files" and home is not None):
             say(f"{each.name}: {each.message}; next: {each.next}")
     return NEEDS_PERSON if found else 0
 
 
-def _from_outside(home: Home | None, daemon: Mapping[str, Any]) -> Iterator[Attention]:
-    """What a daemon cannot tell of itself."""
-    from changewire.health.attention import gone, refused_files
+def _from_outside(
+    home: Home | None, store: SqliteStore | None, daemon: Mapping[str, Any], now: datetime
+) -> Iterator[Attention]:
+    """Return what can only be seen from outside of a daemon, and what its last heartbeat says that does not get on."""
+    from changewire.health.attention import Attention, gone, refused_files, silent
 
-    if daemon["stopped"] is False and not daemon["alive"]:
+    if daemon["alive"] and not _is_fresh(daemon["heartbeat_at"], now):
+        yield silent(daemon["pid"], daemon["heartbeat_at"])
+    elif daemon["stopped"] is False and not daemon["alive"]:
         yield gone(daemon["pid"], daemon["heartbeat_at"])
+    elif daemon["alive"] and store is not None:
+        yield from (Attention(**each) for each in (store.daemon_info() or {}).get("stalled", ()))
     if home is None:
         yield refused_files("the files cannot be used; told is what was known last")
 
@@ -208,15 +215,20 @@ def _view(record: TriggerRecord, waiting: WaitingChanges | None, aside: Sequence
     }
 
 
-def daemon_view(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
-    """What is known of the daemon, and whether it is at work."""
-    from changewire.clock import from_text
+def daemon_view(store: SqliteStore | None, now: datetime, home: Path | None = None) -> dict[str, Any]:
+    """Return what is known of the daemon, and whether it is at work.
+
+    A daemon whose heartbeat cannot be stored is at work if it has the lock of its ``home``; None: no lock is looked at.
+    """
+    from changewire.state.lock import LOCK, holder
 
     info = (store.daemon_info() if store else None) or {}
     pid, beat = info.get("pid"), info.get("at")
-    fresh = beat is not None and abs(now - from_text(beat)) < timedelta(seconds=ALIVE_S)
+    alive = isinstance(pid, int) and (
+        _exists(pid) if _is_fresh(beat, now) else home is not None and holder(home / LOCK) == str(pid)
+    )
     return {
-        "alive": fresh and isinstance(pid, int) and _exists(pid),
+        "alive": alive,
         "pid": pid,
         "started_at": info.get("started_at"),
         "heartbeat_at": beat,
@@ -224,6 +236,12 @@ def daemon_view(store: SqliteStore | None, now: datetime) -> dict[str, Any]:
         "listens": info.get("listens"),
         "stopped": info.get("stopped"),
     }
+
+
+def _is_fresh(beat: str | None, now: datetime) -> bool:
+    from changewire.clock import from_text
+
+    return beat is not None and abs(now - from_text(beat)) < timedelta(seconds=ALIVE_S)
 
 
 def _exists(pid: int) -> bool:

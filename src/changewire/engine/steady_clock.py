@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from changewire.clock import Clock
+from changewire.clock import Clock, from_text
+from changewire.values import Json
 
 TOLERANCE = timedelta(seconds=0.5)
 """The offset of the wall clock changes when it is wrong by more than this, so that it is equal from one use to the
@@ -38,6 +40,18 @@ class SteadyClock:
             now, elapsed = self._read()
             self._origin, self._began = left_at + max(timedelta(0), now - wall), elapsed
             self._offset = now - self._origin
+
+    def resume_from(self, info: Mapping[str, Json]) -> tuple[timedelta, timedelta]:
+        """Continue the timeline of the process that left ``info``, its last heartbeat; empty: there was none.
+
+        Returns its offset of the wall clock, and how long ago it ended.
+        """
+        if not isinstance(info.get("at"), str):
+            return timedelta(0), timedelta(0)
+        at, now = from_text(info["at"]), self.now() + self.offset()
+        steady = from_text(info.get("steady") or info["at"])
+        self.resume(steady, at)
+        return at - steady, max(timedelta(0), now - at)
 
     def now(self) -> datetime:
         """The present moment of the timeline."""

@@ -90,6 +90,13 @@ def gone(pid: int, heard_at: str) -> Attention:
     return Attention("daemon", "process", "gone", words, "look into its log, then `changewire run`")
 
 
+def silent(pid: int, heard_at: str) -> Attention:
+    """The process of the daemon lives, and what it does cannot be seen."""
+    words = f"process {pid} is running, and its heartbeat could not be stored since {heard_at}"
+    advice = "look into its log, at the disk and at what else uses state/changewire.db; then start it again"
+    return Attention("daemon", "heartbeat", "failed", words, advice)
+
+
 def _refused(pause: PauseRecord) -> Attention:
     return Attention(str(pause.kind), pause.name, "paused", pause.reason, next_step(pause))
 

@@ -31,7 +31,7 @@ class Checkup:
     """Looks at a daemon from inside. Thread-safe.
 
     ``home`` gives the files as they are used, ``passed`` the seconds since the loop took its last turn, ``refused`` why
-    changed files could not be taken over; None: they could.
+    changed files could not be taken over; None: they could. ``stalled`` gives what does not get on.
     """
 
     def __init__(
@@ -41,9 +41,10 @@ class Checkup:
         clock: Clock,
         passed: Callable[[], float],
         refused: Callable[[], str | None],
+        stalled: Callable[[], list[Attention]],
     ) -> None:
         self.home, self.store, self.clock, self.passed = home, store, clock, passed
-        self._refused = refused
+        self._refused, self._stalled = refused, stalled
 
     def live(self) -> list[Attention]:
         """What a new start would mend: a loop that does not turn."""
@@ -58,7 +59,7 @@ class Checkup:
 
         ``suspects`` are those of the store; None: they are read.
         """
-        own = self.live()
+        own = [*self.live(), *self._stalled()]
         refused = self._refused()
         if refused is not None:
             own.append(refused_files(refused))

@@ -173,5 +173,6 @@ def _perform(
         frame.ledger.start(attempt)
     elif context.client is not None:
         frame.ledger.flush()  # an answer may take long, and what was done before is to be on disk by then
-    output = perform(action, values, context)
+    with walk.runner.under_way(attempt, frame.origin(attempt.address).workflow, allowed):
+        output = perform(action, values, context)
     return output, connection if trial else None

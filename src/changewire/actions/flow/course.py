@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,6 +58,9 @@ class Supplies(Protocol):
         ``key`` is its idempotency key, ``usual`` the connection where it names none, ``allowed`` its time.
         ``look_first``: an earlier attempt may have done it.
         """
+
+    def under_way(self, attempt: AttemptRecord, workflow: str, allowed: timedelta) -> AbstractContextManager[None]:
+        """Note that an attempt is under way, as long as this lasts."""
 
     def tried(self, attempt: AttemptRecord) -> None:
         """An attempt to do something came to its end; it is not stored yet."""

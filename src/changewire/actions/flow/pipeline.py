@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,13 +48,17 @@ if TYPE_CHECKING:
     from changewire.state.protocol import Store
 
 
+UnderWay = Callable[[str, str, str, float], AbstractContextManager[None]]
+"""Notes a step: id of the run, workflow, step in words, seconds that it may take."""
+
+
 class Runner:
     """Carries runs on. Thread-safe; never changed: a changed configuration gets a new one.
 
     ``workflows`` are those that steps may call, by name; None: there are none. ``feed`` takes what steps raise; None:
     nobody watches for it. ``watch`` says who is told of what steps write; None: nobody. ``tried`` is told of each
     attempt that came to its end; None: nobody is. ``supervisor`` runs the code of actions; None: it runs in the thread
-    of the run, without a limit that holds.
+    of the run, without a limit that holds. ``under_way`` notes each attempt as long as it lasts; None: nothing does.
     """
 
     def __init__(
@@ -73,12 +78,13 @@ class Runner:
         watch: WatchWrites | None = None,
         tried: Callable[[AttemptRecord], None] | None = None,
         supervisor: Supervisor | None = None,
+        under_way: UnderWay | None = None,
     ) -> None:
         self.store, self.clock, self.log = store, clock, log
         self._actions, self._connections, self._clients = actions, connections, clients
         self._environment, self._settings, self._home = environment, settings, home
         self._workflows, self._feed, self._watch = workflows or {}, feed, watch
-        self._tried, self._supervisor = tried, supervisor
+        self._tried, self._supervisor, self._under_way = tried, supervisor, under_way
         self._asleep = Asleep()
         self._read = functools.lru_cache(256)(self._read_workflow)
 
@@ -201,6 +207,13 @@ class Runner:
         """An attempt to do something came to its end; it is not stored yet."""
         if self._tried is not None:
             self._tried(attempt)
+
+    def under_way(self, attempt: AttemptRecord, workflow: str, allowed: timedelta) -> AbstractContextManager[None]:
+        """Note that an attempt is under way, as long as this lasts."""
+        if self._under_way is None:
+            return nullcontext()
+        step = f"{attempt.address} ({attempt.use})"
+        return self._under_way(attempt.run_id, workflow, step, allowed.total_seconds())
 
     def pause_of(self, kind: PauseKind, name: str) -> PauseRecord | None:
         """What is paused of that name; None: it is not."""
