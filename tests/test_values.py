@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.values import digest, dumps, dumps_text, harmless, loads, loads_answer, make_id, one_line, valid_text
+from changewire.values import (
+    digest,
+    dumps,
+    dumps_text,
+    harmless,
+    loads,
+    loads_answer,
+    make_id,
+    one_line,
+    scalar_text,
+    valid_text,
+)
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DATA = st.recursive(
@@ -131,3 +142,12 @@ def test_text_that_can_be_stored_is_left_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(("text", "valid"), [("a\ud800b", "a\ufffdb"), ("\udcff", "\ufffd"), ("\ud83d\ude00", "😀")])
 def test_half_characters_are_replaced(text: str, valid: str) -> None:
     assert valid_text(text) == valid
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("", ""), ("x", "x"), (0, "0"), (1.5, "1.5"), (True, None), (None, None), ([], None), ({}, None)],
+)
+def test_only_texts_and_numbers_are_words(value: Any, text: str | None) -> None:
+    assert scalar_text(value) == text
+    assert scalar_text(loads("[" * 1000 + "]" * 1000)) is None

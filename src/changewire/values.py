@@ -87,6 +87,14 @@ def _whole(digits: str) -> int | str:
     return number if -(2**63) <= number < 2**64 else digits
 
 
+def scalar_text(value: Json) -> str | None:
+    """Return a text or a number as text, or None: true and false, lists and objects are no words.
+
+    What a server sends in place of a word may be nested too deeply for ``str``.
+    """
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
 def storable_text(text: str) -> str:
     """``text`` with U+FFFD for half a character, which neither JSON nor the database can hold."""
     if text.isascii():

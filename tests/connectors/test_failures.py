@@ -146,6 +146,25 @@ def test_codes_and_messages_are_found_in_all_their_places(body: bytes, code: str
     assert read_error(HTTP.error_body, body) == (code, message)
 
 
+DEEP = b"[" * 1000 + b"]" * 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (b'{"code": %s, "message": %s}' % (DEEP, DEEP), None, ""),
+        (b'{"code": 1, "message": "No.", "errors": [{"field": "a", "message": %s}]}' % DEEP, "1", "No."),
+        (b'{"code": 1, "message": "No.", "errors": [{"field": %s, "message": "b"}]}' % DEEP, "1", "No. b"),
+        (b'{"code": 1, "message": "No.", "errors": [%s, {"message": "c"}]}' % DEEP, "1", "No. c"),
+        (b'{"error": {"code": 7, "message": %s}}' % DEEP, "7", ""),
+        (b'{"code": true, "message": false}', None, ""),
+    ],
+    ids=["both", "message", "field", "entry", "inside", "true"],
+)  # fmt: skip
+def test_lists_and_objects_in_place_of_words_say_nothing(body: bytes, code: str | None, message: str) -> None:
+    assert read_error(HTTP.error_body, body) == (code, message)
+
+
 def test_messages_are_masked_and_cut() -> None:
     learn("very-secret-value")
     found = zoom("/users", 400, 1, "very-secret-value " + "x" * 1000)

@@ -179,7 +179,7 @@ def prove(folder: Path, polls: int, seed: int = 1, *, hangs: int = 1) -> Outcome
         stage = prepare(sandbox)
         noise = Noise(sandbox, cast, stage, chance)
         noise.prepare()
-        home = make_home(folder / "home", connection(sandbox.url), _workflows(cast, stage), SETTINGS)
+        home = make_home(folder / "home", connection(sandbox.url), all_workflows(cast, stage), SETTINGS)
         clock = ManualClock(sandbox.clock.now())
         turned = Turned(home, clock).start()
         turned.turn()
@@ -203,12 +203,12 @@ def prove(folder: Path, polls: int, seed: int = 1, *, hangs: int = 1) -> Outcome
             _check(home, before, outcome, (rounds, fault))
         _pass_time(clock, sandbox)
         turned.turn()
-        _notices_all(sandbox, cast, stage, turned, home)
+        notices_all(sandbox, cast, stage, turned, home)
         turned.close()
         return outcome
 
 
-def _workflows(cast: Cast, stage: Stage) -> dict[str, str]:
+def all_workflows(cast: Cast, stage: Stage) -> dict[str, str]:
     upcoming = {"user_id": OWNER_EMAIL, "meeting_type": "upcoming", "page_size": 100}
     more = {name: workflow(name, type_, given, every="1h") for name, (type_, given) in watches(stage).items()}
     return {
@@ -258,7 +258,7 @@ def _check(home: Path, before: dict[str, Any], outcome: Outcome, where: object) 
         assert after[name] == before[name], (where, name, error)
 
 
-def _notices_all(sandbox: Sandbox, cast: Cast, stage: Stage, turned: Turned, home: Path) -> None:
+def notices_all(sandbox: Sandbox, cast: Cast, stage: Stage, turned: Turned, home: Path) -> None:
     """A proof that nothing fires is worth something only where everything would."""
     sandbox.control("switch", shuffle_lists=False)
     refresh(stage)

@@ -14,6 +14,7 @@ from changewire.errors import PollError
 from changewire.triggers.missing import BRAKE_PATIENCE
 from changewire.triggers.noticed import item_key
 from changewire.triggers.payloads import make_events
+from changewire.values import loads
 from tests.triggers.kinds import NOW, SCOPE, Watcher, kind_of
 
 A, B = {"id": 1, "n": "a"}, {"id": 1, "n": "b"}
@@ -57,6 +58,10 @@ class TestKeys:
             ({"name": "x"}, 'an item has no id, so it cannot be told from others; it begins b\'{"name":"x"}\''),
             ({"id": {"a": 1}}, "an item's key id is not a plain value: choose fields that are"),
             ([1], "an item has no id, so it cannot be told from others; it begins b'[1]'"),
+            (
+                {"id": None, "x": loads("[" * 900 + "]" * 900)},
+                "an item has no id, so it cannot be told from others; it is nested too deeply to be shown",
+            ),
         ],
     )
     def test_are_never_guessed(self, item: Any, message: str) -> None:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from changewire.connectors.client import Answer, Request
 from changewire.connectors.definition import Paging
-from changewire.connectors.paging import UnreadableLinkError, follow_link, next_link
+from changewire.connectors.paging import Pages, UnreadableLinkError, follow_link, next_link
 from changewire.errors import ApiError, FailureClass, PollError
 from changewire.testing import ManualClock
 from changewire.triggers.binding import Reader
 from changewire.triggers.noticed import item_key
 from changewire.triggers.polling import Allowance, Reading, fetch, read
-from changewire.values import dumps
+from changewire.values import dumps, loads
 from tests.triggers.kinds import NOW, kind_of
 
 Reply = tuple[Any, Mapping[str, str]]
@@ -197,6 +197,32 @@ def test_every_way_to_say_that_there_is_no_further_token(end: Any) -> None:
     listing = Listing(lambda _query, _call: ({"rows": rows(1), "next_page_token": end}, {}))
     assert ids(read_all(listing, {"kind": "token"})) == [1]
     assert len(listing.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["token", "token_or_page", "next_url"])
+@pytest.mark.parametrize("token", [b"true", b"[1]", b'{"a": 1}', b"[" * 1000 + b"]" * 1000], ids=len)
+def test_a_token_that_is_neither_text_nor_a_number_is_an_error(kind: str, token: bytes) -> None:
+    pages = Pages(Paging.model_validate({"kind": kind, "token_field": "next", "token_query": "cursor"}))
+    with pytest.raises(PollError) as error:
+        pages.next_query(loads(b'{"rows": [], "next": %s}' % token), b"", {}, 0)
+    assert str(error.value) == "'next' in the answer is neither text nor a number, so the next page is unknown"
+
+
+@pytest.mark.parametrize("depth", [1, 200, 300, 900])
+@pytest.mark.parametrize("kind", ["page_number", "offset"])
+def test_a_page_is_known_again_however_deeply_it_is_nested(kind: str, depth: int) -> None:
+    body = b'{"rows": [1], "other": %s}' % (b"[" * depth + b"]" * depth)
+    pages = Pages(Paging.model_validate({"kind": kind, "page_query": "page"}))
+    assert pages.next_query(loads(body), body, {}, 1) is not None
+    assert pages.next_query(loads(body), body + b" ", {}, 1) is not None
+    with pytest.raises(PollError, match="the source repeats a page"):
+        pages.next_query(loads(body), body, {}, 1)
+
+
+def test_a_number_of_pages_that_is_as_long_as_a_page_is_no_number() -> None:
+    pages = Pages(Paging(kind="page_number", page_query="page", count_field="pages"))
+    assert pages.next_query({"pages": "9" * 5000}, b"", {}, 0) is None
+    assert pages.next_query({"pages": "9" * 5000}, b"", {}, 1) == (("page", "2"),)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

@@ -135,7 +135,7 @@ def _answers(
         entries = _entries(which, answer.data, name)
         yield answer, name
         try:
-            more = pages.next_query(answer.data, answer.headers, len(entries))
+            more = pages.next_query(answer.data, answer.body, answer.headers, len(entries))
             if more is None:
                 return
             if isinstance(more, str):

@@ -13,7 +13,7 @@ from changewire.connectors.rate_counts import next_midnight
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 from changewire.secret import mask
-from changewire.values import Json, loads_answer
+from changewire.values import Json, loads_answer, scalar_text
 
 LONGEST_ERROR = 65536  # bytes; no error answer is longer, so longer ones are not searched
 LONGEST_BODY = 2000  # characters of an error answer that are kept as evidence
@@ -128,16 +128,16 @@ def read_error(fields: ErrorBody, body: bytes) -> tuple[str | None, str]:
 
 def _first(data: Mapping[str, Json], names: tuple[str, ...]) -> str | None:
     """The first field that is there as text; lists and objects say nothing that can be shown."""
-    found = (data[name] for name in names if isinstance(data.get(name), str | int) and data[name] is not True)
-    return next((str(value) for value in found if value is not False), None)
+    return next((text for name in names if (text := scalar_text(data.get(name))) is not None), None)
 
 
 def _details(errors: Json) -> str:
     """Which fields an API did not like, as "page_size: Invalid field."."""
     if not isinstance(errors, list):
         return ""
-    known = [one for one in errors[:5] if isinstance(one, dict) and "message" in one]
-    return "; ".join(f"{one['field']}: {one['message']}" if "field" in one else str(one["message"]) for one in known)
+    known = [one for one in errors[:5] if isinstance(one, dict) and scalar_text(one.get("message"))]
+    said = [(scalar_text(one.get("field")), scalar_text(one["message"])) for one in known]
+    return "; ".join(f"{name}: {message}" if name else f"{message}" for name, message in said)
 
 
 def _from_text(fields: ErrorBody, text: str) -> tuple[str | None, str]:

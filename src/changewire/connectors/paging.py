@@ -12,10 +12,11 @@ from changewire.connectors.transport.addresses import join_url, same_place, spli
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, PollError
 from changewire.paths import MISSING, get, parse_path
-from changewire.values import Json, digest, dumps
+from changewire.values import Json, digest, scalar_text
 
 Headers: TypeAlias = Mapping[str, str]
 N = TypeVar("N")
+MOST_DIGITS = 18  # of a number of records or pages
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
@@ -33,17 +34,19 @@ class Pages:
     seen: set[str] = field(default_factory=set)  # all tokens so far: some servers go round in circles
     by_token: bool = False  # a token was there, so the page after which there is none is the last
 
-    def next_query(self, data: Json, headers: Headers, count: int) -> tuple[tuple[str, str], ...] | str | None:
+    def next_query(
+        self, data: Json, body: bytes, headers: Headers, count: int
+    ) -> tuple[tuple[str, str], ...] | str | None:
         """What the next request must send besides its own query, or its whole URL; None after the last page.
 
-        ``data`` and ``headers`` are the answer's, ``count`` how many items it held. Raises PollError on a page that
-        was there before.
+        ``data``, ``body`` and ``headers`` are the answer's, ``count`` how many items it held. Raises PollError on a
+        page that was there before.
         """
-        more = self._next(data, headers, count)
+        more = self._next(data, body, headers, count)
         self.page += more is not None
         return more
 
-    def _next(self, data: Json, headers: Headers, count: int) -> tuple[tuple[str, str], ...] | str | None:
+    def _next(self, data: Json, body: bytes, headers: Headers, count: int) -> tuple[tuple[str, str], ...] | str | None:
         kind = self.paging.kind
         if kind == "link":
             target = next_link(headers)
@@ -59,27 +62,33 @@ class Pages:
             target = self._token(data)
             return self._once(target) if target else None
         if kind == "offset":
-            return self._next_offset(data, count)
+            return self._next_offset(data, body, count)
         if kind == "start_index":
             return self._next_start(data, count)
-        return self._next_number(data, count) if kind in ("page_number", "token_or_page") else None
+        return self._next_number(data, body, count) if kind in ("page_number", "token_or_page") else None
 
     def _token(self, data: Json) -> str:
         found = get(data, parse_path(self.paging.token_field))
-        return str(found) if found and found is not MISSING else ""  # null, false and 0 are how an end is told
+        if not found or found is MISSING:
+            return ""  # null, false and 0 are how an end is told
+        token = scalar_text(found)
+        if token is None:
+            name = self.paging.token_field
+            raise PollError(f"{name!r} in the answer is neither text nor a number, so the next page is unknown")
+        return token
 
-    def _next_number(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
+    def _next_number(self, data: Json, body: bytes, count: int) -> tuple[tuple[str, str], ...] | None:
         total = _number(get(data, parse_path(self.paging.count_field)), None)
         if count == 0 if total is None else self.page >= total:
             return None
-        self._once(digest(dumps(data)))  # a server that does not know the parameter gives its first page for ever
+        self._once(digest(body))  # a server that does not know the parameter gives its first page for ever
         return ((self.paging.page_query, str(self.page + 1)),)
 
-    def _next_offset(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
+    def _next_offset(self, data: Json, body: bytes, count: int) -> tuple[tuple[str, str], ...] | None:
         self.count += count
         if count == 0 or self.count >= _number(get(data, parse_path(self.paging.count_field)), self.count + 1):
             return None
-        self._once(digest(dumps(data)))
+        self._once(digest(body))
         return ((self.paging.page_query, str(self.count)),)
 
     def _next_start(self, data: Json, count: int) -> tuple[tuple[str, str], ...] | None:
@@ -101,7 +110,7 @@ class Pages:
 
 def _number(told: Json, otherwise: N) -> int | N:
     """A count that an answer tells, as a number or as text; ``otherwise`` where it tells none."""
-    if isinstance(told, str) and told.isdecimal():
+    if isinstance(told, str) and told.isdecimal() and len(told) <= MOST_DIGITS:
         return int(told)
     return told if isinstance(told, int) else otherwise
 

@@ -115,7 +115,14 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
             texts = (_escaped(plain_text(value)) for value in values)
             return key_of_number(":" * choice + ":".join(texts), scope.get("number", 1))
     wanted = " or ".join(" + ".join(parts) for parts in kind.key)
-    raise PollError(f"an item has no {wanted}, so it cannot be told from others; it begins {dumps(item)[:120]!r}")
+    raise PollError(f"an item has no {wanted}, so it cannot be told from others; {_beginning(item)}")
+
+
+def _beginning(item: Json) -> str:
+    try:
+        return f"it begins {dumps(item)[:120]!r}"
+    except TypeError:
+        return "it is nested too deeply to be shown"
 
 
 def keys_to_load(

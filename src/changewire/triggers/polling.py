@@ -273,7 +273,7 @@ def _read_pages(
         reading.answers.append(items)
         if sum(map(len, reading.answers)) > allowance.items:
             raise PollError(_TOO_MUCH.format(what=f"{allowance.items} items", name="items"))
-        more = pages.next_query(data, answer.headers, len(found))
+        more = pages.next_query(data, answer.body, answer.headers, len(found))
         following = _following(request, answer, more)
 
 

@@ -51,6 +51,15 @@ def test_account_credentials_become_a_token(server: Server, make_client: MakeCli
     assert mask("it is token-number-1, from Y2lkOmEtY2xpZW50LXNlY3JldA==") == "it is ***, from ***"
 
 
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_a_refusal_without_words_is_told_by_its_status(server: Server, make_client: MakeClient, status: int) -> None:
+    deep = b"[" * 1000 + b"]" * 1000
+    server.on("/oauth/token", Reply(status, b'{"reason": %s, "error": %s, "message": {"a": 1}}' % (deep, deep)))
+    with pytest.raises(ApiError) as caught:
+        make_client(auth=S2S).send(USERS)
+    assert str(caught.value).startswith(f"signing in to Zoom as 'work' failed (HTTP {status})")
+
+
 def test_a_token_is_kept_until_a_minute_before_its_end(
     clock: ManualClock, make_client: MakeClient, tokens: list[str]
 ) -> None:

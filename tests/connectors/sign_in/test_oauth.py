@@ -22,6 +22,7 @@ from changewire.testing import ManualClock
 from tests.connectors.server import Reply, Seen, Server, connection
 
 MakeClient = Callable[..., Client]
+DEEP = b"[" * 1000 + b"]" * 1000
 TOKEN = {"access_token": "an-access-token", "token_type": "Bearer", "expires_in": 3600}
 ITEMS = Request("GET", "/items")
 
@@ -103,6 +104,16 @@ class TestAnAppThatSignsInAsItself:
                 "the app is activated",
             ),
             (Reply(200, {"error": "slow", "error_description": "later"}), FailureClass.CREDENTIAL, "(HTTP 400: later)"),
+            (
+                Reply(400, b'{"error": "invalid_scope", "reason": %s, "message": [1]}' % DEEP),
+                FailureClass.CREDENTIAL,
+                "(HTTP 400: invalid_scope): check client_id",
+            ),
+            (
+                Reply(503, b'{"error": %s, "error_description": {"a": 1}}' % DEEP),
+                FailureClass.TRANSIENT,
+                "(HTTP 503); ",
+            ),
             (Reply(429, b"{}"), FailureClass.RATE, "(HTTP 429); it is tried again"),
             (Reply(503, b"<html>"), FailureClass.TRANSIENT, "(HTTP 503); it is tried again"),
             (Reply(200, b"<html>"), FailureClass.TRANSIENT, "(HTTP 502: an answer without a token)"),
@@ -186,6 +197,18 @@ def test_no_lifetime_that_a_server_names_is_a_fault(server: Server, app: OAuthAp
     grant = app.exchange("a-code", "http://127.0.0.1/", "a-verifier")
     latest = grant.signed_in_at + timedelta(days=365)
     assert grant.expires_at is None or grant.signed_in_at <= grant.expires_at <= latest
+
+
+@pytest.mark.parametrize(
+    ("scope", "scopes"),
+    [(b"%s", ()), (b'["a", %s, "b"]', ("a", "b")), (b'{"a": %s}', ()), (b'["a", true]', ("a",)), (b"7", ("7",))],
+)
+def test_no_scope_that_a_server_names_is_a_fault(
+    server: Server, app: OAuthApp, scope: bytes, scopes: tuple[str, ...]
+) -> None:
+    scope = scope % DEEP if b"%s" in scope else scope
+    server.on("/token", Reply(body=b'{"access_token": "an-access-token", "scope": %s}' % scope))
+    assert app.exchange("a-code", "http://127.0.0.1/", "a-verifier").scopes == scopes
 
 
 @pytest.mark.parametrize("interval", [0, -5, "0", 1e300, "1e400", "nan", None])

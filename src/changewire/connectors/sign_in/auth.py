@@ -25,6 +25,7 @@ from changewire.connectors.sign_in.credentials import (
     basic,
     bounded,
     learn_answer,
+    words_of,
 )
 from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
 from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
@@ -85,17 +86,16 @@ class ServerToServer(RenewingAuth):
         return Fetched(token, lives_s, region, tuple(scope.split()) if isinstance(scope, str) else None)
 
     def _refusal(self, status: int, data: Mapping[str, object]) -> ApiError:
-        words = data.get("reason") or data.get("message") or data.get("error_description") or data.get("error")
-        code = data.get("error") or data.get("code")
-        said = f": {masked_excerpt(str(words), 300)}" if words else ""
+        words = words_of(data, "reason", "message", "error_description", "error")
+        said = f": {masked_excerpt(words, 300)}" if words else ""
         start = f"signing in to {self._title} as {self._connection.name!r} failed (HTTP {status}{said})"
         if status == 429:
             return ApiError(f"{start}; it is tried again", FailureClass.RATE, status=status)
         if status >= 500 or status < 400:
             return ApiError(f"{start}; it is tried again", FailureClass.TRANSIENT, status=status)
         advice = "check account_id, client_id and client_secret in connections.yaml, and that the app is activated"
-        text = None if code is None else str(code)
-        refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=text, reason=SIGN_IN)
+        code = words_of(data, "error", "code") or None
+        refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=code, reason=SIGN_IN)
         return CredentialError.of(refusal, self._connection.name, advice)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from changewire.errors import ApiError, CredentialError
 from changewire.secret import learn
+from changewire.values import scalar_text
 
 _CREDENTIAL = re.compile("token$|secret|assertion|password|ticket|device_code|^authorization_code$", re.IGNORECASE)
 _MOST_CREDENTIALS = 16
@@ -102,6 +103,11 @@ def bounded(value: object, otherwise: float, most: float, least: float = 0.0) ->
     except (TypeError, ValueError, OverflowError):
         return otherwise
     return otherwise if math.isnan(seconds) else min(max(seconds, least), most)
+
+
+def words_of(data: Mapping[str, object], *names: str) -> str:
+    """Return what a server says in the first of its fields that has words, or ""."""
+    return next((words for name in names if (words := scalar_text(data.get(name)))), "")
 
 
 def again(error: ApiError) -> ApiError:

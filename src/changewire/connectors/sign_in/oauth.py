@@ -12,13 +12,13 @@ from urllib.parse import quote_plus
 from changewire.clock import Clock, wall
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded, learn_answer
+from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded, learn_answer, words_of
 from changewire.connectors.sign_in.token_store import Grant
 from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 from changewire.secret import masked_excerpt
-from changewire.values import loads
+from changewire.values import loads, scalar_text
 
 MAX_BYTES = 65536
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -220,16 +220,15 @@ class OAuthApp:
         )
 
     def _refusal(self, status: int, data: Mapping[str, Any], grant_type: str) -> ApiError:
-        words = data.get("reason") or data.get("error_description") or data.get("message") or data.get("error")
-        code = data.get("error") or data.get("code")
-        code = str(code) if isinstance(code, str | int) else None
-        said = f": {masked_excerpt(str(words), 300).rstrip('. ')}" if words else ""
+        words = words_of(data, "reason", "error_description", "message", "error")
+        code = words_of(data, "error", "code") or None
+        said = f": {masked_excerpt(words, 300).rstrip('. ')}" if words else ""
         start = f"signing in to {self.title} as {self.name!r} failed (HTTP {status}{said})"
         if status == 429:
             return ApiError(f"{start}; it is tried again", FailureClass.RATE, status=status, code=code)
         if status >= 500 or status < 400:
             return ApiError(f"{start}; it is tried again", FailureClass.TRANSIENT, status=status, code=code)
-        of_app = code in _APP_CODES or grant_type == "client_credentials" or "client" in str(words).lower()
+        of_app = code in _APP_CODES or grant_type == "client_credentials" or "client" in words.lower()
         reason = SIGN_IN if of_app else SIGN_IN_AGAIN
         advice = _APP_ADVICE if of_app else self._advice(grant_type, code)
         refusal = ApiError(f"{start}: {advice}", FailureClass.CREDENTIAL, status=status, code=code, reason=reason)
@@ -259,5 +258,5 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 def _scopes(value: object) -> tuple[str, ...]:
     """Most servers write them apart with spaces, some with commas, some as a list."""
-    words = value if isinstance(value, list) else str(value).replace(",", " ").split()
-    return tuple(str(word) for word in words)
+    words = value if isinstance(value, list) else (scalar_text(value) or "").replace(",", " ").split()
+    return tuple(filter(None, map(scalar_text, words)))
