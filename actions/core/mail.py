@@ -9,14 +9,15 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import format_datetime, getaddresses
+from email.policy import SMTP
+from email.utils import format_datetime
 
 from changewire.actions.context import ActionContext
 from changewire.actions.files import stored_file
 from changewire.actions.inputs import revealed
+from changewire.actions.mail_headers import count_addresses, header_text, parse_addresses
 from changewire.actions.provenance import own_text
 from changewire.connectors.transport.deadlines import HANDSHAKE, Exchange, Stage, open_exchange
 from changewire.connectors.transport.sockets import open_socket
@@ -25,7 +26,7 @@ from changewire.file_reader import TooLargeFileError, read_file
 from changewire.secret import mask
 from changewire.templates import has_expression, text_of
 from changewire.texts import strip_html
-from changewire.values import Json
+from changewire.values import Json, valid_text
 
 _PORTS = {"starttls": 587, "ssl": 465, "none": 25}
 _LARGEST = 25 * 1024 * 1024  # bytes of all attachments; servers take little more
@@ -53,7 +54,7 @@ def email(context: ActionContext, values: Mapping[str, Json]) -> Json:
 
 def _message(context: ActionContext, given: Mapping[str, Json]) -> tuple[EmailMessage, list[str]]:
     """The message, and the bare addresses of everybody who gets it."""
-    message = EmailMessage()
+    message = EmailMessage(policy=SMTP)
     sender = _addresses("from", given["from"], context)
     if len(sender) != 1:
         raise UsageError("from must be one address")
@@ -66,8 +67,7 @@ def _message(context: ActionContext, given: Mapping[str, Json]) -> tuple[EmailMe
         everybody += [one.addr_spec for one in addresses] if name != "reply_to" else []
     if not everybody:
         raise UsageError("to names nobody")
-    subject = text_of(given["subject"])
-    message["Subject"] = " ".join(subject.split())
+    message["Subject"] = header_text(text_of(given["subject"]))
     message["Date"] = format_datetime(context.clock.now())
     message["Message-ID"] = f"<{context.idempotency_key}@{sender[0].domain}>"
     _fill(message, given.get("text"), given.get("html"))
@@ -80,13 +80,13 @@ def _addresses(name: str, value: Json, context: ActionContext) -> list[Address]:
     if any("\n" in text or "\r" in text for text in texts):
         raise UsageError(f"{name}: an address is one line")
     _refuse_lists(name, value, context.written.get(name))
-    found = []
-    for shown, address in getaddresses(texts):
-        try:
-            found.append(Address(shown, addr_spec=address))
-        except (ValueError, IndexError, HeaderParseError):
-            raise UsageError(f"{name}: {address or texts[0]!r} is not an e-mail address") from None
-    return found
+    try:
+        return [address for text in texts for address in parse_addresses(text)]
+    except ValueError as error:
+        raise UsageError(
+            f"{name}: {str(error)!r} is not an e-mail address; write ann@example.com or Ann <ann@example.com>, and "
+            "commas between several"
+        ) from None
 
 
 def _refuse_lists(name: str, value: Json, written: Json) -> None:
@@ -97,9 +97,9 @@ def _refuse_lists(name: str, value: Json, written: Json) -> None:
         else [(written, value)]
     )
     for text, result in pairs:
-        places = len(getaddresses([_EXPRESSION.sub("x", text)])) if isinstance(text, str) else 1
+        places = count_addresses(_EXPRESSION.sub("x", text)) if isinstance(text, str) else 1
         results = result if isinstance(result, list) else [result]
-        if len(getaddresses([text_of(one) for one in results])) > places:
+        if sum(count_addresses(text_of(one)) for one in results) > places:
             raise UsageError(
                 f"{name}: an expression gives one address: write several as a list with an expression for each, "
                 "or use for_each"
@@ -109,9 +109,9 @@ def _refuse_lists(name: str, value: Json, written: Json) -> None:
 def _fill(message: EmailMessage, text: str | None, html: str | None) -> None:
     if text is None and html is None:
         raise UsageError("a message needs text or html")
-    message.set_content(text if text is not None else strip_html(html))
+    message.set_content(valid_text(text if text is not None else strip_html(html)))
     if html is not None:
-        message.add_alternative(html, subtype="html")
+        message.add_alternative(valid_text(html), subtype="html")
 
 
 def _attach(context: ActionContext, message: EmailMessage, paths: list[Json]) -> None:
@@ -125,7 +125,7 @@ def _attach(context: ActionContext, message: EmailMessage, paths: list[Json]) ->
         left -= len(content)
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
-        message.add_attachment(content, maintype=main, subtype=sub, filename=file.name)
+        message.add_attachment(content, maintype=main, subtype=sub, filename=header_text(file.name))
 
 
 @contextmanager

@@ -198,6 +198,88 @@ def test_a_written_list_takes_an_expression_for_each_recipient(rig: Rig, start: 
     assert server.taken[0].recipients == ["team@x.org", "ann@x.org", "b@x.org", "c@x.org"]
 
 
+ENCODED = "=?utf-8?q?Hi=0D=0ABcc=3A_evil=40x.org=0D=0A=0D=0Abody?="
+FIELDS = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "shown"),
+    [
+        ({"subject": ENCODED}, "Subject", "Hi Bcc: evil@x.org body"),
+        ({"subject": "Hi\x85Bcc: evil@x.org"}, "Subject", "Hi Bcc: evil@x.org"),
+        ({"from": f"{ENCODED} <cw@example.com>"}, "From", '"Hi Bcc: evil@x.org body" <cw@example.com>'),
+        ({"to": f"{ENCODED} <ann@example.com>"}, "To", '"Hi Bcc: evil@x.org body" <ann@example.com>'),
+        ({"cc": f"{ENCODED} <c@example.com>"}, "Cc", '"Hi Bcc: evil@x.org body" <c@example.com>'),
+        ({"reply_to": f"{ENCODED} <r@example.com>"}, "Reply-To", '"Hi Bcc: evil@x.org body" <r@example.com>'),
+    ],
+)
+def test_no_value_becomes_a_header_of_its_own(rig: Rig, start: Start, given: Any, field: str, shown: str) -> None:
+    server = start(security="none")
+    send(rig, server, **given)
+    [taken] = server.taken
+    assert set(taken.message.keys()) == FIELDS | {field}
+    assert taken.message[field] == shown
+    assert taken.recipients == ["ann@example.com", *(["c@example.com"] if field == "Cc" else [])]
+    assert taken.message.get_content() == "Hi\n"
+
+
+@pytest.mark.parametrize("name", [ENCODED.replace("/", ""), "a\r\nBcc: evil@x.org.txt", 'a"; x="b.txt', "a\x1b[2J.txt"])
+def test_the_name_of_a_file_becomes_no_header(rig: Rig, start: Start, name: str) -> None:
+    server = start(security="none")
+    (rig.home / "state/files").mkdir(parents=True)
+    (rig.home / "state/files" / name).write_text("x")
+    send(rig, server, attachments=[name])
+    (part,) = server.taken[0].message.iter_attachments()
+    assert set(part.keys()) == {"Content-Type", "Content-Disposition", "Content-Transfer-Encoding", "MIME-Version"}
+    assert [name for name, _ in part.get_params([], "Content-Disposition")] == ["attachment", "filename"]
+    assert not set("\r\n\x1b") & set(str(part.get_filename()))
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\r\r\n", "\n\r"])
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_a_body_ends_no_message(rig: Rig, start: Start, form: str, end: str) -> None:
+    server = start(security="none")
+    body = f"first{end}.{end}MAIL FROM:<evil@x.org>{end}RCPT TO:<b@x.org>{end}DATA{end}..x{end}.{end}QUIT{end}ende ü"
+    send(rig, server, **{"text": None, form: body})
+    [taken] = server.taken
+    assert (taken.sender, taken.recipients) == ("cw@example.com", ["ann@example.com"])
+    part = taken.message.get_body(("plain" if form == "text" else "html",))
+    assert part is not None
+    lines = part.get_content().split()
+    assert lines[:2] == ["first", "."]
+    assert lines[-3:] == ["QUIT", "ende", "ü"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("a@x.org; b@x.org", "a@x.org b@x.org", "<a@x.org><b@x.org>", "g: a@x.org, b@x.org;", "a@x.org\x85,b@x.org"),
+        *('"a@x.org" b@x.org', "a@x.org <b@x.org>", "a@x.org\0", "a@x.org\u2028b@x.org"),
+    ],
+)
+def test_data_that_may_be_read_as_several_recipients_is_refused(rig: Rig, start: Start, data: str) -> None:
+    server = start(security="none")
+    values = {
+        "server": "localhost",
+        "port": server.port,
+        "security": "none",
+        "from": "a@x.org",
+        "text": "x",
+        "to": data,
+    }
+    action = rig.action("core.email")
+    context = rig.context(written={**values, "to": "{{ payload.to }}"})
+    with pytest.raises(UsageError, match=r"^to: .*(is not an e-mail address|gives one address)"):
+        perform(action, check_inputs(action, values), context)
+    assert server.taken == []
+
+
+def test_a_domain_of_other_letters_is_sent_as_mail_servers_know_it(rig: Rig, start: Start) -> None:
+    server = start(security="none")
+    send(rig, server, to="ann@grüße.example")
+    assert server.taken[0].recipients == ["ann@xn--gre-6ka8l.example"]
+
+
 def test_a_server_whose_name_comes_from_data_must_be_public(rig: Rig, start: Start) -> None:
     server = start(security="none")
     action = rig.action("core.email")
