@@ -202,10 +202,11 @@ def _connected(context: ActionContext, given: Mapping[str, Json], exchange: Exch
         session: smtplib.SMTP = _EncryptedSession(server, port, exchange, trust, guarded=guarded)
     else:
         session = _Session(server, port, exchange, guarded=guarded)
-    exchange.reach(_SIGN_IN)
     try:
+        exchange.reach(_SIGN_IN)
         if security == "starttls":
             session.starttls(context=trust)
+        session.ehlo_or_helo_if_needed()
     except BaseException:
         session.close()
         raise
@@ -221,7 +222,7 @@ class _Session(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         opened = open_socket(host, port, timeout, guarded=self._guarded)
-        self._exchange.reach(_GREETING)
+        self._exchange.reach(_GREETING, opened)
         return opened
 
 
@@ -233,9 +234,9 @@ class _EncryptedSession(smtplib.SMTP_SSL):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         opened = open_socket(host, port, timeout, guarded=self._guarded)
-        self._exchange.reach(HANDSHAKE)
+        self._exchange.reach(HANDSHAKE, opened)
         encrypted = self.context.wrap_socket(opened, server_hostname=host)
-        self._exchange.reach(_GREETING)
+        self._exchange.reach(_GREETING, encrypted)
         return encrypted
 
 

@@ -77,7 +77,8 @@ def _send(to: str, body: str, title: str, kind: Json, *, from_data: bool = False
     exchange = current_exchange()
     assert exchange is not None
     # Its own time-out ends the wait for services whose sockets nobody here sees.
-    if not service.notify(body, title, kind, timeout=max(0.1, exchange.left_s)):
+    accepted = service.notify(body, title, kind, timeout=max(0.1, exchange.left_s))
+    if not accepted or exchange.expired:  # to most services a connection that was cut is the end of the answer
         raise _refusal(scheme, exchange, sent=exchange.connected or not all(map(_is_watched, service)))
 
 

@@ -20,9 +20,9 @@ from changewire.connectors.transport.deadlines import (
 )
 
 
-def _reach(stage: Stage) -> None:
+def _reach(stage: Stage, opened: Any = None) -> None:
     if (exchange := current_exchange()) is not None:
-        exchange.reach(stage)
+        exchange.reach(stage, opened)
 
 
 class _Response(HTTPResponse):
@@ -43,7 +43,7 @@ class _Watched(HTTPConnection):
 
     def _new_conn(self) -> Any:
         sock = super()._new_conn()
-        _reach(PROXY if self._tunnel_host else HANDSHAKE)
+        _reach(PROXY if self._tunnel_host else HANDSHAKE, sock)
         return sock
 
     def connect(self) -> None:

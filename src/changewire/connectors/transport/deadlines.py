@@ -79,13 +79,15 @@ class Exchange:
         """Whether a connection was at least begun."""
         return bool(self._sockets)
 
-    def reach(self, stage: Stage) -> None:
-        """Note that the exchange came to ``stage``. Raises TimeoutError if its time is over.
+    def reach(self, stage: Stage, opened: socket.socket | None = None) -> None:
+        """Note that the exchange came to ``stage``. If its time is over, closes ``opened`` and raises TimeoutError.
 
         To a parser a socket that was shut down is the end of what it reads, and one that was shut down too early, just
         before it was connected, still works for a moment.
         """
         if self.expired:
+            if opened is not None:
+                opened.close()
             raise TimeoutError("the time of this exchange is over")
         self.stage = stage
 
