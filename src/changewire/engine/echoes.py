@@ -123,10 +123,22 @@ class Echoes:
     def _sift(self, trigger: Trigger, notice: Notice, writes: list[WriteRecord], began: datetime) -> Sifted:
         ended = wall(self._clock)
         sifted = Sifted(
-            replace(notice, noticed=[], quiet=[*notice.quiet], verdicts=notice.verdicts.copy(), held=[*notice.held])
+            replace(
+                notice,
+                noticed=[],
+                quiet=[*notice.quiet],
+                verdicts=notice.verdicts.copy(),
+                held=[*notice.held],
+                failed=[],
+            )
         )
         for noticed in notice.noticed:
-            verdict = judge(noticed, trigger.watch, trigger.reader, writes, began, ended)
+            try:
+                verdict = judge(noticed, trigger.watch, trigger.reader, writes, began, ended)
+            except Exception as error:  # whatever it is, it must not hold up the other items
+                sifted.notice.failed.append((noticed.key, noticed.item, error))
+                sifted.notice.verdicts["fired"] -= 1
+                continue
             word = ECHO if verdict.echo else PAST
             sifted.outcomes |= {write.number: word for write in verdict.settled if write.number is not None}
             if verdict.echo:

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from changewire.actions.flow.beginning import in_lane
 from changewire.clock import Clock
 from changewire.engine.telling import tell_event
-from changewire.errors import ChangewireError, LoopError
+from changewire.errors import LoopError, StateError
 from changewire.home.definition import Home, Trigger
 from changewire.log import Log
 from changewire.state.protocol import Store
@@ -45,18 +45,18 @@ class Feeder:
     def feed(self, raised: Raised) -> list[str]:
         """Store the events that ``raised`` is for the triggers of its type: their ids, also of those stored before.
 
-        Raises LoopError where the chain is too long, TemplateError or PollError where a trigger type of the home's own
-        cannot take it (the others got theirs), StateError.
+        Raises LoopError where the chain is too long, the error of a trigger that cannot take it (the others got
+        theirs), StateError.
         """
         if len(raised.chain) > MOST_HOPS:
             raise LoopError(_too_long(raised))
         now, offset = self._clock.now(), self._clock.offset()
         taken: list[tuple[Trigger, EventRecord]] = []
-        failed: ChangewireError | None = None
+        failed: Exception | None = None
         for trigger in self._home().fed_by(raised.type):
             try:
                 taken += [(trigger, event) for event in events_for(trigger, raised, now + offset)]
-            except ChangewireError as error:
+            except Exception as error:  # whatever it is, it must not hold up the other triggers
                 failed = error
         runs = [run_for(event, trigger, now, offset) for trigger, event in taken]
         known = [trigger.id for trigger in self._home().fed_by(raised.type)]
@@ -68,10 +68,9 @@ class Feeder:
     def feed_kept(self) -> None:
         """Give triggers what was raised while they were not in the files or could not be used.
 
-        Raises TemplateError or PollError if a trigger cannot take it, which stays kept (the others got theirs), and
-        StateError.
+        Raises the error of a trigger that cannot take it, which stays kept (the others got theirs), and StateError.
         """
-        failed: ChangewireError | None = None
+        failed: Exception | None = None
         waiting = {trigger.id: trigger for trigger in self._home().triggers.values() if trigger.schedule is None}
         while kept := self._store.kept_events(list(waiting), MOST_KEPT):
             for event in kept:
@@ -80,7 +79,9 @@ class Feeder:
                     continue  # it could not take an earlier one, and the order stays
                 try:
                     self._feed_kept(trigger, event)
-                except ChangewireError as error:
+                except StateError:
+                    raise
+                except Exception as error:
                     failed = error
                     del waiting[trigger.id]
         if failed is not None:

@@ -112,6 +112,7 @@ class Finder:
         evidence, details = FollowUps(allowance), FollowUps(allowance, None if preview else MOST)
         result = proven(compared.notice, trigger.watch, self._asker(trigger, allowance, now), evidence)
         result = (sifted := self._echoes.sift(trigger, record, result, began)).notice
+        aside += [SetAside(*failed) for failed in result.failed]
         differing = {noticed.key for noticed in result.noticed} | {key for key, _ in result.held}
         ignored = ignored_paths(reading.items, trigger.watch, compared.items, differing)
         waiting = partial(self._store.pending_keys, trigger.id)
@@ -135,12 +136,14 @@ class Finder:
         keys = keys_to_load(reading.answers, watch, record.rules)
         _, items = self._store.load_poll_state(trigger.id, keys, alike=watch.kind.counts_alike)
         present = _number_alike(watch, reading, items, aside)
+        brought = bool(aside or reading.items)
         backfill = self._backfill(trigger, record, reading)
         memory = _memory(trigger, record, reading, items, backfill, turned=turned)
         unidentified = may_be_remembered(aside, (record.cursor or {}).get("unkeyed") or {})
         result = notice(reading.items, watch, memory, now, present, unidentified=unidentified)
-        aside += [SetAside(key, item, error) for key, item, error in result.failed]
-        if aside and not result.judged:
+        aside += [SetAside(*failed) for failed in result.failed]
+        result.failed = []
+        if brought and not result.judged:
             _refuse_all(aside, Places(trigger, self._home()))
         return Compared(result, items, aside, backfill)
 
@@ -330,7 +333,7 @@ def _number_alike(
         return present
     numbers = numbered(reading.answers, watch, items)
     reading.answers = [numbers.found]
-    aside += [SetAside(key, item, error) for key, item, error in numbers.failed]
+    aside += [SetAside(*failed) for failed in numbers.failed]
     return present | numbers.present
 
 

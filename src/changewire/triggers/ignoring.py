@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 
 from changewire.state.records import ItemRecord
@@ -23,10 +24,11 @@ def ignored_paths(
         record = known.get(key)
         if key in told or record is None or record.body is None or record.candidate is not None:
             continue
-        for path in _differing(loads(record.body), remembered(item, watch.rules), ""):
-            found[path] = None
-            if len(found) == MOST:
-                return list(found)
+        with suppress(Exception):  # it decides nothing, and judging the item has said what is wrong
+            differing = _differing(loads(record.body), remembered(item, watch.rules), "")
+            found |= dict.fromkeys(islice(differing, MOST - len(found)))
+        if len(found) == MOST:
+            break
     return list(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
 from changewire.state.records import ItemRecord
 from changewire.triggers.noticed import BEFORE_WATCH, Memory, Notice, Noticed, Watch, first_key
@@ -68,11 +69,20 @@ def _keep_unseen(unseen: Iterable[ItemRecord], watch: Watch, memory: Memory, res
 
 def _not_replaced(unseen: list[ItemRecord], there: Iterable[Json], path: str, result: Notice) -> list[ItemRecord]:
     """Those of the items that are not there which were not replaced by a newer one: one at most, mostly."""
-    ages = {r.key: text_at(loads(r.body), path) for r in unseen if r.body is not None and r.absences > REPLACED}
+    ages = {r.key: text_at(remembered_item(r), path) for r in unseen if r.body is not None and r.absences > REPLACED}
     newest = max([*ages.values(), *(text_at(item, path) for item in there)], default="")
     missed = [record for record in unseen if ages.get(record.key) == newest]
     result.quiet += [replace(r, absences=REPLACED) for r in unseen if r.key in ages and r not in missed]
     return missed
+
+
+def remembered_item(record: ItemRecord) -> Json:
+    """The item as it is remembered; None if only its key is. Raises PollError if what is stored is damaged."""
+    try:
+        return loads(record.body or b"null")
+    except ValueError:
+        words = f"what is remembered of item {record.key} is damaged: restore a backup, or begin anew with `reset`"
+        raise PollError(words) from None
 
 
 def text_at(item: Json, path: str) -> str:
@@ -91,7 +101,11 @@ def _judge_absent(gone: list[ItemRecord], watch: Watch, memory: Memory, result: 
             result.quiet.append(replace(record, absences=record.absences + 1))
             result.hold("held" if braked else "absent", record.key)
             continue
-        item = loads(record.body or b"null")
+        try:
+            item = remembered_item(record)
+        except PollError as error:
+            result.failed.append((record.key, None, error))
+            continue
         tombstone = replace(record, hash="", body=None, revision=record.revision + 1, absences=0)
         revision = (record.revision,)
         result.noticed.append(Noticed(record.key, "deleted", item, item, (), revision, tombstone, missing=record))

@@ -24,9 +24,9 @@ from changewire.triggers.comparing import (
 from changewire.triggers.dating import latest_of
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import EXPRESSIONS, Change
-from changewire.triggers.missing import judge_unseen, text_at
+from changewire.triggers.missing import judge_unseen, remembered_item, text_at
 from changewire.triggers.noticed import BEFORE_WATCH, Memory, Notice, Noticed, Watch, first_key, item_key
-from changewire.values import Json, dumps, loads
+from changewire.values import Json, dumps
 
 LATE = timedelta(minutes=15)
 """An item made this long before the watch began may still be new: listings lag and clocks differ."""
@@ -210,7 +210,7 @@ def _judge_updated(case: _Case, result: Notice) -> None:
         body = dumps(remembered(case.item, case.watch.rules)) if case.watch.rules.ignoring else known.body
         _unchanged(replace(known, body=body), result, store=body != known.body or case.was_absent())
         return
-    old = loads(known.body or b"null")
+    old = remembered_item(known)
     changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope, form))
     if not changes or case.began_to_count(old):
         result.quiet.append(case.remembered(digest, revision=known.revision))
@@ -231,7 +231,7 @@ def _judge_status(case: _Case, result: Notice) -> None:
     if case.known is None or case.unknown():
         _judge_unknown(case, digest, result)
         return
-    old = loads(case.known.body or b"null")
+    old = remembered_item(case.known)
     found = get(old, path)
     before = None if found is MISSING else found
     if digest == (case.known.hash if case.same_rules() else content_hash(plain_form(before))):
@@ -305,7 +305,7 @@ def _older_than_known(case: _Case) -> bool:
     path = case.watch.kind.newest_by
     if path is None:
         return False
-    known = (text_at(loads(record.body), path) for record in case.memory.items.values() if record.body is not None)
+    known = (text_at(remembered_item(record), path) for record in case.memory.items.values() if record.body is not None)
     return max(known, default="") > text_at(case.item, path)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from changewire.actions.flow.scope import build_scope, explain_when
 from changewire.clock import to_text
-from changewire.errors import ChangewireError
+from changewire.errors import described
 from changewire.secret import mask
 from changewire.state.records import EventRecord, Lane, RunRecord, RunState
 from changewire.templates import condition, render, text_of
@@ -38,13 +38,13 @@ def _filtered(run: RunRecord, event: EventRecord, workflow: Workflow, connection
     """The run of an event that does not join a batch; None: it does."""
     if workflow.when is None:
         return None
-    scope = build_scope(run, event, connection=connection)
     try:
+        scope = build_scope(run, event, connection=connection)
         if condition(workflow.when, scope):
             return None
-    except ChangewireError as error:
-        return replace(run, state=RunState.PAUSED, due_at=None, reason=f"when: bad_input: {error}")
-    reason = explain_when(workflow.when, scope)
+        reason = explain_when(workflow.when, scope)
+    except Exception as error:  # whatever it is, it must not hold up the runs of other events
+        return replace(run, state=RunState.PAUSED, due_at=None, reason=f"when: bad_input: {described(error)}")
     return replace(run, state=RunState.FILTERED, due_at=None, reason=reason, finished_at=run.created_at)
 
 
@@ -57,7 +57,8 @@ def _ordered(run: RunRecord, event: EventRecord, workflow: Workflow, connection:
     try:
         value = text_of(render(workflow.order_by, build_scope(run, event, connection=connection)))
         value.encode()  # raises ValueError for half characters, which the database does not take
-    except (ChangewireError, ValueError) as error:
-        reason = f"order_by: bad_input: {error} (resumed, it runs without an order)"
+    except Exception as error:
+        words = str(error) if isinstance(error, ValueError) else described(error)
+        reason = f"order_by: bad_input: {words} (resumed, it runs without an order)"
         return replace(run, state=RunState.PAUSED, due_at=None, reason=reason)
     return replace(run, order_value=mask(value))

@@ -12,7 +12,7 @@ from changewire.actions.flow.endings import Failed, Stopped, Waits
 from changewire.clock import from_text, to_text
 from changewire.config.steps import Wait, WaitUntil
 from changewire.durations import parse_duration
-from changewire.errors import ChangewireError, ConfigError, FailureClass, StateError, UsageError
+from changewire.errors import ChangewireError, ConfigError, FailureClass, StateError, UsageError, described
 from changewire.secret import mask
 from changewire.state.records import AttemptRecord, AttemptState, RunState
 from changewire.templates import condition, render, text_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_CALLS = 20  # workflows inside each other
 
+_FORESEEN = (ChangewireError, ValueError, ArithmeticError, OSError, TypeError)  # their words are about the values
 WorkOut = Callable[[dict[str, Any]], Json]
 
 
@@ -59,9 +60,10 @@ def decision(
     if latest is not None and (frame.handling or frame.ledger.progress.stands(latest)):
         return _passed_over(latest, frame)
     walk.go_on(frame)
-    (kind, when), scope = what, frame.scope(address)
+    kind, when = what
     row = frame.ledger.row(address, kind)
     try:
+        scope = frame.scope(address)
         if when is not None and not condition(when, scope):
             row.state, row.finished_at = AttemptState.SKIPPED, row.started_at
         else:
@@ -69,9 +71,10 @@ def decision(
             row.retry_at = ends_at()
     except StateError:
         raise
-    except (ChangewireError, ValueError, ArithmeticError, OSError, TypeError) as error:
+    except Exception as error:  # whatever it is: else the run would begin again and meet it again
         row.state, row.finished_at = AttemptState.FAILED, frame.ledger.moment()
-        row.error, row.error_class = mask(str(error)), str(FailureClass.BAD_INPUT)
+        words = str(error) if isinstance(error, _FORESEEN) else described(error)
+        row.error, row.error_class = mask(words), str(FailureClass.BAD_INPUT)
     if row.state is AttemptState.FAILED:
         _note_failure(row, frame)
         return _passed_over(row, frame)

@@ -20,7 +20,7 @@ from changewire.actions.flow.progress import Progress
 from changewire.actions.flow.scope import build_scope, explain_when
 from changewire.config.steps import ActionStep, Call, Choose, ForEach, If, Repeat, SetNames, Stop, Wait, WaitUntil
 from changewire.durations import format_duration
-from changewire.errors import ChangewireError, StateError
+from changewire.errors import StateError, described
 from changewire.state.records import (
     AttemptRecord,
     AttemptState,
@@ -144,13 +144,12 @@ class Walk:
         when = self._workflow.when
         if when is None or self._ledger.progress.begun or self._top.events:  # a batch has only those that it let in
             return None
-        scope = build_scope(self._top.run, self._top.event, connection=self._top.connection)
         try:
-            if condition(when, scope):
-                return None
-        except ChangewireError as error:
-            return self._ledger.leave(RunState.PAUSED, f"when: bad_input: {error}")
-        return self._ledger.leave(RunState.FILTERED, explain_when(when, scope))
+            scope = build_scope(self._top.run, self._top.event, connection=self._top.connection)
+            reason = None if condition(when, scope) else explain_when(when, scope)
+        except Exception as error:  # whatever it is: else the run would begin again and meet it again
+            return self._ledger.leave(RunState.PAUSED, f"when: bad_input: {described(error)}")
+        return None if reason is None else self._ledger.leave(RunState.FILTERED, reason)
 
     def _stop(self, end: Stopped) -> RunState:
         """Leave a run that a step ended. ``on_failure`` handles a failed one like any other failure."""
