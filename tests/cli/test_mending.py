@@ -143,7 +143,10 @@ WRONG = [
     (("resume", "run_1", "--all"), "say either RUN or --all, not both"),
     (("resume", "run_1", "--workflow", "w"), "--workflow goes with --all"),
     (("resume", "run_x"), "there is no run 'run_x'; `changewire runs` lists them"),
-    (("resume", "Meetings"), "'Meetings' is neither a run nor paused; `changewire status` tells what is"),
+    (
+        ("resume", "Meetings"),
+        "workflow 'Meetings' is neither paused nor put off; `changewire status` shows when it is polled",
+    ),
     (("resume", "--all", "--workflow", "Meeting"), "there is no workflow 'Meeting'; did you mean 'Meetings'?"),
     (("cancel", "run_x"), "there is no run 'run_x'; `changewire runs` lists them"),
     (("replay",), "say either EVENT or --since"),

@@ -66,7 +66,10 @@ def test_it_may_be_paused_before_anything_ran(make_home: Make) -> None:
         (["pause", "--connection", "wrk"], "there is no connection 'wrk'; did you mean 'work'?\n"),
         (["pause"], "say either NAME or --connection\n"),
         (["pause", "Meetings", "--connection", "work"], "say either NAME or --connection, not both\n"),
-        (["resume", "--connection", "work"], "connection 'work' is not paused; paused are: none\n"),
+        (
+            ["resume", "--connection", "work"],
+            "connection 'work' is neither paused nor put off; `changewire status` shows when it is polled\n",
+        ),
         (["resume", "--connection", "work", "--all"], "--connection stands alone\n"),
     ],
 )

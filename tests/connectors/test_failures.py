@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from changewire.connectors.definition import load_connector
-from changewire.connectors.failures import LONGEST_WAIT, Failure, judge, parse_retry_after, read_error, retry_at
+from changewire.connectors.failures import Failure, judge, read_error, retry_at
+from changewire.connectors.remote_numbers import Wait
 from changewire.connectors.transport.messages import Request
 from changewire.errors import FailureClass
 from changewire.secret import learn
@@ -181,25 +182,6 @@ def test_a_secret_that_is_a_common_word_does_not_hide_what_an_api_said() -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("7", NOW + timedelta(seconds=7)),
-        ("1.5", NOW + timedelta(seconds=1.5)),
-        ("2026-11-22T00:00:00Z", MIDNIGHT),
-        ("2026-11-22T00:00:00", MIDNIGHT),
-        ("Sun, 22 Nov 2026 00:00:00 GMT", MIDNIGHT),
-        ("soon", None),
-        ("-1", None),
-        ("9999-12-31T23:00:00-12:00", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_every_form_of_retry_after(text: str | None, moment: datetime | None) -> None:
-    assert parse_retry_after(text, NOW) == moment
-
-
-@pytest.mark.parametrize(
     ("reason", "headers", "span", "moment"),
     [
         ("per_second", {}, 1.0, NOW + timedelta(seconds=1)),
@@ -216,7 +198,7 @@ def test_how_long_a_rate_limit_holds(
 ) -> None:
     failure = Failure(FailureClass.RATE, 429, "429", "", reason, None)
 
-    assert retry_at(failure, headers, NOW, span) == moment
+    assert retry_at(failure, headers, NOW, span) == Wait(moment)
 
 
 @pytest.mark.parametrize("wrong_by", [-365, -2, 2, 365])
@@ -226,21 +208,31 @@ def test_an_instant_is_measured_by_the_clock_of_the_api_if_the_one_here_is_wrong
     headers = {"Retry-After": instant, "Date": "Sat, 21 Nov 2026 22:00:00 GMT"}
     here = datetime(2026, 11, 21, 22, tzinfo=UTC) + timedelta(days=wrong_by)
 
-    assert retry_at(failure, headers, here, 1.0) == here + timedelta(hours=2)
-    assert retry_at(failure, {**headers, "Retry-After": "200000"}, here, 1.0) == here + timedelta(seconds=200_000)
-
-
-@pytest.mark.parametrize("date", [None, "Sat, 21 Nov 2020 22:00:00 GMT"])
-def test_an_instant_at_the_end_of_time_is_no_fault_here(date: str | None) -> None:
-    found = parse_retry_after("9999-12-31T23:59:59.999999Z", NOW, date=date)
-    assert found == NOW + LONGEST_WAIT
+    assert retry_at(failure, headers, here, 1.0) == Wait(here + timedelta(hours=2))
+    assert retry_at(failure, {**headers, "Retry-After": "80000"}, here, 1.0) == Wait(here + timedelta(seconds=80_000))
 
 
 def test_other_failures_hold_as_long_as_they_say() -> None:
     failure = Failure(FailureClass.TRANSIENT, 503, None, "", None, None)
 
     assert retry_at(failure, {}, NOW, 1.0) is None
-    assert retry_at(failure, {"Retry-After": "30"}, NOW, 1.0) == NOW + timedelta(seconds=30)
+    assert retry_at(failure, {"Retry-After": "30"}, NOW, 1.0) == Wait(NOW + timedelta(seconds=30))
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "most"),
+    [(FailureClass.RATE, 429, timedelta(days=1)), (FailureClass.TRANSIENT, 503, timedelta(hours=1))],
+)
+@pytest.mark.parametrize("asked", ["999999999", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "2058-01-01T00:00:00Z"])
+def test_no_answer_parks_a_connection_for_longer_than_a_day_and_the_error_says_so(
+    kind: FailureClass, status: int, most: timedelta, asked: str
+) -> None:
+    failure = Failure(kind, status, None, "slow", None, None)
+    found = retry_at(failure, {"Retry-After": asked}, NOW, 1.0)
+    assert found is not None
+    assert found.until == NOW + most
+    error = failure.error(ZOOM, "work", "/x", found.until, capped=found.capped)
+    assert f"it asked for a wait of {asked[:40]!r}, which is cut to {'1d' if status == 429 else '1h'}" in str(error)
 
 
 def test_an_error_says_who_said_what_and_what_to_do() -> None:

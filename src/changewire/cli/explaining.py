@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -150,10 +151,10 @@ def why_of(record: TriggerRecord, store: SqliteStore | None, now: datetime, *, a
 def _put_off(record: TriggerRecord, now: datetime) -> str:
     if record.late_since is None or record.next_due is None:
         return f", and the last poll failed: {record.error}" if record.error else ""
-    until = local(record.next_due, now)
+    until, command = local(record.next_due, now), f"`changewire resume {shlex.quote(record.shown)}` polls it now"
     if record.error:
-        return f", and it is put off until {until}: {record.error}"
-    return f", and the request budget puts it off until {until}: poll less often, or less else"
+        return f", and it is put off until {until}: {record.error}; {command}"
+    return f", and the request budget puts it off until {until}: poll less often, or less else; {command}"
 
 
 def _why_paused(record: TriggerRecord, store: SqliteStore, now: datetime) -> str:

@@ -116,6 +116,32 @@ def resume_paused(options: Options, store: SqliteStore, pause: PauseRecord) -> i
     return 0
 
 
+def end_waits(options: Options, store: SqliteStore, name: str | None, connection: str | None) -> int:
+    """Poll the triggers of a name or of a connection now that were put off, whatever a server said about waiting.
+
+    Raises UsageError if nothing of that name exists, or if nothing of it waits.
+    """
+    from changewire.clock import SystemClock
+    from changewire.home.loading import load_home
+
+    home, now = load_home(options.find_home()), SystemClock().now()
+    kind, known = _meant(home, name, connection)
+    names = {"connection": "connection", "workflow": "workflow", "trigger": "shown"}
+    chosen = [one for one in store.triggers() if getattr(one, names[kind]) == known]
+    connections = {one.connection for one in chosen if one.connection in home.connections}
+    connections |= {known} if kind == "connection" else set()
+    with open_clients(home, SystemClock()) as clients:
+        held = [clients.get(each).budget.release() for each in sorted(filter(None, connections))]
+    count = store.poll_now([one.id for one in chosen], now)
+    if not count and not any(held):
+        raise UsageError(f"{kind} {known!r} is neither paused nor put off; `changewire status` shows when it is polled")
+    if options.json:
+        print_json({"v": 1, "kind": str(kind), "name": known, "triggers": count, "runs": []})
+    else:
+        print_text(f"{kind} {known!r} waits no longer: {count} trigger{'s' * (count != 1)} polled now")
+    return 0
+
+
 def _refused(options: Options, name: str) -> ApiError | None:
     """Why a connection cannot sign in; None: it can."""
     from changewire.clock import SystemClock

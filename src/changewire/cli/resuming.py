@@ -13,7 +13,7 @@ from changewire.cli.base import FAILED, Command, Options, say
 from changewire.cli.completing import complete_connection, complete_watch, complete_workflow
 from changewire.cli.history import named_run, opened, opened_for, tell_none
 from changewire.cli.mending import either, now, show_runs
-from changewire.cli.pausing import resume_paused
+from changewire.cli.pausing import end_waits, resume_paused
 from changewire.errors import UsageError
 from changewire.values import Json
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ("""changewire resume run_3f0c… --done --output '{"id": 7}'""", "and this is what later steps see of it"),
         ("changewire resume --all --workflow NAME", "all paused runs of one workflow"),
         ("changewire resume --connection work", "its credentials are mended: all that waits for it goes on"),
-        ("changewire resume 'Recording ready'", "what `changewire pause` paused"),
+        ("changewire resume 'Recording ready'", "what `changewire pause` paused, or what a server asked to wait"),
     ],
 )
 @click.argument("run", required=False, metavar="[RUN|NAME]", shell_complete=complete_watch)
@@ -67,6 +67,9 @@ def resume(
 
     With --json the lines are those of runs. NAME is a workflow or a trigger that was paused by hand: it is polled at
     once, and its runs go on. With --json that is one line: kind, name, triggers (how many go on), runs (ids).
+
+    If it is not paused, triggers that were put off, by failures or because a server asked to wait, are polled at once,
+    and what servers said about waiting is forgotten for their connections.
     """
     _check(run, every, workflow, connection, done, output is not None or step is not None)
     if done and run is not None:
@@ -79,6 +82,8 @@ def resume(
     with store:
         if (paused := _paused(store, run, connection)) is not None:
             return resume_paused(options, store, paused)
+        if not every and not (run or "").startswith("run_"):
+            return end_waits(options, store, run, connection)
         return _resume_runs(options, store, run, workflow)
 
 
@@ -111,8 +116,6 @@ def _resume_runs(options: Options, store: SqliteStore, run: str | None, workflow
             say(f"{count} runs wait for {_ended_by(pause)}" if count > 1 else f"1 run waits for {_ended_by(pause)}")
         show_runs(options, store, resumed, "goes on")
         return 0
-    if not run.startswith("run_"):
-        raise UsageError(f"{run!r} is neither a run nor paused; `changewire status` tells what is")
     found = named_run(store, run).run
     if not store.resume(now(), by=_who(), run_id=found.id):
         if found.state == "paused" and found.held_by is not None:
@@ -177,12 +180,7 @@ def read_output(text: str) -> Json:
 
 
 def _paused(store: SqliteStore, name: str | None, connection: str | None) -> PauseRecord | None:
-    """The pause of that name; None where it may be a run. Raises UsageError for a connection that is not paused."""
-    pauses = store.pauses()
-    if connection is not None:
-        found = next((one for one in pauses if one.kind == "connection" and one.name == connection), None)
-        if found is None:
-            known = ", ".join(one.name for one in pauses if one.kind == "connection") or "none"
-            raise UsageError(f"connection {connection!r} is not paused; paused are: {known}")
-        return found
-    return next((one for one in pauses if one.kind != "connection" and one.name == name), None)
+    """The pause of that name; None: there is none."""
+    kinds = ("connection",) if connection is not None else ("workflow", "trigger")
+    wanted = name if connection is None else connection
+    return next((one for one in store.pauses() if one.kind in kinds and one.name == wanted), None)

@@ -154,6 +154,21 @@ class Budget:
 
         self._store.change(self._name, hold)
 
+    def release(self) -> bool:
+        """Forget until when the API wants no requests, since a person says so. Requests that were sent stay counted.
+
+        Returns whether it wanted any wait.
+        """
+
+        def unit(counts: Counts) -> bool:
+            held = [part for part in counts.parts() if counts.get(part).get("held_until", 0.0) > counts.elapsed]
+            for part in held:
+                counts.put(part, {**counts.get(part), "held_until": 0.0}, DAY_S)
+            return bool(held)
+
+        self._held.clear()
+        return self._store.change(self._name, unit)
+
     def refused(self, label: str | None, until: datetime, now: datetime) -> tuple[datetime, bool]:
         """Return when to send again after the API refused a request and said ``until`` when, and whether that lasts.
 

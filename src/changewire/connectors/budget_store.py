@@ -19,6 +19,9 @@ class Counts(Protocol):
     def elapsed(self) -> float:
         """Seconds since some fixed moment, the same for all processes; they also grow over restarts and reboots."""
 
+    def parts(self) -> list[str]:
+        """Return the names under which something was put."""
+
     def get(self, part: str) -> Mapping[str, Json]:
         """Return what was put last under the name ``part``; empty if there is nothing."""
 
@@ -66,6 +69,10 @@ class MemoryCounts:
     def elapsed(self) -> float:
         """See `Counts.elapsed`."""
         return round(self._clock.monotonic(), 6)
+
+    def parts(self) -> list[str]:
+        """See `Counts.parts`."""
+        return list(self._parts)
 
     def get(self, part: str) -> Mapping[str, Json]:
         """See `Counts.get`."""

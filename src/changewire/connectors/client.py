@@ -276,17 +276,18 @@ class Client:
         if failure.failure is FailureClass.CREDENTIAL and self.connection.auth.type == "none":
             failure = replace(failure, advice="no credentials were sent: name a connection that has some")
         now = self._clock.now()
-        until = retry_at(failure, headers, now, self.budget.span(request.label), self._clock.offset())
+        wait = retry_at(failure, headers, now, self.budget.span(request.label), self._clock.offset())
+        until, capped = (None, None) if wait is None else (wait.until, wait.capped)
         if failure.passing and until is not None:
             until, lasts = self.budget.refused(request.label, until, now)
-            error = failure.error(self.connector, self.name, request.path, until, body)
+            error = failure.error(self.connector, self.name, request.path, until, body, capped)
             return error if lasts else DelayedError.of(error, until)
         if failure.failure is FailureClass.RATE and until is not None:
             if failure.reason == "user_daily":
                 self.budget.forbid_user(request.user, (request.method, request.path), until)
             else:
                 self.budget.forbid(request.label, until, daily=failure.reason == "daily")
-        return failure.error(self.connector, self.name, request.path, until, body)
+        return failure.error(self.connector, self.name, request.path, until, body, capped)
 
     def _doubted(self, request: Request, failure: Failure, error: ApiError) -> ApiError:
         """``error``, as one of the whole connection where its credentials are in doubt."""

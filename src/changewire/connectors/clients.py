@@ -48,8 +48,14 @@ class Clients:
         return client if client is not None else self._make(name)
 
     def replace(self, connections: Mapping[str, Connection]) -> None:
-        """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget."""
+        """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget.
+
+        What an API said about waiting is forgotten for changed ones: a person edited them.
+        """
         with self._lock:
+            changed = [one for name, one in connections.items() if self._connections.get(name, one) != one]
+            for each in changed:
+                self._budgets.of(each).release()
             self._connections = dict(connections)
             kept = {n: c for n, c in self._clients.items() if self._connections.get(n) == c.connection}
             for name in self._clients.keys() - kept.keys():

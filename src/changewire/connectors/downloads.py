@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from changewire.connectors.definition import Connector
 from changewire.connectors.failures import LONGEST_ERROR, Failure, judge
 from changewire.connectors.partial_file import Held, Part, Progress, strong_validator
+from changewire.connectors.remote_numbers import whole_number
 from changewire.connectors.transport.fetcher import Stream
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
@@ -109,7 +110,7 @@ def _write(
 
 def _goes_on(stream: Stream, held: Held) -> bool:
     """Whether a partial answer is exactly the rest of what is held."""
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", stream.headers.get("Content-Range", "").strip())
+    found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", stream.headers.get("Content-Range", "").strip())
     if found is None or tuple(map(int, found.groups())) != (held.size, held.total - 1, held.total):
         return False
     if "ETag" in stream.headers and held.validator.startswith('"'):
@@ -119,8 +120,7 @@ def _goes_on(stream: Stream, held: Held) -> bool:
 
 def _length(stream: Stream) -> int | None:
     """Bytes of the whole file; None where it is not told, or told of a compressed form."""
-    text = stream.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() and _encoding(stream) == "" else None
+    return whole_number(stream.headers.get("Content-Length", "")) if _encoding(stream) == "" else None
 
 
 def _encoding(stream: Stream) -> str:

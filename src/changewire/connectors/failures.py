@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 from changewire.connectors.definition import Connector, ErrorBody
 from changewire.connectors.rate_counts import next_midnight
+from changewire.connectors.remote_numbers import LONGEST_RATE_WAIT, LONGEST_WAIT, Wait, retry_after
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
 from changewire.secret import mask
@@ -18,7 +18,6 @@ from changewire.values import Json, loads_answer, scalar_text
 LONGEST_ERROR = 65536  # bytes; no error answer is longer, so longer ones are not searched
 LONGEST_BODY = 2000  # characters of an error answer that are kept as evidence
 LONGEST_MESSAGE = 500  # characters of the API's own words that are shown
-LONGEST_WAIT = timedelta(days=3650)  # whatever an API says
 _BY_STATUS = {
     401: (FailureClass.CREDENTIAL, "check the connection's credentials"),
     402: (FailureClass.PLAN, "the account needs a plan that includes this"),
@@ -49,14 +48,25 @@ class Failure:
         return self.failure is FailureClass.RATE and self.reason not in {"daily", "user_daily"}
 
     def error(
-        self, connector: Connector, connection: str, path: str, retry_at: datetime | None, body: bytes | None = None
+        self,
+        connector: Connector,
+        connection: str,
+        path: str,
+        retry_at: datetime | None,
+        body: bytes | None = None,
+        capped: str | None = None,
     ) -> ApiError:
-        """The error in words: who answered what, and what to do. ``body``: the answer, of which the beginning stays."""
+        """The error in words: who answered what, and what to do. ``body``: the answer, of which the beginning stays.
+
+        ``capped``: the wait that the API asked for and that is shortened, in words; None: it is not.
+        """
         code = f", code {self.code}" if self.code else ""
         said = self.message or "no explanation"
         text = f"{connector.title} ({connection}) answered {self.status}{code} to {mask(path)}: {said}"
         if self.advice:
             text = f"{text.rstrip('.')}: {self.advice}"
+        if capped:
+            text = f"{text}; {mask(capped)}"
         return ApiError(
             text,
             self.failure,
@@ -150,43 +160,16 @@ def _from_text(fields: ErrorBody, text: str) -> tuple[str | None, str]:
 
 def retry_at(
     failure: Failure, headers: Mapping[str, str], now: datetime, span: float, offset: timedelta = timedelta(0)
-) -> datetime | None:
-    """When the same may be asked again; None when nobody said and no rule does.
+) -> Wait | None:
+    """Return the earliest time to retry, or None if neither the response nor the connector defines one.
 
     ``span`` is the length in seconds of the label's short limit, waited when a rate error says nothing. ``offset``:
     what the wall clock shows, by which an API names dates, less ``now``.
     """
-    told = parse_retry_after(headers.get("Retry-After"), now, offset, headers.get("Date"))
-    if told is not None or failure.failure is not FailureClass.RATE:
-        return told
+    rate = failure.failure is FailureClass.RATE
+    most = LONGEST_RATE_WAIT if rate else LONGEST_WAIT
+    asked = retry_after(headers.get("Retry-After"), now, most, offset=offset, date=headers.get("Date"))
+    if asked is not None or not rate:
+        return asked
     daily = failure.reason in {"daily", "user_daily"} or headers.get("X-RateLimit-Type", "").lower() == "daily-limit"
-    return next_midnight(now + offset) - offset if daily else now + timedelta(seconds=span)
-
-
-def parse_retry_after(
-    text: str | None, now: datetime, offset: timedelta = timedelta(0), date: str | None = None
-) -> datetime | None:
-    """Return the moment that a Retry-After header means: seconds, an HTTP date, or an ISO instant. None: unreadable.
-
-    ``date`` is the Date header. An instant that is past, or more than a day ahead, is measured from it: the wall clock
-    here may be wrong.
-    """
-    text = (text or "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
-        return now + timedelta(seconds=float(text))
-    instant, sent_at = _parse_instant(text), _parse_instant(date or "")
-    if instant is None:
-        return None
-    if sent_at is None or now <= instant - offset <= now + timedelta(days=1):
-        sent_at = now + offset
-    return now + min(instant - sent_at, LONGEST_WAIT)
-
-
-def _parse_instant(text: str) -> datetime | None:
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = parse(text)
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            continue
-    return None
+    return Wait(next_midnight(now + offset) - offset if daily else now + timedelta(seconds=span))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from changewire.connectors.definition import Paging
+from changewire.connectors.remote_numbers import whole_number
 from changewire.connectors.transport.addresses import join_url, same_place, split_url
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, PollError
@@ -16,7 +17,6 @@ from changewire.values import Json, digest, scalar_text
 
 Headers: TypeAlias = Mapping[str, str]
 N = TypeVar("N")
-MOST_DIGITS = 18  # of a number of records or pages
 _RELATION = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNORECASE)
 
 
@@ -110,8 +110,8 @@ class Pages:
 
 def _number(told: Json, otherwise: N) -> int | N:
     """A count that an answer tells, as a number or as text; ``otherwise`` where it tells none."""
-    if isinstance(told, str) and told.isdecimal() and len(told) <= MOST_DIGITS:
-        return int(told)
+    if isinstance(told, str) and (number := whole_number(told)) is not None:
+        return number
     return told if isinstance(told, int) else otherwise
 
 

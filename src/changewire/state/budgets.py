@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS budgets (
 ) WITHOUT ROWID
 """
 _GET = "SELECT body FROM budgets WHERE connection = ? AND part = ?"
+_PARTS = "SELECT part FROM budgets WHERE connection = ?"
 _PUT = "INSERT OR REPLACE INTO budgets (connection, part, expires, body) VALUES (?, ?, ?, ?)"
 _EXPIRE = "DELETE FROM budgets WHERE expires < ?"
 _NEVER = 1e15
@@ -143,6 +144,10 @@ class _StoredCounts:
         self._time: dict[str, Json] | None = None  # to be stored; None: what is stored will do
         self.booted = False  # nothing was noted since the machine booted: no time passes before something is
         self.elapsed = self._elapsed(clock)
+
+    def parts(self) -> list[str]:
+        """See `Counts.parts`."""
+        return [part for (part,) in self._database.execute(_PARTS, (self._connection,))]
 
     def get(self, part: str) -> Mapping[str, Json]:
         """See `Counts.get`."""

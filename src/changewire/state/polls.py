@@ -58,6 +58,16 @@ def claimed(found: list[tuple[Any, ...]]) -> list[Claimed]:
     return claims
 
 
+def poll_now(ids: Collection[str], now: datetime) -> Callable[[Transaction], int]:
+    """See `Store.poll_now`."""
+
+    def unit(transaction: Transaction) -> int:
+        given = {"now": to_text(now), "ids": dumps_text(sorted(ids))}
+        return len(transaction.execute("poll_now", sql("poll_now"), given).fetchall())
+
+    return unit
+
+
 def release(
     trigger_id: str, claim: int, next_due: datetime, delayed: str | None, pending_from: datetime | None
 ) -> Callable[[Transaction], bool]:

@@ -138,6 +138,9 @@ class Store(Protocol):
     def feed_kept(self, number: int, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         """Store what a kept internal event is for its trigger, as `feed` does, and keep it no longer."""
 
+    def poll_now(self, ids: Collection[str], now: datetime) -> int:
+        """Make those of the triggers due that failures or the request budget put off; how many."""
+
     def release(
         self,
         trigger_id: str,

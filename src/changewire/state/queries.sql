@@ -194,7 +194,13 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 UPDATE triggers SET file = :file, version = :version, account = :account WHERE id = :id
 
 -- name: retry_failing
-UPDATE triggers SET next_due = :now WHERE active = 1 AND failures > 0 AND next_due > :now
+UPDATE triggers SET next_due = :now WHERE active = 1 AND (failures > 0 OR delayed IS NOT NULL) AND next_due > :now
+
+-- name: poll_now
+UPDATE triggers SET next_due = :now, pending_at = NULL, list_due = NULL
+WHERE active = 1 AND claim = 0 AND paused = 0 AND interval_s > 0 AND state <> 'unavailable' AND next_due > :now
+    AND (failures > 0 OR delayed IS NOT NULL) AND id IN (SELECT value FROM json_each(:ids))
+RETURNING id
 
 -- name: retry_pending
 UPDATE pending_changes SET due_at = :now WHERE tries > 0 AND due_at > :now

@@ -162,6 +162,9 @@ class SqliteStore(DatabaseFile):
     def feed_kept(self, number: int, events: Sequence[EventRecord], runs: Sequence[RunRecord]) -> list[str]:
         return self._write(internal_events.feed_kept(number, events, runs))
 
+    def poll_now(self, ids: Collection[str], now: datetime) -> int:
+        return self._write(polls.poll_now(ids, self._beside.due(now)))
+
     def release(
         self,
         trigger_id: str,

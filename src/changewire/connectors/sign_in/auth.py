@@ -17,16 +17,8 @@ from changewire.config.connections import (
     ServerToServerAuth,
 )
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import (
-    LONGEST_TOKEN_S,
-    Auth,
-    Credentials,
-    FixedAuth,
-    basic,
-    bounded,
-    learn_answer,
-    words_of,
-)
+from changewire.connectors.remote_numbers import LONGEST_TOKEN_S, bounded
+from changewire.connectors.sign_in.credentials import Auth, Credentials, FixedAuth, basic, learn_answer, words_of
 from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
 from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
 from changewire.connectors.sign_in.token_store import TokenStore

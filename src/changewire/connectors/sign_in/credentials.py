@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from changewire.values import scalar_text
 
 _CREDENTIAL = re.compile("token$|secret|assertion|password|ticket|device_code|^authorization_code$", re.IGNORECASE)
 _MOST_CREDENTIALS = 16
-LONGEST_TOKEN_S = 365 * 86400.0  # whatever a server says; a token that ends earlier is renewed when it is refused
 
 
 @dataclass(frozen=True)
@@ -94,15 +92,6 @@ def learn_answer(data: object) -> None:
                 learn(value, passing=True)
                 left -= 1
         waiting += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
-
-
-def bounded(value: object, otherwise: float, most: float, least: float = 0.0) -> float:
-    """Return seconds that a server names, between ``least`` and ``most``; ``otherwise`` if it names no number."""
-    try:
-        seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return otherwise
-    return otherwise if math.isnan(seconds) else min(max(seconds, least), most)
 
 
 def words_of(data: Mapping[str, object], *names: str) -> str:

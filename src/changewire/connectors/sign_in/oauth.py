@@ -12,7 +12,8 @@ from urllib.parse import quote_plus
 from changewire.clock import Clock, wall
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
 from changewire.connectors.definition import Connector
-from changewire.connectors.sign_in.credentials import LONGEST_TOKEN_S, basic, bounded, learn_answer, words_of
+from changewire.connectors.remote_numbers import LONGEST_TOKEN_S, bounded
+from changewire.connectors.sign_in.credentials import basic, learn_answer, words_of
 from changewire.connectors.sign_in.token_store import Grant
 from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
