@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from changewire.secret import STARS, Secret, learn, mask, mask_data, masked_json
+from changewire.secret import (
+    STARS,
+    Secret,
+    learn,
+    mask,
+    mask_data,
+    mask_evidence,
+    mask_message,
+    masked_excerpt,
+    masked_json,
+)
 from changewire.values import dumps_text
 
 VALUE = 'p&ss "wörd"/+<1>'
@@ -101,3 +111,24 @@ def test_the_json_text_of_masked_data_is_the_same_however_it_is_made(data: objec
 def test_data_with_secret_objects_in_it_has_stars_in_its_json(secret: Secret) -> None:
     assert masked_json({"a": [secret, 1]}) == '{"a":["***",1]}'
     assert masked_json(secret) == '"***"'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GET https://me:word@x.example/a failed", "GET https://***@x.example/a failed"),
+        ("to ftp://me@x.example, then", "to ftp://***@x.example, then"),
+        ("https://x.example/?access_token=abcdef&page=2", "https://x.example/?access_token=***&page=2"),
+        (
+            "https://x.example/?page=2&X-Amz-Signature=0a1b;sig=12345",
+            "https://x.example/?page=2&X-Amz-Signature=***;sig=***",
+        ),
+        ("https://x.example/?client%5Fsecret=abcdef", "https://x.example/?client%5Fsecret=***"),
+        ("mail me@x.example, or see https://x.example/@me", "mail me@x.example, or see https://x.example/@me"),
+        ("a=b and page=12345, ?page=12345", "a=b and page=12345, ?page=12345"),
+    ],
+)
+def test_messages_show_no_credentials_in_addresses_known_or_not(text: str, shown: str) -> None:
+    assert mask_message(text) == shown
+    assert mask_evidence({"a": [text, 1]}) == {"a": [shown, 1]}
+    assert masked_excerpt(text, 1000) == shown

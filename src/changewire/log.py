@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TextIO, TypeAlias
 
 from changewire.clock import Clock, to_text
-from changewire.secret import mask, mask_data
+from changewire.secret import mask_evidence, mask_message
 from changewire.values import Json, dumps_text, harmless, valid_text
 
 
@@ -71,7 +71,7 @@ class ConsoleLog:
         """Write one line; a stream that is gone is no reason to stop working."""
         if LEVELS.index(level_of(event, facts)) < LEVELS.index(self._level()):
             return
-        now, message = self._clock.now(), valid_text(mask(message))
+        now, message = self._clock.now(), valid_text(mask_message(message))
         if self._json:
             line = harmless(_as_json(facts, {"v": 1, "at": to_text(now), "action": event, "message": message}))
         else:
@@ -86,7 +86,7 @@ class ConsoleLog:
 def _as_json(facts: Mapping[str, Json], line: Mapping[str, Json]) -> str:
     """A line with the facts of a message, or without them if JSON cannot hold them: a log raises no errors."""
     try:
-        return dumps_text({**mask_data(dict(facts)), **line})
+        return dumps_text({**mask_evidence(dict(facts)), **line})
     except TypeError:
         return dumps_text(line)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from changewire.errors import nearest
 from changewire.kinds import WANTED, Kind, convert, ungrouped
-from changewire.secret import Secret
+from changewire.secret import Secret, masked_excerpt
 from changewire.templates import has_expression
 from changewire.values import Json
 
@@ -292,4 +292,4 @@ def _shown(value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return masked_excerpt(text, 60, "...")

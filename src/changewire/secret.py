@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from changewire.secret_search import SecretSearch
-from changewire.secret_values import secret_parts
+from changewire.secret_values import hide_in_addresses, secret_parts
 from changewire.spellings import encoded_forms
 from changewire.values import dumps_text
 
@@ -56,7 +56,9 @@ class Secret:
 
 STARS = "***"
 SHORTEST = 4  # characters; masking shorter values would blot out ordinary text
-SHORTEST_PART = 8  # characters; a shorter piece of a secret is in ordinary text by chance
+SHORTEST_PART = 8
+"""Characters under which a part of a secret is in ordinary text by chance, and under which a secret may be an ordinary
+word: in answers of APIs it stays, for `when` to see."""
 TOKENS_KEPT = 256
 """How many of the tokens that come and go stay known: the latest ones, and with them those still in use."""
 DERIVED_KEPT = 64
@@ -148,12 +150,26 @@ def mask(text: str, at_least: int = 0) -> str:
     return "".join(parts) + text[end:]
 
 
-def masked_excerpt(text: str, longest: int, end: str = "") -> str:
-    """Return at most ``longest`` characters of the masked ``text``; with ``end`` as the last of them if it was longer.
+def mask_message(text: str) -> str:
+    """As `mask`, for words that only people read: credentials in addresses are hidden as well, known or not."""
+    return hide_in_addresses(mask(text), STARS)
 
-    Masks before it cuts, so that the first half of a secret does not stay where the text is cut.
+
+def mask_evidence(data: Any) -> Any:
+    """As `mask_data`, for data that only people read: credentials in addresses are hidden as well, known or not."""
+    if isinstance(data, dict):
+        return {mask_evidence(key): mask_evidence(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [mask_evidence(value) for value in data]
+    return mask_message(data) if isinstance(data, str) else mask_data(data)
+
+
+def masked_excerpt(text: str, longest: int, end: str = "") -> str:
+    """Return the beginning of ``text`` as `mask_message` gives it, of at most ``longest`` characters.
+
+    ``end``: the last of them if there was more. Masks before it cuts, so that no half of a secret is left at the end.
     """
-    text = mask(text)
+    text = mask_message(text)
     return text if len(text) <= longest else text[: longest - len(end)] + end
 
 

@@ -21,6 +21,7 @@ from changewire.spellings import (
 
 Steps = tuple[tuple[Reading, str], ...]  # how a view of a text was made: each reading, and of what
 View = tuple[str, Steps]
+_SPELLED = re.compile(r"[^\x00-\x7f]|[\\%&=\r\n]")
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -61,6 +62,8 @@ class SecretSearch:
             return
         steps: Steps = ()
         yield text, steps
+        if not _SPELLED.search(text):
+            return
         for _ in range(levels + 1):
             if (typed := next(_read(PLAIN_TYPE, text, steps), None)) is not None:
                 yield typed

@@ -15,6 +15,8 @@ import orjson
 
 SHORTEST_GUESS = 8  # characters of a value that is taken for a secret because it looks like one
 _SHORTEST_LINE = 16
+_USER_INFO = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{1,30}://)[^\s/?#\"'<>@]{1,300}@")
+_QUERY = re.compile(r"([?&;])([\w.%\[\]-]{1,60})=[^\s&;#\"'<>*]{4,}")
 _KEY_LINE = re.compile(r"[\w+/=-]{16,}")
 _NAMES = (
     "secret|token|passw(?:or)?d|passphrase|passcode|pwd|credential|key(?!word|board)|auth(?!ors?(?:$|[_-]))|cookie|signature|webhook"
@@ -122,6 +124,15 @@ def url_parts(url: str, *, guess: bool = True) -> Iterator[str]:
         parts += [part for part in guessed if looks_random(unquote(part))]
     for part in filter(None, parts):
         yield from {part, unquote(part)}
+
+
+def hide_in_addresses(text: str, stars: str) -> str:
+    """``text`` with ``stars`` for user names and passwords in addresses, and for queries whose name says so."""
+    if "@" in text:
+        text = _USER_INFO.sub(rf"\1{stars}@", text)
+    return _QUERY.sub(
+        lambda found: f"{found[1]}{found[2]}={stars}" if names_secret(unquote(found[2])) else found[0], text
+    )
 
 
 def _password_of(token: str) -> Iterator[str]:

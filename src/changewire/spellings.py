@@ -194,7 +194,7 @@ def encoded_forms(value: str) -> set[str]:
     forms = {value, value.strip()}
     forms |= {unicodedata.normalize(form, value) for form in ("NFC", "NFD", "NFKC", "NFKD")}
     forms |= {form.encode(errors="surrogatepass").decode("latin-1") for form in list(forms)}
-    forms |= {"".join(form.splitlines()) for form in list(forms)}
+    forms |= {between.join(form.splitlines()) for form in list(forms) for between in ("", " ")}
     forms |= {form.replace(" ", "+") for form in list(forms)}
     forms |= {form for form in _plainest(value) if len(form) >= min(SHORTEST_ENCODED, len(value))}
     forms |= {form for form in map(_inner, list(forms)) if len(form) >= SHORTEST_ENCODED}

@@ -21,6 +21,7 @@ from changewire.effort import EFFORT, LARGEST
 from changewire.errors import nearest
 from changewire.filters import PATTERN_FILTERS
 from changewire.patterns import compile_pattern
+from changewire.secret import masked_excerpt
 from changewire.template_sandbox import (
     COUNTED,
     HIDDEN,
@@ -122,7 +123,7 @@ def _words(error: Exception) -> str:
 
 def _short(text: str) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return masked_excerpt(text, 80, "...")
 
 
 def _unknown(text: str, error: MissingError, scope: Mapping[str, Any]) -> TemplateError:

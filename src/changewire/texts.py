@@ -17,6 +17,7 @@ from changewire.csv_text import csv_line
 from changewire.effort import LARGEST
 from changewire.html_text import html_to_text
 from changewire.patterns import Pattern, compile_pattern, encoded
+from changewire.secret import masked_excerpt
 from changewire.values import Json
 
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5,}|\*)")
@@ -123,7 +124,7 @@ def format_text(value: str, *parts: Any) -> str:
     """`"%05d" | format(7)` gives `00007`."""
     widths = sum(map(int, re.findall(r"(?<!\d)\d{1,4}(?!\d)", value)))
     if _WIDE.search(value) or widths + sum(len(part) for part in parts if isinstance(part, str)) > 16 * LARGEST:
-        raise ValueError(f"format: {value[:80]!r} is too wide")
+        raise ValueError(f"format: {masked_excerpt(value, 80)!r} is too wide")
     return value % parts
 
 

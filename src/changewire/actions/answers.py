@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from changewire.errors import ApiError, FailureClass, UsageError, nearest
-from changewire.secret import mask
+from changewire.secret import masked_excerpt
 from changewire.texts import plain_text
 from changewire.values import Json
 
@@ -46,7 +46,7 @@ def check_answer(checks: Checks, data: Json) -> None:
     for check in checks:
         found = _at(data, check.path)
         if not _holds(check.wanted, found):
-            shown = "nothing" if found is _NOTHING else repr(mask(plain_text(found)[:100]))
+            shown = "nothing" if found is _NOTHING else repr(masked_excerpt(plain_text(found), 100))
             wanted = plain_text(check.wanted) if check.wanted is not None else "nothing"
             message = f"the answer is not as expected: {check.path} is {shown}, expected {wanted}"
             raise ApiError(message, FailureClass.BROKEN)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from changewire.errors import ChangewireError, StateError, nearest
-from changewire.secret import mask
+from changewire.secret import mask_message
 from changewire.values import one_line
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def say(*lines: str) -> None:
 
     Each is one line: a line break inside of it, as in the words of an API, is shown as ``\\n``.
     """
-    click.echo("\n".join(one_line(mask(line)) for line in lines), err=True)
+    click.echo("\n".join(one_line(mask_message(line)) for line in lines), err=True)
 
 
 def database_of(home: Path) -> Path:

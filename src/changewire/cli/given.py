@@ -9,6 +9,7 @@ from pathlib import Path
 from changewire.cli.spoken import is_spoken
 from changewire.errors import ConfigError, UsageError
 from changewire.parameters import Parameter, canonical
+from changewire.secret import masked_excerpt
 from changewire.templates import has_expression
 from changewire.values import Json, json_trouble, loads
 
@@ -118,7 +119,7 @@ def _json(name: str, text: str) -> Json:
     try:
         return loads(text)
     except ValueError as error:
-        raise UsageError(f"{name}: {text[:60]!r} is no JSON: {json_trouble(error)}") from None
+        raise UsageError(f"{name}: {masked_excerpt(text, 60)!r} is no JSON: {json_trouble(error)}") from None
 
 
 def _file(name: str, path: str) -> str:

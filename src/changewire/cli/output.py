@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from changewire.secret import mask, mask_data
+from changewire.secret import mask, mask_data, masked_excerpt
 from changewire.values import Json, dumps_text, harmless, one_line
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ def local(moment: datetime | None, now: datetime) -> str | None:
 def shorten(value: Any, longest: int = 60) -> str:
     """A value on one line, cut where it is long."""
     text = NOTHING if value is None else value if isinstance(value, str) else dumps_text(value)
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return masked_excerpt(" ".join(mask(text).split()), longest, "…")
 
 
 def print_yaml(value: Json, indent: int = 0) -> None:

@@ -15,6 +15,7 @@ from changewire.cli.history import named_run, opened, opened_for, tell_none
 from changewire.cli.mending import either, now, show_runs
 from changewire.cli.pausing import end_waits, resume_paused
 from changewire.errors import UsageError
+from changewire.secret import masked_excerpt
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def read_output(text: str) -> Json:
     try:
         output = loads(text)
     except ValueError as error:
-        raise UsageError(f"--output: {text[:60]!r} is no JSON: {json_trouble(error)}") from None
+        raise UsageError(f"--output: {masked_excerpt(text, 60)!r} is no JSON: {json_trouble(error)}") from None
     if (size := len(dumps(output))) > LARGEST_OUTPUT:
         raise UsageError(f"--output is {size} bytes, more than the {LARGEST_OUTPUT} that are kept of a step")
     return output

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from changewire.errors import MOST_PROBLEMS, nearest
+from changewire.secret import masked_excerpt
 from changewire.values import Json
 
 
@@ -122,7 +123,7 @@ def _shown(value: object) -> str:
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if len(str(value)) <= 60 else repr(str(value)[:57] + "…")
+    return repr(value) if len(str(value)) <= 60 else repr(masked_excerpt(str(value), 58, "…"))
 
 
 def _name(path: tuple[str | int, ...]) -> str:

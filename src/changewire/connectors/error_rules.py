@@ -8,7 +8,7 @@ from changewire.config.error_rules import ErrorRule
 from changewire.connectors.failures import LONGEST_MESSAGE, Failure
 from changewire.connectors.transport.messages import Answer
 from changewire.errors import ApiError, FailureClass
-from changewire.secret import mask
+from changewire.secret import masked_excerpt
 from changewire.templates import TemplateError, condition, render, text_of
 
 
@@ -33,4 +33,4 @@ def error_by_rules(rules: Sequence[ErrorRule], answer: Answer) -> Failure | None
 
 def _failure(kind: FailureClass, status: int, said: str) -> Failure:
     reason = "token" if kind is FailureClass.CREDENTIAL else "error_when"
-    return Failure(kind, status, None, mask(said)[:LONGEST_MESSAGE], reason, None)
+    return Failure(kind, status, None, masked_excerpt(said, LONGEST_MESSAGE), reason, None)

@@ -12,10 +12,11 @@ from changewire.connectors.rate_counts import next_midnight
 from changewire.connectors.remote_numbers import LONGEST_RATE_WAIT, LONGEST_WAIT, Wait, retry_after
 from changewire.connectors.transport.messages import Request
 from changewire.errors import ApiError, FailureClass
-from changewire.secret import mask
+from changewire.secret import mask, masked_excerpt
 from changewire.values import Json, loads_answer, scalar_text
 
 LONGEST_ERROR = 65536  # bytes; no error answer is longer, so longer ones are not searched
+_LONGEST_SPELLED = 4096  # characters; at the end of what was read of a longer answer may be the first half of a secret
 LONGEST_BODY = 2000  # characters of an error answer that are kept as evidence
 LONGEST_MESSAGE = 500  # characters of the API's own words that are shown
 _BY_STATUS = {
@@ -82,7 +83,9 @@ def _beginning(body: bytes | None) -> str | None:
     """What is kept of an error answer. Masked before it is cut, so that no half of a secret is left."""
     if not body:
         return None
-    return mask(body[:LONGEST_ERROR].decode(errors="replace"))[:LONGEST_BODY]
+    text = mask(body[:LONGEST_ERROR].decode(errors="replace"))
+    whole = len(body) <= LONGEST_ERROR
+    return (text if whole else text[:-_LONGEST_SPELLED])[:LONGEST_BODY]
 
 
 def judge(connector: Connector, request: Request, status: int, body: bytes) -> Failure | None:
@@ -104,7 +107,7 @@ def _may_be_error(fields: ErrorBody, body: bytes) -> bool:
 
 
 def _classify(connector: Connector, request: Request, status: int, code: str | None, said: str) -> Failure:
-    message = mask(said)[:LONGEST_MESSAGE]  # the rules look at what was really said: a secret may be a common word
+    message = masked_excerpt(said, LONGEST_MESSAGE)  # rules look at what was really said: a secret may be a common word
     for rule in connector.failures:
         if rule.fits(request.method, request.path, status, code, said):
             return Failure(rule.failure, status, code, message, rule.reason, rule.advice)

@@ -9,7 +9,7 @@ from changewire.clock import to_text
 from changewire.errors import ApiError, ChangewireError, FailureClass, PollError, StateError, fault_of_ours
 from changewire.home.definition import Trigger
 from changewire.log import Log
-from changewire.secret import mask
+from changewire.secret import mask, masked_excerpt
 from changewire.state.records import AlertRecord, EventRecord, TriggerRecord
 from changewire.triggers.noticed import Notice
 from changewire.values import Json, one_line
@@ -77,4 +77,4 @@ def _line(change: dict[str, Json]) -> str:
 
 def _short(value: Json) -> str:
     text = "–" if value is None else repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 48 else f"{text[:45]}…"
+    return masked_excerpt(text, 48, "…")

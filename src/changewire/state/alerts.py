@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from changewire.clock import from_text, to_text
+from changewire.secret import masked_json
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import AlertRecord, RunState
@@ -31,7 +32,7 @@ def put(transaction: Transaction, alert: AlertRecord) -> None:
         alert.name,
         rows.shown(alert.message),
     )
-    more = (dumps_text(alert.facts), dumps_text(list(alert.chain)), alert.cause)
+    more = (masked_json(alert.facts), dumps_text(list(alert.chain)), alert.cause)
     transaction.execute("alert.put", sql("put_alert"), (*row, *more))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from changewire.clock import from_text, to_text
-from changewire.secret import mask, masked_json
+from changewire.secret import SHORTEST_PART, mask, mask_message, masked_json
 from changewire.state.records import (
     AttemptRecord,
     AttemptState,
@@ -58,10 +58,6 @@ def moment(text: str | None) -> datetime | None:
     return None if text is None else from_text(text)
 
 
-WORD = 8
-"""Characters under which a secret may be an ordinary word: in what a source answers it stays, for `when` to see."""
-
-
 def text(value: datetime | None) -> str | None:
     """A moment as it is stored."""
     return None if value is None else to_text(value)
@@ -69,7 +65,7 @@ def text(value: datetime | None) -> str | None:
 
 def shown(words: str | None) -> str | None:
     """Words as they may be stored and shown."""
-    return None if words is None else valid_text(mask(words))
+    return None if words is None else valid_text(mask_message(words))
 
 
 def trigger_of(row: Row) -> TriggerRecord:
@@ -112,8 +108,8 @@ def event_of(row: Row) -> EventRecord:
 def event_row(record: EventRecord) -> tuple[Any, ...]:
     """An event for ``put_event``."""
     head = (record.id, record.trigger_id, record.trigger, record.workflow, record.type, record.kind)
-    what = (record.event_type, mask(record.key, WORD), to_text(record.detected_at))
-    noticed = (masked_json(part, WORD) for part in (record.payload, record.changes))
+    what = (record.event_type, mask(record.key, SHORTEST_PART), to_text(record.detected_at))
+    noticed = (masked_json(part, SHORTEST_PART) for part in (record.payload, record.changes))
     return (*head, *what, *noticed, int(record.backfill), dumps_text(record.chain), record.cause, record.raised)
 
 

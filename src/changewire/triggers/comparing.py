@@ -13,9 +13,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 from changewire.paths import EACH, MISSING, Tokens, general, get, is_entry
+from changewire.secret import SHORTEST_PART, masked_json
 from changewire.triggers.expressions import EXPRESSIONS, Change
 from changewire.triggers.rules import Rule, Rules, entry_rule
-from changewire.values import Json, digest, dumps
+from changewire.values import Json, digest, dumps, dumps_text, loads
 
 Scope = Mapping[str, Any]
 _Pair = tuple[dict[str, Json], dict[str, Json]]
@@ -49,6 +50,20 @@ def _filled(form: Json, empty: Json) -> Json:
 def remembered(item: Json, rules: Rules) -> Json:
     """The item as it is kept: without fields that carry tokens."""
     return _without(item, rules.secret)
+
+
+def remembered_text(item: Json, rules: Rules, before: bytes | None = None) -> bytes:
+    """`remembered` as it is stored, with secrets masked. ``before``: what is stored; the same if nothing else came."""
+    data = remembered(item, rules)
+    body = dumps(data)
+    return body if body == before else masked_json(data, SHORTEST_PART).encode()
+
+
+def masked(item: Json) -> Json:
+    """``item`` as it is stored, for the comparison with one that is; itself if it holds no secret."""
+    text = dumps_text(item)
+    hidden = masked_json(item, SHORTEST_PART)
+    return item if hidden == text else loads(hidden)
 
 
 def content_hash(form: Json) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from itertools import islice
 
 from changewire.state.records import ItemRecord
-from changewire.triggers.comparing import Scope, remembered
+from changewire.triggers.comparing import Scope, masked, remembered
 from changewire.triggers.noticed import Watch, item_key
 from changewire.values import Json, loads
 
@@ -25,7 +25,7 @@ def ignored_paths(
         if key in told or record is None or record.body is None or record.candidate is not None:
             continue
         with suppress(Exception):  # it decides nothing, and judging the item has said what is wrong
-            differing = _differing(loads(record.body), remembered(item, watch.rules), "")
+            differing = _differing(loads(record.body), masked(remembered(item, watch.rules)), "")
             found |= dict.fromkeys(islice(differing, MOST - len(found)))
         if len(found) == MOST:
             break

@@ -11,6 +11,7 @@ from typing import Any
 
 from changewire.errors import PollError
 from changewire.paths import MISSING, get, parse_path
+from changewire.secret import SHORTEST_PART, mask, masked_excerpt
 from changewire.state.records import ItemRecord
 from changewire.triggers.comparing import (
     Scope,
@@ -19,7 +20,7 @@ from changewire.triggers.comparing import (
 from changewire.triggers.definition import Kind, TriggerType
 from changewire.triggers.expressions import Change
 from changewire.triggers.rules import COUNTED, Rules
-from changewire.values import Json, dumps
+from changewire.values import Json, digest, dumps_text
 
 
 @dataclass(frozen=True)
@@ -100,29 +101,35 @@ def item_key(item: Json, kind: TriggerType, scope: Scope) -> str:
 
     Different values give different texts, those of a second or third choice of fields included: they begin with
     colons, which a value never does. So do numbers: the ``number`` of an item in its scope (none: 1) tells it from
-    others that are alike, see `numbering`.
+    others that are alike, see `numbering`. Secrets in them are masked.
     """
     first = kind.key[0]
     if len(first) == 1 and _is_field(first[0]) and isinstance(item, dict):  # the usual key of very many items
         value = item.get(first[0])
         if type(value) is str and value:
-            return key_of_number(_escaped(value), scope.get("number", 1))
+            return key_of_number(_hidden(_escaped(value)), scope.get("number", 1))
     for choice, parts in enumerate(kind.key):
         values = [_key_part(item, part, scope) for part in parts]
         if all(value not in _ABSENT for value in values):
             if any(isinstance(value, dict | list) for value in values):
                 raise PollError(f"an item's key {' + '.join(parts)} is not a plain value: choose fields that are")
             texts = (_escaped(plain_text(value)) for value in values)
-            return key_of_number(":" * choice + ":".join(texts), scope.get("number", 1))
+            return key_of_number(_hidden(":" * choice + ":".join(texts)), scope.get("number", 1))
     wanted = " or ".join(" + ".join(parts) for parts in kind.key)
     raise PollError(f"an item has no {wanted}, so it cannot be told from others; {_beginning(item)}")
 
 
 def _beginning(item: Json) -> str:
     try:
-        return f"it begins {dumps(item)[:120]!r}"
+        return f"it begins {masked_excerpt(dumps_text(item), 120).encode()!r}"
     except TypeError:
         return "it is nested too deeply to be shown"
+
+
+def _hidden(key: str) -> str:
+    """``key``; if it holds a secret, without it and with a digest, so that different keys stay different."""
+    hidden = mask(key, SHORTEST_PART)
+    return key if hidden == key else f"{hidden}~{digest(key.encode(errors='surrogatepass'), 16)}"
 
 
 def keys_to_load(

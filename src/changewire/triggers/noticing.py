@@ -18,8 +18,9 @@ from changewire.triggers.comparing import (
     canonical,
     changes_between,
     content_hash,
+    masked,
     plain_form,
-    remembered,
+    remembered_text,
 )
 from changewire.triggers.dating import latest_of
 from changewire.triggers.definition import Kind, TriggerType
@@ -160,14 +161,14 @@ class _Case:
         """Whether there is nothing to compare with: it was never there, was deleted, or only its key is known."""
         return self.known is None or self.pending() or self.known.body is None or self.uncounted()
 
-    def began_to_count(self, old: Json) -> bool:
+    def began_to_count(self, old: Json, item: Json) -> bool:
         """Whether nothing differs by the rules that the type had before: what did not count then is remembered as it
         was long ago."""
         before = self.memory.rules_before
-        return before is not None and not changes_between(old, self.item, before, self.scope)
+        return before is not None and not changes_between(old, item, before, self.scope)
 
     def remembered(self, digest: str, *, revision: int = 1) -> ItemRecord:
-        body = None if self.watch.kind.only_new else dumps(remembered(self.item, self.watch.rules))
+        body = None if self.watch.kind.only_new else remembered_text(self.item, self.watch.rules)
         return ItemRecord(self.key, digest, body, revision, None, 0, 0)
 
 
@@ -207,12 +208,12 @@ def _judge_updated(case: _Case, result: Notice) -> None:
     known = replace(known, absences=0)
     if known.hash == digest and case.same_rules():
         # what is ignored is kept as it is now: once it counts again, what happened before must not fire
-        body = dumps(remembered(case.item, case.watch.rules)) if case.watch.rules.ignoring else known.body
+        body = remembered_text(case.item, case.watch.rules, known.body) if case.watch.rules.ignoring else known.body
         _unchanged(replace(known, body=body), result, store=body != known.body or case.was_absent())
         return
-    old = remembered_item(known)
-    changes = tuple(changes_between(old, case.item, case.watch.rules, case.scope, form))
-    if not changes or case.began_to_count(old):
+    old, item = masked(remembered_item(known)), masked(case.item)
+    changes = tuple(changes_between(old, item, case.watch.rules, case.scope, form if item is case.item else None))
+    if not changes or case.began_to_count(old, item):
         result.quiet.append(case.remembered(digest, revision=known.revision))
         result.hold("only_noise", case.key)
     elif _settled(case, digest, result):

@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from changewire.paths import get
+from changewire.secret import SHORTEST_PART, masked_json
 from changewire.state.records import PendingRecord
-from changewire.triggers.comparing import Scope, changes_between, plain_form
+from changewire.triggers.comparing import Scope, changes_between, masked, plain_form
 from changewire.triggers.expressions import Change
 from changewire.triggers.noticed import Noticed, Watch
-from changewire.values import Json, dumps_text, loads
+from changewire.values import Json, loads
 
 _SCOPE = ("lookup", "outer", "number")
 """What a scope holds of the answer; the rest follows from the workflow and the moment."""
 
 
 def to_text(noticed: Noticed) -> str:
-    """Everything of a change that its event and its id follow from. Raises TypeError if it holds no JSON."""
-    return dumps_text(
+    """Everything of a change that its event and its id follow from. Secrets are masked.
+
+    Raises TypeError if it holds no JSON.
+    """
+    return masked_json(
         {
             "kind": noticed.kind,
             "item": noticed.item,
@@ -28,7 +32,8 @@ def to_text(noticed: Noticed) -> str:
             "scope": {name: noticed.scope[name] for name in _SCOPE if name in noticed.scope},
             "backfill": noticed.backfill,
             "detail": noticed.detail,
-        }
+        },
+        SHORTEST_PART,
     )
 
 
@@ -64,11 +69,11 @@ def renewed(
     stored = [from_text(each.key, each.change, scope) for each in records]
     before = stored[0]
     kinds = {each.kind for each in (*stored, *([latest] if latest is not None else ()))}
-    if "deleted" in kinds or (latest is None and item == stored[-1].item):
+    if "deleted" in kinds or (latest is None and masked(item) == stored[-1].item):
         return None
     changes = before.changes
     if before.kind == "updated":
-        changes = tuple(changes_between(before.old, item, watch.rules, scope))
+        changes = tuple(changes_between(before.old, masked(item), watch.rules, scope))
     elif before.kind == "status":
         old, new = before.changes[0].old, get(item, before.changes[0].tokens)
         changes = (Change(before.changes[0].tokens, old, new),) if plain_form(old) != plain_form(new) else ()

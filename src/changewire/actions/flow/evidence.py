@@ -9,7 +9,7 @@ from typing import Any
 from changewire.actions.flow.effects import Effect, effect_of
 from changewire.actions.flow.retry import Failure
 from changewire.errors import ApiError, UsageError
-from changewire.secret import mask, mask_data
+from changewire.secret import mask_evidence, mask_message
 from changewire.state.records import AttemptRecord, AttemptState
 from changewire.values import Json, dumps_text, valid_text
 
@@ -21,7 +21,7 @@ def given(values: Mapping[str, Json]) -> dict[str, Json]:
 
     Raises UsageError if it holds something that cannot be stored, such as an integer of more than 64 bits.
     """
-    masked: Any = mask_data(dict(values))
+    masked: Any = mask_evidence(dict(values))
     try:
         text = dumps_text(masked)
     except TypeError as error:
@@ -53,5 +53,5 @@ def unanswered(attempt: AttemptRecord, now: datetime, *, ask: bool = False) -> F
 def _response(error: Exception | None) -> Json:
     if not isinstance(error, ApiError) or (error.status is None and error.body is None):
         return None
-    body = None if error.body is None else valid_text(mask(error.body))
+    body = None if error.body is None else valid_text(mask_message(error.body))
     return {"status": error.status, "code": error.code, "body": body}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from changewire.clock import to_text
+from changewire.secret import masked_excerpt
 from changewire.templates import names_used, text_of
 from changewire.values import Json, make_id
 
@@ -97,4 +98,4 @@ def _value(name: str, scope: Mapping[str, Any]) -> str:
             return "not there"
         found = found[part]
     text = repr(found) if isinstance(found, str) else text_of(found) or "null"
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return masked_excerpt(text, 100, "...")

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 from changewire.errors import ApiError, FailureClass
+from changewire.secret import masked_excerpt
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _MISREAD = re.compile(r"[\x00-\x1f\x7f\\]")  # some programs read a backslash as a slash, others drop line breaks
@@ -40,7 +41,9 @@ def split_url(url: str) -> tuple[str, str]:
         port = parts.port
     except (ValueError, requests.RequestException) as error:
         ours = type(error) is ValueError and str(error).startswith("it ")
-        shown = "" if "@" in url else f", not {url.strip()[:60]!r}"  # what stands before an @ may be a password
+        shown = (
+            "" if "@" in url else f", not {masked_excerpt(url.strip(), 60)!r}"
+        )  # what stands before an @ may be a password
         reason = str(error) if ours else f"write it like https://example.com/a{shown}"
         raise ApiError(f"this is no address that can be asked: {reason}", FailureClass.BAD_INPUT, sent=False) from error
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -57,7 +60,9 @@ def join_url(base: str, reference: str) -> str:
         _refuse_misread(reference.strip())
         return urljoin(base, reference.strip())
     except ValueError as error:
-        shown = "this" if "@" in reference else repr(reference[:60])  # what stands before an @ may be a password
+        shown = (
+            "this" if "@" in reference else repr(masked_excerpt(reference, 60))
+        )  # what stands before an @ may be a password
         message = f"{shown} is no address: {error}"
         raise ApiError(message, FailureClass.BAD_INPUT, sent=False) from error
 
@@ -83,7 +88,7 @@ def literal_origin(text: str, whole: bool) -> str | None:
 def refuse_parent(path: str) -> None:
     """Raise ApiError (bad_input) if ``path`` has a ``..`` in it, also an encoded one; what follows a ``?`` is free."""
     if _PARENT.search(path.partition("?")[0]):
-        message = f"the path {path[:60]!r} leads out of its folder by '..': write the path that is meant"
+        message = f"the path {masked_excerpt(path, 60)!r} leads out of its folder by '..': write the path that is meant"
         raise ApiError(message, FailureClass.BAD_INPUT, sent=False)
 
 
