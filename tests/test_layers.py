@@ -26,7 +26,18 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
         "kinds",
         "parameters",
     }
-    | {"amplifiers", "csv_text", "effort", "file_reader", "html_text", "json_size", "log", "moments", "patterns"}
+    | {
+        "amplifiers",
+        "csv_text",
+        "effort",
+        "file_reader",
+        "html_text",
+        "json_size",
+        "log",
+        "moments",
+        "patterns",
+        "private_files",
+    }
     | {"secret_search", "secret_values", "spellings", "testing", "texts"},
     {"config"},
     {"connectors"},

@@ -16,6 +16,7 @@ from changewire.actions.files import place_below
 from changewire.actions.inputs import revealed
 from changewire.config.fields import parse_size
 from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.private_files import make_folder
 from changewire.secret import mask
 from changewire.templates import has_expression, text_of
 from changewire.values import Json, loads
@@ -35,7 +36,7 @@ def run_command(context: ActionContext, values: Mapping[str, Json]) -> Json:
     environment = {"PATH": os.defpath} | {name: text_of(value) for name, value in (given.get("env") or {}).items()}
     command = _command(given["command"], environment["PATH"])
     folder = place_below(context.home / "state" / "files", given["folder"])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     stdin, most, expected = text_of(given.get("stdin")).encode(), parse_size(given["max_output"]), _expected(given)
     try:
         process = subprocess.Popen(

@@ -11,15 +11,19 @@ from itertools import islice
 from pathlib import Path
 
 from sqlite_utils import Database
+from sqlite_utils.db import Table
 
 from changewire.actions.context import ActionContext
 from changewire.actions.files import strict_place
 from changewire.actions.inputs import revealed
 from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.private_files import make_folder
 from changewire.templates import has_expression, text_of
 from changewire.values import Json
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FOLDERS = {"tables", "files", "downloads"}  # of state: those that hold no files of the engine
+_ROW_NUMBER = {"rowid", "oid", "_rowid_"}
 _ENDINGS = {".db", ".sqlite", ".sqlite3"}
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _STEPS = 10_000  # of SQLite's machine between two looks at the time
@@ -37,8 +41,10 @@ def sqlite(context: ActionContext, values: Mapping[str, Json]) -> Json:
         if "interrupted" in str(error):
             raise UsageError("the SELECT took longer than there was time for: ask for less, or add an index") from None
         raise UsageError(f"{path.name}: {_words(str(error))}") from None
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, ValueError) as error:
         raise UsageError(f"{path.name}: {_words(str(error))}") from None
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be used: {(error.strerror or str(error)).lower()}") from None
 
 
 _WORDS = (
@@ -56,6 +62,13 @@ _WORDS = (
     (r"database or disk is full", "the disk is full: make room"),
     (r"NOT NULL constraint failed: (.+)", "{0} must not be empty"),
     (r"UNIQUE constraint failed: (.+)", "{0} has this value in another row already"),
+    (r"duplicate column name: (.+)", "two columns have the name '{0}', in small or capital letters: rename one"),
+    (r"the query contains a null character", "the name of a column has a character that cannot be seen: rename it"),
+    (
+        r"too many columns on .+|.*maximum of \d+ columns",
+        "a table cannot have so many columns: keep some as JSON in one",
+    ),
+    (r"'utf-8' codec can't encode .*", "a text has half a character, which cannot be stored"),
     (r"Python int too large.*", "a number is too large: SQLite takes up to 9223372036854775807"),
 )
 
@@ -68,18 +81,28 @@ def _words(said: str) -> str:
 
 def _database(home: Path, name: str) -> Path:
     """Where the database is. Raises UsageError for the engine's own and for what cannot be one."""
-    if _NAME.fullmatch(name.replace("-", "_")):
-        return home / "state" / "tables" / f"{name}.db"
-    path = strict_place(home, name)
+    plain = _NAME.fullmatch(name.replace("-", "_"))
+    path = home / "state" / "tables" / f"{name}.db" if plain else strict_place(home, name)
     if path.suffix not in _ENDINGS:
         raise UsageError(
             f"{name!r} is no database: write a name, or a path below the home that ends with .db or .sqlite"
         )
-    own = home / "state" / "changewire.db"
-    same = path.resolve() == own.resolve() or (path.exists() and own.exists() and path.samefile(own))
-    if same:
+    if _is_own(home / "state", path):
         raise UsageError(f"{name!r} is the database of Changewire itself: keep your tables in one of their own")
     return path
+
+
+def _is_own(state: Path, path: Path) -> bool:
+    """Whether ``path`` is, or would be, a file that the engine keeps in ``state``, by whatever name or link."""
+    found = path.resolve()
+    if found.is_relative_to(state.resolve()):
+        inside = found.relative_to(state.resolve()).parts
+        if len(inside) < 2 or inside[0] not in _FOLDERS:
+            return True
+    if not path.exists():
+        return False
+    kept = (file for file in state.rglob("*") if file.relative_to(state).parts[0] not in _FOLDERS)
+    return any(file.is_file() and path.samefile(file) for file in kept)
 
 
 def _left_s(context: ActionContext) -> float:
@@ -96,18 +119,27 @@ def _upsert(context: ActionContext, path: Path, given: Mapping[str, Json]) -> Js
             raise UsageError(f"a row has no {missing[0]!r}, which identifies it: give it, or name other columns as key")
     if not rows:
         return {"count": 0, "rows": [], "first": None}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with closing(sqlite3.connect(path, timeout=min(_left_s(context), 30), isolation_level=None)) as connection:
         path.chmod(0o600)
         connection.execute("BEGIN IMMEDIATE")  # taken at once: a lock that is raised later fails without waiting
         try:
-            Database(connection).table(table).upsert_all(rows, pk=tuple(key) if len(key) > 1 else key[0], alter=True)
+            found = Database(connection).table(table)
+            _name_columns(found, rows)
+            found.upsert_all(rows, pk=tuple(key) if len(key) > 1 else key[0], alter=True)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
     return {"count": len(rows), "rows": [], "first": None}
+
+
+def _name_columns(table: Table, rows: list[dict[str, Json]]) -> None:
+    """Add the columns of ``rows`` without which SQLite would take their names for the number of the row."""
+    known = {name.lower() for name in table.columns_dict} if table.exists() else _ROW_NUMBER
+    for name in {name for row in rows for name in row if name.lower() in _ROW_NUMBER - known}:
+        table.add_column(name)
 
 
 def _rows(rows: Json) -> list[dict[str, Json]]:

@@ -63,6 +63,67 @@ def test_a_written_path_must_stay_below(tmp_path: Path, path: str) -> None:
         strict_place(tmp_path, path)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "a\nb",
+            "a\x1b[2J.csv",
+            "a\tb",
+            "a\x85b",
+            "in\u202efdp.exe",
+            "x\u200b.csv",
+            "\ufeffx",
+            "a\u2028/b",
+            "a\ud800b",
+        ),
+        *("n" * 300, f"{'ü' * 120}.csv", f"a/{'b' * 240}/c"),
+    ],
+    ids=ascii,
+)
+def test_a_written_path_has_no_name_that_cannot_be_seen_or_stored(tmp_path: Path, path: str) -> None:
+    with pytest.raises(UsageError, match=r"characters that a file name must not have|is too long"):
+        strict_place(tmp_path, path)
+
+
+def test_the_longest_name_can_be_written_appended_and_put_aside(rig: Rig) -> None:
+    action, path = rig.action("core.write_file"), f"{'n' * 226}.txt"
+    for key, mode in (("1", "overwrite"), ("2", "append"), ("3", "append")):
+        given: dict[str, object] = {"path": path, "content": "x" * 100, "mode": mode}
+        given |= {"rotate_at": 150} if mode == "append" else {}
+        perform(action, check_inputs(action, given), rig.context(idempotency_key=key))
+    assert {file.name for file in (rig.home / "state/files").iterdir()} == {path, f"{path}.1", f"{path}.2"}
+
+
+@pytest.mark.parametrize(
+    ("umask", "file_mode", "folder_mode"), [(0o022, 0o600, 0o700), (0, 0o600, 0o700), (0o277, 0o400, 0o500)]
+)
+def test_what_is_made_is_private_and_what_was_shared_stays_so(
+    rig: Rig, umask: int, file_mode: int, folder_mode: int
+) -> None:
+    def do(name: str, key: str, **given: object) -> None:
+        action = rig.action(name)
+        perform(action, check_inputs(action, given), rig.context(idempotency_key=key))
+
+    old = os.umask(umask)
+    try:
+        do("core.write_file", "1", path="a.log", content="x", mode="append")
+        do("core.csv", "2", path="b.csv", rows={"id": 1})
+        do("core.write_file", "3", path="c.txt", content="x")
+        if umask != 0o277:
+            do("core.write_file", "4", path="deep/er/d.log", content="x", mode="append")
+            do("core.sqlite", "5", table="m", rows={"id": 1})
+    finally:
+        os.umask(old)
+    made = [path for part in ("files", "appended", "tables") for path in (rig.home / "state" / part).rglob("*")]
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_file()} <= {file_mode, 0o600}
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} <= {folder_mode}
+    for name, mode in (("a.log", "append"), ("c.txt", "overwrite")):
+        (rig.home / "state/files" / name).chmod(0o644)
+        do("core.write_file", f"again {name}", path=name, content="y", mode=mode)
+        assert (rig.home / "state/files" / name).stat().st_mode & 0o777 == 0o644
+
+
 def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
     write_whole(path, lambda file: file.write(b"old"))

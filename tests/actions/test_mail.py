@@ -223,7 +223,7 @@ def test_no_value_becomes_a_header_of_its_own(rig: Rig, start: Start, given: Any
     assert taken.message.get_content() == "Hi\n"
 
 
-@pytest.mark.parametrize("name", [ENCODED.replace("/", ""), "a\r\nBcc: evil@x.org.txt", 'a"; x="b.txt', "a\x1b[2J.txt"])
+@pytest.mark.parametrize("name", [ENCODED, ENCODED.replace("=0D", "").lower(), 'a"; x="b.txt', "a'=?x.txt"])
 def test_the_name_of_a_file_becomes_no_header(rig: Rig, start: Start, name: str) -> None:
     server = start(security="none")
     (rig.home / "state/files").mkdir(parents=True)

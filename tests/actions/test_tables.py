@@ -135,6 +135,100 @@ def test_the_engines_own_database_is_refused(rig: Rig, name: str) -> None:
             do(rig, database=name, **given)
 
 
+OWN = [
+    "changewire.db",
+    "changewire.db-wal",
+    "budget.db",
+    "downloads.db",
+    "changewire.lock",
+    "tokens/me.token",
+    "tokens/key",
+]
+
+
+@pytest.mark.parametrize("way", ["path", "link", "hard link", "link of a table", "hard link of a table", "folder"])
+@pytest.mark.parametrize("own", OWN)
+def test_no_file_of_the_engine_is_a_table_by_any_name(rig: Rig, own: str, way: str) -> None:
+    path = rig.home / "state" / own
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.write_bytes(b"")
+    before = path.read_bytes()
+    (rig.home / "state/tables").mkdir()
+    name = {"path": f"state/{own}", "folder": f"sub/{path.name}.db"}.get(way, "mine" if "table" in way else "mine.db")
+    place = rig.home / ("state/tables/mine.db" if "table" in way else name)
+    if way == "folder":
+        (rig.home / "sub").symlink_to(path.parent)
+        (path.parent / f"{path.name}.db").symlink_to(path)
+    elif way.startswith("link"):
+        place.symlink_to(path)
+    elif way.startswith("hard"):
+        os.link(path, place)
+    for given in ({"table": "m", "rows": {"id": 1}}, {"mode": "select", "sql": "select 1"}):
+        with pytest.raises(UsageError, match=r"the database of Changewire itself|is no database"):
+            do(rig, database=name, **given)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_the_engine_that_is_not_there_yet_is_not_made(rig: Rig) -> None:
+    for name in ("state/budget.db", "state/new.db", "state/tokens/x.db", "state/appended/x.db"):
+        with pytest.raises(UsageError, match="the database of Changewire itself"):
+            do(rig, database=name, table="m", rows={"id": 1})
+        assert not (rig.home / name).exists()
+    for name in ("state/files/x.db", "state/downloads/y.sqlite", "state/tables/z.db", "x.db"):
+        assert do(rig, database=name, table="m", rows={"id": 1})["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'a"b',
+        "a]b",
+        "[a]",
+        "a`b",
+        "a'b",
+        "x) VALUES (1); DROP TABLE m; --",
+        "a TEXT, b",
+        "",
+        " ",
+        "rowid",
+        "OID",
+        "_rowid_",
+        "select",
+        "a;b",
+        "ä\n",
+    ],
+)
+def test_the_name_of_a_column_is_only_a_name(rig: Rig, name: str) -> None:
+    do(rig, table="m", rows={"id": 1, "t": "kept"})
+    do(rig, table="m", rows=[{"id": 2, name: "x"}, {"id": 3, name: "y", "t": "z"}])
+    quoted = name.replace('"', '""')
+    assert select(rig, f'select id, t, "{quoted}" as found from m order by id')[1:] == [
+        {"id": 2, "t": None, "found": "x"},
+        {"id": 3, "t": "z", "found": "y"},
+    ]
+    assert select(rig, "select count(*) as n from sqlite_master where type = 'table'") == [{"n": 1}]
+    if name not in ("", "rowid", "OID", "_rowid_"):  # a key of that name is a number
+        do(rig, table="k", key=name, rows=[{name: "1", "t": 1}, {name: "1", "t": 2}])
+        assert select(rig, "select t from k") == [{"t": 2}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ({"id": 1, "t": "a\ud800"}, "a text has half a character"),
+        ({"id": 1, "a\0b": 1}, "the name of a column has a character that cannot be seen"),
+        ([{"id": 1, "Topic": 1}, {"id": 1, "topic": 2}], "two columns have the name 'topic'"),
+        ({"id": 1} | {f"c{number}": number for number in range(2100)}, "a table cannot have so many columns"),
+    ],
+)
+def test_columns_that_cannot_be_are_refused(rig: Rig, rows: Any, words: str) -> None:
+    do(rig, table="n", rows={"id": 1})
+    with pytest.raises(UsageError, match=words):
+        do(rig, table="m", rows=rows)
+    assert select(rig, "select name from sqlite_master") == [{"name": "n"}]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

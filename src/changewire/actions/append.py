@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from changewire.actions.files import write_whole
+from changewire.private_files import make_folder, open_to_append
 from changewire.values import loads
 
 _RECENT = 65_536  # bytes of the notes that are searched for a key each time, which is about a thousand keys
@@ -53,8 +54,8 @@ def append_once(
     kept. ``search`` False: this is the first attempt, so only recent keys are searched. An append that a crash cut off
     is taken back first. Other programs may append as well, but not at the same moment.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    notes.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    make_folder(notes.parent)
     with _alone(notes.with_name(f"{notes.name}.lock")):
         _convert(notes)
         last = _take_back(path, notes)
@@ -73,7 +74,7 @@ def append_once(
 
 
 def _append(path: Path, data: bytes) -> None:
-    with path.open("ab") as file:
+    with open_to_append(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -159,6 +160,6 @@ def _size(path: Path) -> int:
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """No other thread or process is in here with the same ``lock``."""
-    with lock.open("ab") as file:
+    with open_to_append(lock) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

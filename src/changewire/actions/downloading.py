@@ -21,6 +21,7 @@ from changewire.connectors.client import Client, DownloadInfo
 from changewire.connectors.downloads import Expected
 from changewire.connectors.partial_file import Part
 from changewire.errors import ApiError, FailureClass, UsageError, nearest
+from changewire.private_files import make_folder, open_to_append
 from changewire.state.downloads import KnownFile, KnownFiles
 from changewire.values import Json, digest
 
@@ -149,7 +150,7 @@ def put(root: Path, place: Path, content: tuple[int, str], *, overwrite: bool, w
     Nobody else of us names a file below ``root`` meanwhile. Raises UsageError where there is no name for it.
     """
     with _alone(root / PARTS / "names.lock"):
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         if overwrite and place.is_dir():
             raise UsageError(f"{str(place.relative_to(root))!r} is a folder: give the file another name")
         place = place if overwrite else free_place(place, *content)
@@ -191,7 +192,7 @@ def _told(file: KnownFile, *, downloaded: bool) -> dict[str, Json]:
 @contextmanager
 def _turn(context: ActionContext, path: Path) -> Iterator[Path]:
     """Nobody else works on the part at ``path``; whoever does first, in whatever process, is waited for."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     _forget_old(path.parent, wall(context.clock))
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+") as file:
@@ -226,8 +227,8 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("ab") as file:
+    make_folder(lock.parent)
+    with open_to_append(lock) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Callable
@@ -12,10 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
 from changewire.errors import UsageError
+from changewire.private_files import make_folder
+from changewire.values import one_line, valid_text
 
 T = TypeVar("T")
 
 _LONGEST_NAME = 180  # bytes; most file systems end at 255, and a temporary name must fit as well
+_LONGEST_PART = 230  # bytes of a name that is written as it is; notes and what is put aside have endings
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"\\|?*/]+')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -49,6 +53,12 @@ def strict_place(root: Path, path: str) -> Path:
     given = PurePosixPath(path)
     if given.is_absolute() or ".." in given.parts or "\0" in path or not given.name:
         raise UsageError(f"{path!r} must be the path of a file below {root}, without .. and not beginning with /")
+    if one_line(valid_text(path)) != path:
+        raise UsageError(f"{path!r} has characters that a file name must not have: remove those that cannot be seen")
+    if any(len(part.encode()) > _LONGEST_PART for part in given.parts):
+        raise UsageError(
+            f"{path[:60]!r}… is too long: a name has at most {_LONGEST_PART} bytes, shorten it with truncate"
+        )
     found = root / given
     _refuse_outside(root, found, path)
     if found.is_dir():
@@ -84,10 +94,15 @@ def stored_file(home: Path, path: str) -> Path:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], T]) -> T:
-    """Let ``write`` fill a temporary file, then put it in ``path``'s place at once; a failure leaves nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let ``write`` fill a temporary file, then put it in ``path``'s place at once; a failure leaves nothing.
+
+    A new file has mode 0600, one that is replaced keeps its mode.
+    """
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
     try:
+        if path.exists():
+            os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
         with os.fdopen(handle, "wb") as file:
             result = write(file)
             file.flush()

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from changewire.file_reader import read_file
+from changewire.private_files import make_folder, open_to_append
 from changewire.values import dumps, loads
 
 SPARE = 16 * 1024 * 1024  # bytes of the disk that stay free: the database must be able to go on
@@ -68,12 +69,14 @@ class Part:
     def begin(self, headers: Mapping[str, str], total: int | None) -> None:
         """A version from its first byte: ``headers`` are those of its answer, ``total`` None: its length is unknown."""
         self.clear()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self.path.touch(0o600)
         validator = strong_validator(headers)
         if validator is not None and total is not None:
             fresh = self._note.with_name(f"{self._note.name}.new")
-            fresh.write_bytes(dumps(asdict(Held(0, total, validator))))
+            with open_to_append(fresh) as file:
+                file.truncate(0)
+                file.write(dumps(asdict(Held(0, total, validator))))
             fresh.replace(self._note)
 
     def write(self, chunks: Iterable[bytes], at: int, total: int | None, progress: Progress | None) -> None:
