@@ -257,3 +257,78 @@ def test_an_alert_that_meets_a_fault_keeps_no_other_back_and_calls_a_person(
     daemon.daemon.turn(now)
     assert alerts(daemon) == [("connection_paused", "work"), ("connection_paused", "bad")]
     assert daemon.store.untold_since() is None
+
+
+def stalled(make: Make) -> Turned:
+    """A daemon whose trigger was told to be late."""
+    daemon = make(
+        new=NEW, other=NEW.replace("name: New", "name: Other"), watch=WATCH % "trigger_stalled, trigger_on_time"
+    )
+    daemon.turn()
+    daemon.clock.advance(3600)
+    daemon.daemon._reap()
+    assert sorted(alerts(daemon)) == [("trigger_stalled", "New/trigger"), ("trigger_stalled", "Other/trigger")]
+    return daemon
+
+
+def ends(daemon: Turned, name: str) -> list[str]:
+    events = [event for event in daemon.store.events() if event.event_type == "trigger_on_time"]
+    return [event.payload["message"] for event in events if event.payload["name"] == name]
+
+
+@pytest.mark.parametrize("kind", [PauseKind.TRIGGER, PauseKind.WORKFLOW, PauseKind.CONNECTION])
+def test_a_late_trigger_that_is_paused_is_not_said_to_be_polled_in_time(make: Make, kind: PauseKind) -> None:
+    daemon = stalled(make)
+    name = {"trigger": "New/trigger", "workflow": "New", "connection": "work"}[kind]
+    now = daemon.steady.now()
+    daemon.store.pause(PauseRecord(kind, name, PauseCause.PERSON, now, "by a person"), now)
+    daemon.daemon._reap()
+    daemon.daemon._reap()
+    assert ends(daemon, "New/trigger") == ["New/trigger is paused, so it is not late any more"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_late_trigger_that_left_the_files_is_not_said_to_be_polled_in_time(make: Make, restart: bool) -> None:
+    daemon = stalled(make)
+    (daemon.daemon.path / "config" / "workflows" / "new.yaml").unlink()
+    daemon.daemon.reload()
+    if restart:
+        daemon.close()
+        daemon = make(other=NEW.replace("name: New", "name: Other"), watch=WATCH % "trigger_stalled, trigger_on_time")
+    daemon.daemon._reap()
+    daemon.daemon._reap()
+    assert ends(daemon, "New/trigger") == ["New/trigger is not watched any more, so it is not late"]
+
+
+def test_a_late_trigger_whose_file_broke_is_not_said_to_be_polled_in_time(make: Make) -> None:
+    daemon = stalled(make)
+    daemon.close()
+    again = make(
+        new=NEW.replace("zoom.new_meeting_created", "zoom.new_meeting_creatd"),
+        other=NEW.replace("name: New", "name: Other"),
+        watch=WATCH % "trigger_stalled, trigger_on_time",
+    )
+    again.daemon._reap()
+    assert "polled in time" not in "".join(ends(again, "New/trigger"))
+
+
+def test_a_refused_connection_that_a_person_paused_is_told_again_when_the_pause_ends(
+    sandbox: Sandbox, make: Make
+) -> None:
+    daemon = make(new=NEW, watch=WATCH % "connection_paused, connection_mended")
+    daemon.turn()
+    body = '{"reason": "Invalid client", "error": "invalid_client"}'
+    sandbox.control("faults", match="/oauth/token", kind="status", status=400, body=body)
+    sandbox.control("expire_tokens")
+    daemon.on(3600)
+    assert alerts(daemon) == [("connection_paused", "work")]
+    now = daemon.steady.now()
+    daemon.store.pause(PauseRecord(PauseKind.CONNECTION, "work", PauseCause.PERSON, now, "by a person"), now)
+    sandbox.control("clear_faults")
+    daemon.store.lift(PauseKind.CONNECTION, "work", now)
+    daemon.on(60)
+    assert alerts(daemon) == [("connection_paused", "work"), ("connection_mended", "work")]
+    daemon.store.pause(PauseRecord(PauseKind.CONNECTION, "work", PauseCause.PERSON, now, "by a person"), now)
+    daemon.store.lift(PauseKind.CONNECTION, "work", now)
+    daemon.on(60)
+    assert len(alerts(daemon)) == 2, "a pause by a person alone is no news"

@@ -11,7 +11,7 @@ from changewire.engine.telling import trigger_alert
 from changewire.errors import ChangewireError, StateError, fault_of_ours
 from changewire.log import Log
 from changewire.state.protocol import Store
-from changewire.state.records import AlertRecord, Raised, TriggerRecord
+from changewire.state.records import AlertRecord, Raised, TriggerRecord, TriggerState
 from changewire.values import Json
 
 STALLED, ON_TIME = "trigger_stalled", "trigger_on_time"
@@ -23,7 +23,7 @@ class Alerts:
 
     def __init__(self, store: Store, feeder: Feeder, log: Log) -> None:
         self._store, self._feeder, self._log = store, feeder, log
-        self._stalled: dict[str, TriggerRecord] | None = None  # None: nobody looked so far
+        self._stalled: dict[str, TriggerRecord] | None = None  # None: an earlier process may have raised alerts
         self._telling = threading.Lock()
         self._faulty: set[str] = set()  # ids of alerts that met a fault, which is logged once
 
@@ -33,14 +33,15 @@ class Alerts:
         ``offset`` is what the wall clock shows, less ``now``.
         """
         records = self._store.triggers()
-        before = records if self._stalled is None else list(self._stalled.values())  # what an earlier process said
+        before = list(self._stalled.values()) if self._stalled is not None else self._store.triggers(active=None)
         late = {record.id: record for record in records if record.late(now, STALLED_AFTER)}
         for record in late.values():
             why = record.error or record.delayed
             words = f"{record.shown} is late by more than {STALLED_AFTER} intervals" + (f": {why}" if why else "")
             self._stall(record, now + offset, STALLED, words)
-        for record in [each for each in before if each.id not in late]:
-            self._stall(record, now + offset, ON_TIME, f"{record.shown} is polled in time again")
+        present, names = {record.id: record for record in records}, {record.shown for record in late.values()}
+        for record in [each for each in before if each.shown not in names]:
+            self._stall(record, now + offset, ON_TIME, _no_longer_late(record, present.get(record.id)))
         self._stalled = late
         self.tell()
 
@@ -78,3 +79,14 @@ class Alerts:
                 self._log("alert_not_told", f"{fault_of_ours(error)}, in the alert that {alert.message}")
             return False
         return True
+
+
+def _no_longer_late(before: TriggerRecord, now: TriggerRecord | None) -> str:
+    """Say why a trigger is not late any more; ``now`` None: it is not watched any more."""
+    if now is None:
+        return f"{before.shown} is not watched any more, so it is not late"
+    if now.paused:
+        return f"{now.shown} is paused, so it is not late any more"
+    if now.state is TriggerState.UNAVAILABLE:
+        return f"{now.shown} cannot be used as its file is written, so it is not polled"
+    return f"{now.shown} is polled in time again"

@@ -38,16 +38,17 @@ def put(transaction: Transaction, alert: AlertRecord) -> None:
 
 def put_turn(alert: AlertRecord, begins: str, ends: str) -> Callable[[Transaction], bool]:
     """See `Store.alert_turn`."""
+    return lambda transaction: turn(transaction, alert, begins, ends)
 
-    def unit(transaction: Transaction) -> bool:
-        given = {"name": alert.name, "whats": dumps_text([begins, ends])}
-        found = rows.read_all(transaction.connection, sql("latest_alert"), given)
-        if alert.what == (found[0][0] if found else ends):
-            return False
-        put(transaction, alert)
-        return True
 
-    return unit
+def turn(transaction: Transaction, alert: AlertRecord, begins: str, ends: str) -> bool:
+    """Store an alert unless the latest of its name and kind says the same; whether it was stored."""
+    given = {"name": alert.name, "whats": dumps_text([begins, ends])}
+    found = rows.read_all(transaction.connection, sql("latest_alert"), given)
+    if alert.what == (found[0][0] if found else ends):
+        return False
+    put(transaction, alert)
+    return True
 
 
 def untold(connection: sqlite3.Connection) -> list[AlertRecord]:

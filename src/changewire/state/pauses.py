@@ -21,6 +21,7 @@ from changewire.state.records import AlertRecord, Lifted, PauseCause, Paused, Pa
 from changewire.state.writer import Transaction
 from changewire.values import Json
 
+PAUSED, MENDED = "connection_paused", "connection_mended"  # alerts
 FIRST_TRY, LONGEST_TRY = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -78,7 +79,7 @@ def pause(record: PauseRecord, now: datetime, by: tuple[str, int] | None) -> Cal
         try_at = next_try(0, now) if record.cause is PauseCause.CREDENTIAL else None
         _put(transaction, replace(record, try_at=try_at, trial=None), now)
         if record.cause is PauseCause.CREDENTIAL:
-            alerts.put(transaction, _alert("connection_paused", record, record.since, told(record)))
+            alerts.put(transaction, _alert(PAUSED, record, record.since, told(record)))
         return Paused.NEW
 
     return unit
@@ -98,14 +99,17 @@ def lift(
         resumed = transaction.execute("lift.runs", sql("resume_held_runs"), given).fetchall()
         if known.cause is PauseCause.CREDENTIAL:
             words = f"connection {name!r} works again: what waited for it goes on"
-            alerts.put(transaction, _alert("connection_mended", known, wall, words))
+            alerts.put(transaction, _alert(MENDED, known, wall, words))
+        elif kind is PauseKind.CONNECTION:  # it may have been refused before a person paused it
+            words = f"connection {name!r} is no longer paused: what waited for it goes on"
+            alerts.turn(transaction, _alert(MENDED, known, wall, words), PAUSED, MENDED)
         return Lifted(apply(transaction, now), [row[0] for row in resumed])
 
     return unit
 
 
 def _alert(what: str, record: PauseRecord, now: datetime, message: str) -> AlertRecord:
-    facts: dict[str, Json] = {"next": record.advice} if what == "connection_paused" else {}
+    facts: dict[str, Json] = {"next": record.advice} if what == PAUSED else {}
     return AlertRecord(now, what, record.name, message, facts)
 
 
