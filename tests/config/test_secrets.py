@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,13 @@ def test_files_that_cannot_be_read_are_left_alone(home: Path) -> None:
     (home / "config" / "latin.yaml").write_bytes(b"token: latin-0a1b2c3d\n# \xe4\n")
     learn_secrets(home, {})
     assert mask("latin-0a1b2c3d") == STARS
+
+
+@pytest.mark.parametrize(
+    "text", ["x: " + "y" * 400_000, "a" * 400_000 + "://", "token: " + "a:b@" * 100_000, "a.+-" * 100_000]
+)
+def test_a_long_word_in_a_file_is_searched_in_linear_time(home: Path, text: str) -> None:
+    (home / "config" / "long.yaml").write_text(text)
+    began = time.process_time()
+    learn_secrets(home, {})
+    assert time.process_time() - began < 10  # seconds; quadratic time is minutes

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from changewire.catalog import builtin_folder
 from changewire.connectors.definition import Paging
 from changewire.triggers.definition import RequestSpec, TriggerType
 from changewire.triggers.loading import checkout_types, installed_types, load_trigger_types
+from tests.support.mutations import places
 
 GOOD = """\
 type: http.thing
@@ -248,3 +252,17 @@ sample: {id: 1}
     def test_that_do_not_fit_are_told(self, tmp_path: Path, old: str, new: str, problem: str) -> None:
         (found,) = problems(tmp_path, self.TEXT.replace(old, new, 1))
         assert problem in found
+
+
+@pytest.mark.parametrize("name", ["new_user", "meeting_deleted", "new_meeting_question", "user_settings_changed"])
+def test_a_value_of_any_other_form_is_a_problem_with_a_place(tmp_path: Path, name: str) -> None:
+    text = (builtin_folder("triggers") / "zoom" / f"{name}.yaml").read_text()
+    data = yaml.safe_load(text)
+    others: tuple[Any, ...] = (7, "$$", [], {"a": {"b": 1}}, None)
+    for holder, key in list(places(data)):
+        kept = holder[key]
+        for other in others:
+            holder[key] = other
+            for problem in problems(tmp_path, yaml.safe_dump(data)):
+                assert re.match(r"\S*thing\.yaml:\d+:\d+: ", problem), (problem, key, other)
+        holder[key] = kept

@@ -27,7 +27,7 @@ _FIELD = re.compile(
     re.MULTILINE,
 )
 _MADE = re.compile(r"\$\{|\{\{|\}")
-_ADDRESS = re.compile(r"""[A-Za-z][\w+.-]*://[^\s"'{}]+""")
+_ADDRESS = re.compile(r"""[A-Za-z][\w+.-]{0,40}://[^\s"'{}]+""")  # bounded: a long word is searched once
 
 
 def learn_secrets(home: Path, variables: Mapping[str, str] | None = None) -> None:

@@ -35,6 +35,7 @@ def with_defaults(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     connector = data.get("connector", str(data.get("type", "")).partition(".")[0])
     found = {**data, "connector": connector}
+    connector = connector if isinstance(connector, str) else ""  # whatever else it is, is refused later
     used = {part: _operation(connector, part, data[part]) for part in REQUESTS if _names_operation(data.get(part))}
     for part, operation in used.items():
         found[part] = {"path": _path(operation), "label": operation.label, **data[part]}
@@ -90,9 +91,10 @@ def _in_pages(data: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
         found.setdefault("paging", {"kind": "token"})
     size = next((one for one in operation.query_parameters if one.name == "page_size"), None)
     query, parameters = data["request"].get("query", {}), data.get("parameters", {})
-    if size is not None and isinstance(query, dict) and isinstance(parameters, dict):
+    given = (parameters.get("page_size") or {}) if isinstance(parameters, dict) else None
+    if size is not None and isinstance(query, dict) and isinstance(given, dict):
         limits = {"max": size.max, "default": int(size.default) if size.default else None}
-        own = {**{name: limit for name, limit in limits.items() if limit}, **(parameters.get("page_size") or {})}
+        own = {**{name: limit for name, limit in limits.items() if limit}, **given}
         found["parameters"] = {**parameters, "page_size": own}
         found["request"] = {**data["request"], "query": {"page_size": "{{ parameters.page_size }}", **query}}
     return found
@@ -100,7 +102,7 @@ def _in_pages(data: Mapping[str, Any], operation: Operation) -> dict[str, Any]:
 
 def _needs(given: Any, used: Mapping[str, Operation]) -> Any:
     """Plan and scopes of the main operation, where nothing else is said, and those of other requests as notes."""
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not isinstance(given.get("notes", []), list):
         return given
     main = used.get("request")
     notes = [
