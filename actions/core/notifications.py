@@ -20,12 +20,16 @@ from changewire.values import Json
 _HOST = re.compile(r"\s*[a-z][a-z0-9.+-]*://(?:[^/?#\s]*@)?(\[[0-9a-f:.]+\]|[^/?#@:\s]+)(?::\d+)?[/?#]", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,;\s]")
 _RECIPIENTS = ("targets", "cc", "bcc", "channels", "rooms", "users", "emails", "phones", "devices", "topics", "groups")
+_MENTION = re.compile(
+    r"(?<![\w.+-])([!@])(channel|here|everyone|all|room|subteam)\b|((?:<|&lt;)[ \t]*@)([!&]?\w+)|(<at)([ >])",
+    re.IGNORECASE,
+)  # as Slack, Discord, Mattermost, Rocket.Chat, Matrix and Teams know them
 _WATCHED = ("requests", "smtplib")  # what a service must use for its connections to be seen
 
 
 def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
     """Send a message through Apprise."""
-    body, title = text_of(values["body"]), text_of(values["title"])
+    body, title = (_quiet(text_of(values[name]), context.written.get(name)) for name in ("body", "title"))
     if not body.strip():  # an empty one is refused by most services, and a list that it was made of may well be empty
         body, title = title, ""
     if not body.strip():
@@ -39,6 +43,14 @@ def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
         else:
             _send_guarded(to, written, body, title, values["type"])
     return {"sent": True}
+
+
+def _quiet(text: str, written: Json) -> str:
+    """``text`` in which data mentions no group or person; what stands literally in ``written`` still does."""
+    own = written if isinstance(written, str) else ""
+    return _MENTION.sub(
+        lambda found: found[0] if found[0] in own else "\u200b".join(part for part in found.groups() if part), text
+    )
 
 
 def _send_guarded(to: str, written: str, body: str, title: str, kind: Json) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -86,3 +87,40 @@ def test_data_that_would_be_several_parts_of_an_address_is_refused(
     assert rig.go() is RunState.PAUSED
     assert "what goes into an address cannot hold blanks" in (rig.reason or "")
     assert not server.seen
+
+
+def sent_text(rig: Rig, server: Server, body: str, topic: str) -> str:
+    server.on("/hook", Reply())
+    to = f"json://127.0.0.1:{server.port}/hook"
+    rig.start(
+        f"steps: [{{use: core.notify, with: {{to: '{to}', title: T, body: {json.dumps(body)}}}}}]", {"topic": topic}
+    )
+    rig.go()
+    return str(json.loads(server.seen[-1].body)["message"])
+
+
+@pytest.mark.parametrize(
+    "mention",
+    [
+        *("<!channel>", "<!here|x>", "@channel", "@here", "@everyone", "@ALL", "@room", "<@U024BE7LH>", "<@!123456>"),
+        *(
+            "<@&123456>",
+            "<!subteam^S012|team>",
+            "&lt;!channel&gt;",
+            "&lt;@U1&gt;",
+            "!channel>",
+            "< @U1>",
+            "<at>Ann</at>",
+        ),
+    ],
+)
+def test_a_mention_from_data_notifies_no_one(rig: Rig, server: Server, mention: str) -> None:
+    text = sent_text(rig, server, "New: {{ payload.topic }}", f"a {mention} b")
+    assert mention not in text
+    assert text.replace("\u200b", "") == f"New: a {mention} b"
+
+
+@pytest.mark.parametrize("mention", ["<!channel>", "@everyone", "<@U024BE7LH>", "<at>Ann</at>"])
+def test_a_mention_that_the_workflow_writes_is_sent(rig: Rig, server: Server, mention: str) -> None:
+    text = sent_text(rig, server, f"{mention} {{{{ payload.topic }}}}", "ann@example.com, @halle, call@here.org")
+    assert text == f"{mention} ann@example.com, @halle, call@here.org"

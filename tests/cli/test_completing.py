@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -116,3 +117,12 @@ def test_names_with_spaces_are_quoted_for_bash(typed: str, offered: list[str], m
         timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == offered, done.stderr
+
+
+@pytest.mark.parametrize("name", ["a\nplain,rm", "a\x1b[2J", "a\u2028b", "a\tb", "a\u202eb"])
+def test_a_name_that_is_not_one_line_is_not_offered(
+    name: str, make_home: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home(meetings=MEETINGS, other=MEETINGS.replace("name: Meetings", f"name: {json.dumps(name)}"))
+    assert complete(["test"], "", home, monkeypatch) == ["Meetings"]
+    assert complete(["explain"], "a", home, monkeypatch) == []

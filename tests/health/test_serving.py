@@ -281,6 +281,26 @@ def test_labels_name_what_the_files_bound_and_no_secret(sandbox: Sandbox, make: 
         assert word not in text
 
 
+HOSTILE = 'a"} 1\nchangewire_forged_total{x="\\\r\u2028\x85\x1b[2J{b}'
+
+
+def test_no_name_writes_a_figure_or_ends_a_label(make: Make) -> None:
+    hostile = HOSTILE.translate(dict.fromkeys(map(ord, "\n\r\u2028\x85\x1b")))  # which no name may have
+    daemon = make(new=workflow(hostile, "zoom.new_meeting_created", {"user_id": OWNER_EMAIL}, every="1m"))
+    daemon.on()
+    found = metrics(daemon)
+    assert found["changewire_polls_total"] == {("stored", hostile): 1}
+    assert not [name for name in found if "forged" in name]
+
+
+def test_what_health_says_is_one_line_of_json(make: Make) -> None:
+    daemon = make(new=NEW, broken=f"name: {json.dumps(HOSTILE)}\ntrigger: {{type: {json.dumps(HOSTILE)}}}\nsteps: []\n")
+    _, body = get(daemon, "/health")
+    assert body.decode().count("\n") == 1
+    assert [each["name"] for each in json.loads(body)["attention"]] == [HOSTILE]
+    assert not [c for c in body.decode() if c in "\r\u2028\x85\x1b"]
+
+
 def test_a_changed_address_is_taken_over(make: Make) -> None:
     daemon = make()
     before = url(daemon)

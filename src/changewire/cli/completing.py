@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from changewire.cli.base import Command, Options
+from changewire.values import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,9 @@ def complete_name(context: click.Context, parameter: click.Parameter, begun: str
 
 
 def _items(found: Iterable[tuple[str, str]], begun: str) -> list[CompletionItem]:
-    return [CompletionItem(name, help=what) for name, what in sorted(found) if name.startswith(begun)]
+    """Items for the shell, which reads one a line: a name that is not one line cannot be completed."""
+    fitting = sorted((name, what) for name, what in found if name.startswith(begun) and one_line(name) == name)
+    return [CompletionItem(name, help=one_line(what)) for name, what in fitting]
 
 
 def _names(catalog: Catalog, begun: str) -> list[tuple[str, str]]:
@@ -108,7 +111,7 @@ def _named(known: Mapping[str, Parameter], begun: str, given: Set[str]) -> list[
     fields = known if outer is None else outer.fields or {}
     names = {head + dot + name: one for name, one in fields.items()}
     return [
-        CompletionItem(f"{name}{'.' if one.fields else '='}", help=one.description)
+        CompletionItem(f"{name}{'.' if one.fields else '='}", help=one_line(one.description))
         for name, one in names.items()
         if name.startswith(begun) and name not in given
     ]

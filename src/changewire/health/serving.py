@@ -13,7 +13,7 @@ from changewire.health.checkup import Checkup, view
 from changewire.health.server import TEXT, CannotListen, Page, Server
 from changewire.log import Log
 from changewire.state.records import AttemptRecord, Claimed, RunRecord, RunState
-from changewire.values import dumps
+from changewire.values import dumps_text, harmless
 
 if TYPE_CHECKING:
     from changewire.health.metrics import Metrics
@@ -123,4 +123,4 @@ class Serving:
 
 
 def _answer(found: list[Attention]) -> Page:
-    return Page(503 if found else 200, JSON, dumps(view(found)) + b"\n")
+    return Page(503 if found else 200, JSON, f"{harmless(dumps_text(view(found)))}\n".encode())
