@@ -79,14 +79,14 @@ class Daemon:
         patience = Patience(stopping=self._stopping)
         self._clients = Clients(self.home.connections, steady, self.home.settings, tokens, self._budgets, patience)
         self._leases = LeaseKeeper(self.store, steady, log)
-        self._supervisor = Supervisor(log)
+        self._supervisor = Supervisor(log, workers.runs)
         self._chores = Chores(log)
         self._workload = Workload(steady, workers.polls, workers.runs)
         held, lost = self._leases.held, self._supervisor.lost
         self._progress = Progress(self._workload, held, lost, self._chores.late, steady, log)
         stalled = self._progress.attention
-        checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused, stalled)
-        self._serving = Serving(checkup, self._clients, steady, log)
+        self._checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused, stalled)
+        self._serving = Serving(self._checkup, self._clients, steady, log)
         self._mender = Mender(self.store, self._clients, steady, log)
         self._short_way = ShortWay(self._dispatcher, self._leases)
         self._engine = Engine(self.home, self.store, self._clients, steady, log, self._short_way)
@@ -258,7 +258,7 @@ class Daemon:
 
         If it fails although the files can be used, a chore repeats it until it has succeeded.
         """
-        with self._reloading:  # else files that were read earlier could be put in place later, and stay
+        with self._reloading, self._progress.reading():  # one at a time: files that were read later stay
             if self._stopping.is_set():
                 return
             refused, outdated = None, False
@@ -403,7 +403,7 @@ class Daemon:
             "listens": self._serving.url,
             "stopped": self._stopping.is_set(),
             "witnessed_s": self._retention.witnessed_s,
-            "stalled": [each.view() for each in self._progress.attention()],
+            "stalled": [each.view() for each in self._checkup.own()],
         }
         now = self._clock.now()
         self.store.heartbeat({**info, "steady": to_text(now)}, now + self._clock.offset())

@@ -75,6 +75,13 @@ def uses(context, values):
     }
 
 
+def downloads(context, values):
+    from changewire.connectors.partial_file import Part
+
+    part = Part(context.home / "part")
+    return {"size": context.client.download(values["url"], part, deadline=context.deadline).size}
+
+
 def raises_event(context, values):
     from changewire.state.records import Raised
 
@@ -95,4 +102,6 @@ def write_actions(home: Path, *, timeout: str = "1s", run_in: str = "process") -
     (home / "actions" / "core.py").write_text(HEAD + functions)
     (home / "actions" / "core.yaml").write_text(f"connector: core\nactions:\n{entries}")
     (home / "actions" / "http.py").write_text(HEAD)
-    (home / "actions" / "http.yaml").write_text(f"connector: http\nactions:\n  uses: {{{entry}, code: uses}}\n")
+    (home / "actions" / "http.yaml").write_text(
+        f"connector: http\nactions:\n  uses: {{{entry}, code: uses}}\n  downloads: {{{entry}, code: downloads}}\n"
+    )

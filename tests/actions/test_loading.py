@@ -130,6 +130,10 @@ def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, entry: str) -> None:
         ("import nothing_like_this\n", "imports 'nothing_like_this', which is not installed here"),
         ("x = 1\ndef a(\n", "is no Python in line 2: '(' was never closed"),
         ("1 / 0\n", "fails when it is loaded (ZeroDivisionError: division by zero)"),
+        ("raise SystemExit(3)\n", "fails when it is loaded (SystemExit: 3)"),
+        ("raise KeyboardInterrupt\n", "fails when it is loaded (KeyboardInterrupt: )"),
+        ("import os\nos._exit(3)\n", "ended its process when it was loaded (exit code 3)"),
+        ("import os\nos.abort()\n", "ended its process when it was loaded (exit code -6)"),
     ],
 )
 def test_broken_code_is_a_problem_of_its_file(tmp_path: Path, code: str, words: str) -> None:
@@ -210,3 +214,30 @@ def test_parameters_are_checked_as_they_are_written() -> None:
         (("type",), "wrong_value", "live"),
         (("page_size",), "wrong_value", None),
     ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass\n",
+        "import time\ntime.sleep(1000)\n",
+        "import re\nre.match('(a+)+$', 'a' * 60 + 'b')\n",
+        "import subprocess\nsubprocess.run(['sleep', '1000'])\n",
+    ],
+)
+def test_code_that_never_ends_when_it_is_loaded_is_a_problem_of_its_file(
+    tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("changewire.actions.processes.inspection.LOAD_WITHIN_S", 2.0)
+    (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions: {{a: {{{ACTION}, code: x}}}}")
+    (tmp_path / "zoom.py").write_text(code)
+    _, told = load_actions([tmp_path])
+    assert [problem.message for problem in told] == ["zoom.py beside this file was not loaded within 2 seconds"]
+
+
+def test_what_code_prints_when_it_is_loaded_changes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "zoom.yaml").write_text(f"connector: zoom\nactions: {{a: {{{ACTION}, code: x}}}}")
+    (tmp_path / "zoom.py").write_text("print('{\"names\": []}')\ndef x(context, values):\n    return 1\n")
+    found, told = load_actions([tmp_path])
+    assert (list(found), told) == (["zoom.a"], [])
+    assert capfd.readouterr().out == ""

@@ -61,7 +61,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 def code(rig: Rig) -> Any:
     """The module of the two actions."""
-    return rig.actions["core.note"].run.__globals__  # type: ignore[union-attr]
+    place = rig.actions["core.note"].place
+    assert place is not None
+    return place.load().__globals__
 
 
 def begin(rig: Rig, written: list[Step], n: int) -> str:

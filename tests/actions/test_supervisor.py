@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from changewire.actions.calling import perform
 from changewire.actions.supervisor import MOST_LOST, Supervisor, lost_words
 from changewire.clock import SystemClock
-from changewire.errors import ApiError, CredentialError, FailureClass, OutputError, StateError, UsageError
+from changewire.errors import ApiError, CredentialError, DelayedError, FailureClass, OutputError, StateError, UsageError
 from changewire.secret import Secret
 from tests.actions import hanging
 from tests.actions.rig import Rig, connection
@@ -38,7 +38,7 @@ def rig(home: Path, server: Server) -> Iterator[Rig]:
 
 @pytest.fixture
 def supervisor(rig: Rig) -> Iterator[Supervisor]:
-    with closing(Supervisor(rig.log)) as made:
+    with closing(Supervisor(rig.log, 8)) as made:
         yield made
 
 
@@ -172,7 +172,7 @@ from changewire.clock import SystemClock
 from tests.actions.rig import Rig
 
 rig = Rig(Path(sys.argv[1]), clock=SystemClock())
-supervisor = Supervisor(rig.log)
+supervisor = Supervisor(rig.log, 8)
 
 
 def call(name, seconds):
@@ -200,7 +200,7 @@ def test_a_call_that_hangs_in_a_thread_is_left_counted_and_forgotten_when_it_end
 ) -> None:
     monkeypatch.setattr("changewire.actions.supervisor.THREAD_GRACE_S", 0.0)
     go, rig = threading.Event(), Rig(tmp_path, clock=SystemClock())
-    with closing(Supervisor(rig.log)) as supervisor:
+    with closing(Supervisor(rig.log, 8)) as supervisor:
 
         def hang() -> None:
             context = rig.context(deadline=rig.clock.monotonic() + 0.01)
@@ -241,3 +241,42 @@ def test_a_pipe_among_the_files_is_refused_at_once(
     os.mkfifo(folder / "pipe.db")
     with pytest.raises(UsageError, match=r"is a pipe, a socket or a device|there is no file"):
         call(name, check_inputs(rig.action(name), given))
+
+
+def test_an_attempt_that_finds_no_process_free_is_put_off_and_not_used_up(rig: Rig) -> None:
+    with closing(Supervisor(rig.log, 1)) as supervisor:
+
+        def call(name: str, within_s: float) -> Any:
+            context = rig.context(deadline=rig.clock.monotonic() + within_s, supervisor=supervisor)
+            return perform(rig.action(name), {}, context)
+
+        pid = call("core.quick", 20)["pid"]
+
+        def hang() -> None:
+            with suppress(ApiError):
+                call("core.sleeps", 4)
+
+        hung = threading.Thread(target=hang)
+        hung.start()
+        assert wait_for(lambda: not supervisor._pool._idle)
+        with pytest.raises(DelayedError, match="waits for a process: all of them are at work"):
+            call("core.quick", 0.1)
+        hung.join()
+        assert call("core.quick", 20)["pid"] != pid
+
+
+def test_a_download_is_done_by_the_daemon_for_code_in_a_process(
+    call: Callable[..., Any], rig: Rig, server: Server
+) -> None:
+    server.on("/file", Reply(body=b"x" * 100_000, headers={"Content-Type": "application/octet-stream"}))
+    assert call("http.downloads", {"url": f"{server.url}/file"}, on="site") == {"size": 100_000}
+    assert (rig.home / "part").read_bytes() == b"x" * 100_000
+
+
+def test_no_process_is_started_once_the_daemon_stops(rig: Rig) -> None:
+    supervisor = Supervisor(rig.log, 2)
+    supervisor.close()
+    context = rig.context(deadline=rig.clock.monotonic() + 20, supervisor=supervisor)
+    with pytest.raises(ApiError, match="could not be started: the daemon stops") as caught:
+        perform(rig.action("core.quick"), {}, context)
+    assert not caught.value.sent

@@ -158,3 +158,13 @@ def test_what_does_not_get_on_is_logged_once_each_time_it_begins(rig: Rig) -> No
         rig.progress.report()
         assert len(rig.logged) == count
     assert rig.logged[0].startswith("work_stalled: a call of core.email hangs since 2026-11-21")
+
+
+def test_files_that_are_read_for_minutes_are_told(rig: Rig) -> None:
+    with rig.progress.reading():
+        rig.clock.advance(120)
+        assert rig.found == []
+        rig.clock.advance(1)
+        words = "changed files have been read since 2026-11-21T10:00:00.000000Z, so nothing that changed is taken over"
+        assert rig.found == [("config", "stalled", words)]
+    assert rig.found == []

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from changewire.actions.code import CodePlace, load_module
 from changewire.actions.definition import ActionFile, ActionSpec, ActionType, Code
+from changewire.actions.processes.inspection import (
+    Definitions,
+    UnloadableError,
+    definitions_of,
+    why_unloaded,
+)
 from changewire.actions.resolving import Amiss, resolve, unfilled
 from changewire.actions.whole import Actions
 from changewire.config.from_files import FromFiles
@@ -152,7 +158,7 @@ def _read(
             message = f"{full} is also in {known[full].file}: give one of the two another name"
             wrong.append(document.problem(("actions", name), "duplicate_action", message, key=True))
         place = _place(document, spec)
-        code, missing = (_later(place), None) if later else _function(document, name, spec, module)
+        code, missing = (_later(place), None) if later else _function(document, name, spec, place, module)
         wrong += [missing] if missing else []
         problems += wrong
         if not wrong:
@@ -202,16 +208,18 @@ def _wrong(document: Document, name: str, spec: ActionSpec) -> Iterator[Problem]
 
 
 def _function(
-    document: Document, name: str, spec: ActionSpec, module: ModuleType | None
+    document: Document, name: str, spec: ActionSpec, place: CodePlace | None, defined: ModuleType | Definitions | None
 ) -> tuple[Code | None, Problem | None]:
     if spec.code is None:
         return None, None
-    code = getattr(module, spec.code, None)
-    if callable(code):
+    if isinstance(defined, ModuleType) and callable(code := getattr(defined, spec.code, None)):
         return code, None
+    if isinstance(defined, Definitions) and spec.code in defined.functions:
+        return _later(place), None
+    names = defined.names if isinstance(defined, Definitions) else vars(defined) if defined is not None else ()
     beside = document.path.with_suffix(".py").name
     message = f"there is no function {spec.code!r} in {beside} beside this file"
-    near = nearest(spec.code, [n for n in vars(module) if not n.startswith("_")] if module else ())
+    near = nearest(spec.code, [each for each in names if not each.startswith("_")])
     return None, document.problem(("actions", name, "code"), "missing_code", message, near)
 
 
@@ -234,21 +242,20 @@ def _later(place: CodePlace | None) -> Code | None:
     return run
 
 
-def _load_code(document: Document, file: ActionFile) -> ModuleType | None:
-    """The .py beside an action file; None where no action wants one or there is none."""
-    path = document.path.with_suffix(".py")
-    if not path.is_file() or all(spec.code is None for spec in file.actions.values()):
+def _load_code(document: Document, file: ActionFile) -> ModuleType | Definitions | None:
+    """The .py beside an action file; None if no action wants one or there is none.
+
+    It is loaded here if all of it runs here, else in a process that can be killed.
+    """
+    path, code = document.path.with_suffix(".py"), [spec for spec in file.actions.values() if spec.code is not None]
+    if not path.is_file() or not code:
         return None
     try:
-        return load_module(path, digest(read_file(path)))
+        contents = digest(read_file(path))
+        if all(spec.run_in == "thread" for spec in code):
+            return load_module(path, contents)
+        return definitions_of(path, contents)
     except Exception as error:
-        words = f"{path.name} beside this file {_why_unloaded(error)}"
-        raise ConfigError([document.problem((), "broken_code", words)]) from error
-
-
-def _why_unloaded(error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        return f"is no Python in line {error.lineno}: {error.msg}"
-    if isinstance(error, ModuleNotFoundError):
-        return f"imports {error.name!r}, which is not installed here"
-    return f"fails when it is loaded ({type(error).__name__}: {error})"
+        why = str(error) if isinstance(error, UnloadableError) else why_unloaded(error)
+        problem = document.problem((), "broken_code", f"{path.name} beside this file {why}")
+        raise ConfigError([problem]) from error

@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from changewire.actions.processes.messages import CLIENT_METHODS, Call, Fault, Job, Outcome
-from changewire.actions.processes.pool import LostError, OverrunError, ProcessPool
+from changewire.actions.processes.pool import BusyError, LostError, OverrunError, ProcessPool
 from changewire.clock import to_text, wall
 from changewire.durations import format_duration
-from changewire.errors import ApiError, FailureClass, UsageError
+from changewire.errors import ApiError, DelayedError, FailureClass, UsageError
 from changewire.values import Json
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROCESS_GRACE_S = 2.0  # beyond the limit, so that code which keeps to its deadline can say so itself
 THREAD_GRACE_S = 15.0  # our own code keeps to its deadline, and has better words for it
+BUSY_FOR = timedelta(seconds=10)  # until the next try to get a process
 MOST_LOST = 32  # calls that hang in threads; no more are begun then
 """Each of them holds a thread and what it opened until the daemon ends."""
 
@@ -38,11 +39,14 @@ class LostCall:
 
 
 class Supervisor:
-    """Runs the code of actions, and ends or leaves what overruns its time. Thread-safe."""
+    """Runs the code of actions, and ends or leaves what overruns its time. Thread-safe.
 
-    def __init__(self, log: Log) -> None:
+    ``processes``: how many of them run at the same time.
+    """
+
+    def __init__(self, log: Log, processes: int) -> None:
         self._log = log
-        self._pool = ProcessPool()
+        self._pool = ProcessPool(processes)
         self._lock = threading.Lock()
         self._lost: dict[threading.Thread, LostCall] = {}
 
@@ -78,6 +82,9 @@ class Supervisor:
     def _in_process(self, job: Job, context: ActionContext) -> Json:
         try:
             return self._pool.run(job, PROCESS_GRACE_S, partial(_serve, context))
+        except BusyError:
+            words = f"the code of {job.use} waits for a process: all of them are at work"
+            raise DelayedError(words, context.clock.now() + BUSY_FOR) from None
         except OverrunError:
             words = f"{_overran(job.use, job.limit_s)}, so its process was ended"
             self._log("code_killed", f"{words}{_place_of(context)}", use=job.use)

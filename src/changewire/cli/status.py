@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +100,10 @@ def _from_outside(
     elif daemon["stopped"] is False and not daemon["alive"]:
         yield gone(daemon["pid"], daemon["heartbeat_at"])
     elif daemon["alive"] and store is not None:
-        yield from (Attention(**each) for each in (store.daemon_info() or {}).get("stalled", ()))
+        stalled = (store.daemon_info() or {}).get("stalled", ())
+        yield from (
+            Attention(**{field.name: str(each.get(field.name, "")) for field in fields(Attention)}) for each in stalled
+        )
     if home is None:
         yield refused_files("the files cannot be used; told is what was known last")
 

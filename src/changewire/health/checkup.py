@@ -54,12 +54,16 @@ class Checkup:
         words = f"its loop took no turn for {passed:.0f} seconds"
         return [Attention("daemon", "loop", "stalled", words, "look into its log, then start it again")]
 
+    def own(self) -> list[Attention]:
+        """What does not get on, which only the daemon knows; each heartbeat has it for `status`."""
+        return [*self.live(), *self._stalled()]
+
     def attention(self, suspects: list[TriggerRecord] | None = None) -> list[Attention]:
         """All that needs a person, as `status` counts it, and what only the daemon knows of itself.
 
         ``suspects`` are those of the store; None: they are read.
         """
-        own = [*self.live(), *self._stalled()]
+        own = self.own()
         refused = self._refused()
         if refused is not None:
             own.append(refused_files(refused))

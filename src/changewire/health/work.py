@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 
 from changewire.actions.supervisor import LostCall, lost_words
-from changewire.clock import Clock, to_text
+from changewire.clock import Clock, to_text, wall
 from changewire.durations import format_duration
 from changewire.engine.chores import LateChore
 from changewire.engine.workload import Load, Pool, Work, Workload
@@ -20,6 +21,7 @@ from changewire.state.records import Claim
 OVERDUE_AFTER_S = 60.0  # beyond its limit, at which all work ends that keeps to it
 STUCK_AFTER_S = 600.0  # without any progress
 FAILING_AFTER_S = 60.0
+READ_WITHIN_S = 120.0  # all files of a home
 SILENT_AFTER_S = 30.0  # commands take a daemon for ended whose heartbeat is older than 20 seconds
 HEARTBEAT = "beat"
 _TABLES = {"poll": "triggers", "run": "runs"}
@@ -100,6 +102,7 @@ class Progress:
         self._workload, self._held, self._lost, self._late = workload, held, lost, late
         self._clock, self._log = clock, log
         self._logged: set[tuple[str, str]] = set()  # names and states of what was logged, and still stands
+        self._reading: tuple[float, str] | None = None  # since when changed files are read
         self._failing: tuple[float, str] | None = None  # since when each turn of the loop fails, and why
 
     def turned(self, error: Exception | None = None) -> None:
@@ -110,12 +113,21 @@ class Progress:
             since = self._clock.monotonic() if self._failing is None else self._failing[0]
             self._failing = since, described(error)
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Note that changed files are read, as long as this lasts."""
+        self._reading = self._clock.monotonic(), to_text(wall(self._clock))
+        try:
+            yield
+        finally:
+            self._reading = None
+
     def attention(self) -> list[Attention]:
         """Return what does not get on."""
         load = self._workload.look()
         claims: Counter[str] = Counter(claim.table for claim in self._held())
         waiting = {str(pool.kind): claims[_TABLES[pool.kind]] - len(pool.busy) for pool in load.pools}
-        return [*self._loop(), *late_chores(self._late()), *stalled_work(load, waiting, self._lost())]
+        return [*self._loop(), *self._files(), *late_chores(self._late()), *stalled_work(load, waiting, self._lost())]
 
     def report(self) -> None:
         """Log what does not get on, each thing once."""
@@ -129,6 +141,12 @@ class Progress:
         if failing is not None and (passed := self._clock.monotonic() - failing[0]) > FAILING_AFTER_S:
             words = f"each turn of its loop has failed for {_duration(passed)}, so nothing is polled: {failing[1]}"
             yield Attention("daemon", "loop", "failing", words, _RESTART)
+
+    def _files(self) -> Iterator[Attention]:
+        reading = self._reading
+        if reading is not None and self._clock.monotonic() - reading[0] > READ_WITHIN_S:
+            words = f"changed files have been read since {reading[1]}, so nothing that changed is taken over"
+            yield Attention("files", "config", "stalled", words, "look for files on a slow disk; `changewire validate`")
 
 
 def late_chores(late: Iterable[LateChore]) -> Iterator[Attention]:

@@ -13,14 +13,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from changewire.actions.processes.messages import Call, Job, Outcome
 from changewire.actions.processes.worker import RECEIVED
 from changewire.values import Json, loads
 
-MOST = 8  # processes at a time; an attempt waits for one as long as it has time
 START_WITHIN_S = 60.0
 TRIES = 3  # processes that an attempt is given to, while certainly none of them began it
 _REAP_S = 1.0
@@ -32,6 +31,10 @@ class OverrunError(Exception):
     """The code did not end at its limit, and was ended."""
 
 
+class BusyError(Exception):
+    """No process was free in time."""
+
+
 class LostError(Exception):
     """A process ended before it gave an outcome. ``begun``: it may have done its work, all or in part."""
 
@@ -41,9 +44,9 @@ class LostError(Exception):
 
 
 class ProcessPool:
-    """Runs attempts in processes that can be killed. Thread-safe."""
+    """Runs attempts in ``most`` processes at a time, which can be killed. Thread-safe."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int) -> None:
         self._places = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
@@ -53,11 +56,11 @@ class ProcessPool:
     def run(self, job: Job, grace_s: float, serve: Serve) -> Json:
         """Run an attempt and return its output, plain data.
 
-        The process is killed ``grace_s`` seconds after the limit of the job. Raises OverrunError, LostError, or the
-        error of the code.
+        The process is killed ``grace_s`` seconds after the limit of the job. Raises BusyError if all processes are at
+        work for as long as that, OverrunError, LostError, or the error of the code.
         """
         if not self._places.acquire(timeout=max(0.0, job.limit_s)):
-            raise LostError("no process was free for it", begun=False)
+            raise BusyError
         try:
             outcome = self._run(job, grace_s, serve)
         finally:
@@ -72,11 +75,10 @@ class ProcessPool:
             try:
                 outcome = process.run(job, grace_s, serve)
             except LostError as error:
-                if error.begun or attempt == TRIES - 1:
+                if error.begun or self._closed or attempt == TRIES - 1:
                     raise
             else:
-                with self._lock:
-                    self._idle.append(process)
+                self._put_back(process)
                 return outcome
             finally:
                 with self._lock:
@@ -84,18 +86,37 @@ class ProcessPool:
         raise AssertionError("the last try returns or raises")
 
     def _take(self) -> _Process:
+        while (process := self._idle_one()) is not None:
+            if process.alive():
+                return process
+            process.close()
+        if self._closed:
+            raise LostError("the daemon stops", begun=False)
+        try:
+            started = _Process()
+        except (OSError, RuntimeError) as error:  # no memory, no descriptors, no thread
+            raise LostError(str(error), begun=False) from error
         with self._lock:
-            if self._closed:
-                raise LostError("the daemon stops", begun=False)
-            while self._idle:
-                process = self._idle.pop()
-                if process.alive():
-                    break
-                process.close()
-            else:
-                process = _Process()
-            self._busy.add(process)
+            self._busy.add(started)
+            closed = self._closed
+        if closed:
+            started.kill()
+        return started
+
+    def _idle_one(self) -> _Process | None:
+        with self._lock:
+            process = self._idle.pop() if self._idle else None
+            if process is not None:
+                self._busy.add(process)
             return process
+
+    def _put_back(self, process: _Process) -> None:
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._idle.append(process)
+        if closed:
+            process.close()
 
     def close(self) -> None:
         """End all processes, whatever they do."""
@@ -114,8 +135,11 @@ class _Process:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        lifeline, self._lifeline = os.pipe()  # the end that is kept closes with the daemon, however that ends
-        with theirs:
+        with ours, theirs, ExitStack() as opened:
+            lifeline, kept = os.pipe()  # the end that is kept closes with the daemon, however that ends
+            opened.callback(os.close, lifeline)
+            undo = opened.enter_context(ExitStack())
+            undo.callback(os.close, kept)
             command = [sys.executable, "-P", "-m", "changewire.actions.processes.worker"]
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), str(lifeline)],
@@ -124,9 +148,9 @@ class _Process:
                 pass_fds=(theirs.fileno(), lifeline),
                 start_new_session=True,
             )
-        os.close(lifeline)
-        self._socket = ours.dup()
-        self._pipe = Connection(ours.detach())
+            undo.pop_all()
+            self._lifeline, self._socket = kept, ours.dup()
+            self._pipe = Connection(ours.detach())
         self._ending = threading.Lock()
         self._closed = False
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from changewire.actions.processes.messages import Call, Fault, Job, Outcome
 from changewire.actions.processes.remote import context_of
@@ -22,12 +23,16 @@ LATEST_S = (
     10.0  # beyond the limit of an attempt: by then the daemon has ended this process, unless it was killed itself
 )
 RECEIVED = "received"
+MOST_OUTPUT = 64 << 20  # bytes of JSON; far fewer are kept of a step
+_FIRST_TO_GO = 500  # where memory runs out, this process is ended before the daemon
 
 
 def main() -> None:
     """Work until the pipe ends, or nothing comes for a while."""
     pipe, lifeline = Connection(int(sys.argv[1])), int(sys.argv[2])
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO), encoding="ascii")
     threading.Thread(target=_end_with_daemon, args=(lifeline,), daemon=True).start()
     with suppress(EOFError, OSError):
         while pipe.poll(IDLE_S):
@@ -69,9 +74,12 @@ def _run(job: Job, pipe: Connection) -> Outcome:
 def _encoded(use: str, output: Json) -> bytes:
     """The output as JSON. Raises OutputError if it is not plain data."""
     try:
-        return dumps(output)
+        encoded = dumps(output)
     except TypeError as error:
         raise OutputError(f"{use} gave something that is not plain data: {error}") from error
+    if len(encoded) > MOST_OUTPUT:
+        raise OutputError(f"the output of {use} is {len(encoded)} bytes, more than {MOST_OUTPUT}: return less")
+    return encoded
 
 
 if __name__ == "__main__":
