@@ -38,7 +38,7 @@ LAYERS = [  # each part may import those of the layers above its own line, and o
         "patterns",
         "private_files",
     }
-    | {"secret_search", "secret_values", "spellings", "testing", "texts"},
+    | {"secret_search", "secret_values", "spellings", "testing", "texts", "value_size"},
     {"config"},
     {"connectors"},
     {"state"},

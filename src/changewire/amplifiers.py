@@ -3,23 +3,49 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from jinja2 import pass_environment
 from jinja2.exceptions import SecurityError
 from jinja2.filters import do_batch, do_indent, make_attrgetter, sync_do_slice
 
-from changewire.effort import EFFORT, LARGEST
+from changewire.effort import EFFORT
 
-MOST = 16 * LARGEST  # characters or entries of what is made on the way to a result
+LONGEST_NUMBER = 1 << 14  # bits of a whole number, which are some 4,900 digits
+_MOST_STEPS = 1 << 26  # of methods whose work is the product of two lengths: about a tenth of a second
 REMOVED = ("center", "pprint", "striptags", "urlize", "wordwrap", "xmlattr")  # slow on long text, or widening
 
 
 def allowed(size: int) -> None:
     """Raise SecurityError if something of ``size`` characters or entries may not be made."""
-    if size > MOST:
-        raise SecurityError(f"a text or list of more than {MOST} characters or entries on the way to the result")
+    if size > EFFORT.most:
+        raise SecurityError(f"a text or list of more than {EFFORT.most} characters or entries on the way to the result")
+
+
+def bounded(value: Any) -> Any:
+    """Return ``value``. Raises SecurityError if it is larger than anything on the way to a result may be."""
+    if isinstance(value, str):
+        allowed(len(value))
+    elif isinstance(value, list | tuple | dict):
+        EFFORT.check(value)
+    elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+        raise SecurityError(f"a number of more than {LONGEST_NUMBER} bits")
+    return value
+
+
+def _bounded_entries(values: Iterator[Any]) -> Iterator[Any]:
+    """Return the values of an iterator, which are read into one list or compared with each other."""
+    size = 0
+    for value in EFFORT.counted(values):
+        EFFORT.check(value)
+        size += 1 + EFFORT.sizes.of(value, EFFORT.most)[0]
+        allowed(size)
+        yield value
+
+
+def _entry_bounded(argument: Any) -> Any:
+    return _bounded_entries(argument) if hasattr(type(argument), "__next__") else argument
 
 
 def limited(code: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,12 +54,27 @@ def limited(code: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(code)
     def count(*args: Any, **kwargs: Any) -> Any:
         EFFORT.count()
-        result = code(*args, **kwargs)
-        if isinstance(result, str | list | dict):
-            allowed(len(result))
-        return result
+        return bounded(code(*map(_entry_bounded, args), **kwargs))
 
     return count
+
+
+def join_values(values: list[Any]) -> str:
+    """Return the values of an expression with ``~`` between them as one text."""
+    return concat(map(str, values))
+
+
+def limit_steps(text: str, part: str) -> None:
+    """Raise SecurityError if a method that may look at ``part`` for each character of ``text`` would take long."""
+    if len(text) * len(part) > _MOST_STEPS:
+        raise SecurityError(f"a search for {len(part)} characters in {len(text)} takes too long")
+
+
+def trim(value: Any, chars: str | None = None) -> str:
+    """As in Jinja2."""
+    text = str(value)
+    limit_steps(text, chars or "")
+    return text.strip(chars)
 
 
 def concat(pieces: Iterable[str]) -> str:
@@ -113,4 +154,5 @@ AMPLIFIERS: dict[str, Callable[..., Any]] = {
     "replace": replace,
     "slice": slices,
     "sum": sum_up,
+    "trim": trim,
 }

@@ -19,6 +19,7 @@ ChangewireError                 every error that is ours; its text is written fo
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -232,7 +233,13 @@ def described(error: BaseException) -> str:
     return str(error) if isinstance(error, ChangewireError) else fault_of_ours(error)
 
 
+_LONGEST_WORD, _MOST_WORDS = 200, 2000  # comparing takes quadratic time, and words may come from an API
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when none is near enough to be meant."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    if len(word) > _LONGEST_WORD:
+        return None
+    likely = (other for other in known if len(other) <= _LONGEST_WORD)
+    found = difflib.get_close_matches(word, itertools.islice(likely, _MOST_WORDS), n=1, cutoff=0.6)
     return found[0] if found else None

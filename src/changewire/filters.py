@@ -11,15 +11,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from operator import itemgetter
 from typing import Any
 
 from jinja2 import Undefined
 
 from changewire import moments, texts
+from changewire.effort import EFFORT
 from changewire.texts import plain_text
 
 _ROUNDINGS = {"common": ROUND_HALF_UP, "ceil": ROUND_CEILING, "floor": ROUND_FLOOR}
 
+
+_MOST_PARTS = 100  # of a path
 
 # data
 
@@ -28,7 +32,9 @@ def field(value: Any, path: Any, otherwise: Any = None) -> Any:
     """What is at a dotted path such as `owner.name` or `files.0.url`; `otherwise` where there is nothing."""
     if isinstance(value, Undefined):
         str(value)  # raises what the unknown name wants to say
-    for part in str(path).split("."):
+    if len(parts := str(path).split(".", _MOST_PARTS)) > _MOST_PARTS:
+        raise ValueError(f"field: a path has at most {_MOST_PARTS} parts")
+    for part in parts:
         if isinstance(value, Mapping) and part in value:
             value = value[part]
         elif isinstance(value, list | tuple) and re.fullmatch(r"-?\d+", part) and -len(value) <= int(part) < len(value):
@@ -59,20 +65,21 @@ def merge(value: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any
 
 def pluck(value: Iterable[Any], path: str) -> list[Any]:
     """One field of each record, none where a record has no such field; the path may be dotted."""
-    return [field(one, path) for one in value]
+    return [field(one, path) for one in EFFORT.counted(value)]
 
 
 def where(value: Iterable[Any], path: str, wanted: Any = True) -> list[Any]:
     """The records whose field equals a value, `true` where none is said."""
-    return [one for one in value if field(one, path) == wanted]
+    return [one for one in EFFORT.counted(value) if field(one, path) == wanted]
 
 
 def sort_by(value: Iterable[Any], path: str, reverse: bool = False) -> list[Any]:
     """The records in the order of one field; those without it come last."""
-    having = [one for one in value if field(one, path) is not None]
-    lacking = [one for one in value if field(one, path) is None]
+    found = [(one, field(one, path)) for one in EFFORT.counted(value)]
+    having = [pair for pair in found if pair[1] is not None]
+    lacking = [one for one, key in found if key is None]
     try:
-        return sorted(having, key=lambda one: field(one, path), reverse=reverse) + lacking
+        return [one for one, _ in sorted(having, key=itemgetter(1), reverse=reverse)] + lacking
     except TypeError:
         raise ValueError(f"sort_by: the values of {path!r} are of several types and have no order") from None
 
@@ -80,14 +87,14 @@ def sort_by(value: Iterable[Any], path: str, reverse: bool = False) -> list[Any]
 def group_by(value: Iterable[Any], path: str) -> dict[str, list[Any]]:
     """The records by the value of one field, as a mapping from that value's text to a list."""
     groups: dict[str, list[Any]] = {}
-    for one in value:
+    for one in EFFORT.counted(value):
         groups.setdefault(plain_text(field(one, path)), []).append(one)
     return groups
 
 
 def index_by(value: Iterable[Any], path: str) -> dict[str, Any]:
     """The records by the value of one field, as a mapping from that value's text to the last such record."""
-    return {plain_text(field(one, path)): one for one in value}
+    return {plain_text(field(one, path)): one for one in EFFORT.counted(value)}
 
 
 def flatten(value: Iterable[Any], levels: int = 1) -> list[Any]:

@@ -16,6 +16,7 @@ from changewire.clock import from_text
 from changewire.durations import parse_duration
 
 _UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+_LONGEST = 500  # characters of a pattern, and of a moment that is read with one
 _WIDE = re.compile(r"%[^a-zA-Z%]*\d{3,}")
 _PARTS = ("year", "month", "week", "day", "hour", "minute")
 
@@ -54,7 +55,7 @@ def _near(moment: datetime, change: timedelta) -> datetime:
 def date(value: Any, pattern: str | None = None, tz: str = "UTC") -> str:
     """A moment in a time zone, written by a `strftime` pattern such as `%d.%m.%Y`; without one as RFC 3339."""
     moment = moment_of(value).astimezone(zone_of(tz))
-    if pattern and _WIDE.search(pattern):
+    if pattern and (len(pattern) > _LONGEST or _WIDE.search(pattern)):
         raise ValueError(f"date: {pattern!r} is too wide")
     return moment.strftime(pattern) if pattern else _iso(moment)
 
@@ -122,6 +123,8 @@ def date_diff(value: Any, earlier: Any, unit: str = "seconds") -> float | int:
 def parse_date(value: Any, pattern: str, tz: str = "UTC") -> str:
     """The moment that a text writes by a `strptime` pattern such as `%d.%m.%Y %H:%M`, read in a time zone."""
     zone = zone_of(tz)
+    if max(len(str(value)), len(pattern)) > _LONGEST:
+        raise ValueError(f"parse_date: a moment and its pattern have at most {_LONGEST} characters")
     try:
         moment = datetime.strptime(str(value), pattern)  # noqa: DTZ007  # the zone is set below, where none was written
     except ValueError:

@@ -14,25 +14,41 @@ import orjson
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import missing
+from jinja2.utils import Namespace, missing
 
-from changewire.amplifiers import AMPLIFIERS, REMOVED, allowed, concat, join_texts, limited, replace_text
+from changewire.amplifiers import (
+    AMPLIFIERS,
+    REMOVED,
+    allowed,
+    bounded,
+    concat,
+    join_texts,
+    join_values,
+    limit_steps,
+    limited,
+    replace_text,
+)
 from changewire.effort import EFFORT, LARGEST
 from changewire.errors import ChangewireError
 from changewire.filters import FILTERS, TESTS
-from changewire.secret import Secret, mask
+from changewire.secret import Secret, masked_excerpt
 from changewire.template_words import kind_word
+from changewire.value_size import TooLargeValueError
 from changewire.values import Json, storable_number, storable_text
 
 _STRICT = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+LONGEST_MESSAGE = 2000  # characters of an error; it may quote a value
 DEEPEST = 90  # levels of an expression inside each other; Python itself cannot take many more
 TOO_DEEP = f"more than {DEEPEST} levels inside each other: take a list and 'in', or 'set' parts of it before"
 TOO_LONG = "a number has thousands of digits: put it in quotes"
 HIDDEN = "changewire_"  # how names in a scope begin that are not for people
 COUNTED = f"{HIDDEN}counted"  # the filter that every loop goes through
+BOUNDED = f"{HIDDEN}bounded"  # the filter that every list and mapping goes through that is made
+JOINED = f"{HIDDEN}joined"  # the filter that ~ is
 _METHODS = {"items", "keys", "values", "get"}  # of a mapping
 _WIDENING = {"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill", "translate"}
-_WIDENING |= {"encode", "to_bytes", "from_bytes"}
+_WIDENING |= {"encode", "to_bytes", "from_bytes", "striptags", "unescape"}
+_SLOW_METHODS = {"rfind", "rindex", "rsplit", "rpartition", "strip", "lstrip", "rstrip"}  # of text
 _SAFE_METHODS: dict[str, Callable[..., str]] = {"join": join_texts, "replace": replace_text}
 
 Path = tuple[str | int, ...]
@@ -44,8 +60,9 @@ class TemplateError(ChangewireError):
     def __init__(self, message: str, path: Path = (), suggestion: str | None = None) -> None:
         hint = f" (did you mean {suggestion!r}?)" if suggestion else ""
         place = f"{'.'.join(map(str, path))}: " if path else ""
-        super().__init__(mask(f"{place}{message}{hint}"))
-        self.message = message  # without place and hint
+        message = masked_excerpt(message, LONGEST_MESSAGE, "…")
+        super().__init__(masked_excerpt(f"{place}{message}{hint}", 2 * LONGEST_MESSAGE, "…"))
+        self.message = message  # without place and hint, masked
         self.path = path  # where in the rendered value; () for the value itself
         self.suggestion = suggestion  # the nearest known name; None when none is near
 
@@ -96,7 +113,9 @@ def text_of(value: Json) -> str:
 def plain(value: Any, largest: int = LARGEST) -> Json:
     """``value`` as plain data of at most ``largest`` characters; iterators and tuples become lists."""
     if isinstance(value, dict | list):
-        with suppress(TypeError):  # it is not plain, or not to be stored, so each piece is looked at
+        # without success: it is too large, not plain, or not to be stored, so each piece is looked at
+        with suppress(TypeError, TooLargeValueError):
+            EFFORT.sizes.of(value, largest)
             text = orjson.dumps(value, option=_STRICT)
             if len(text) <= largest:
                 return orjson.loads(text)
@@ -129,6 +148,13 @@ def _key(key: Any) -> str:
     return storable_text(key)
 
 
+class PrivateNamespace(Namespace):
+    """A namespace whose text does not show what is in it, which may be much."""
+
+    def __repr__(self) -> str:
+        return "<namespace>"
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2 with our filters and without its ways to fill the memory or to go on for ever."""
 
@@ -138,10 +164,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(undefined=Missing, finalize=text_of, autoescape=False, keep_trailing_newline=True)
         self.filters.update(FILTERS)
-        self.filters[COUNTED] = EFFORT.counted
+        self.filters |= {COUNTED: EFFORT.counted, BOUNDED: bounded, JOINED: join_values}
         self.tests.update(TESTS)
         for name in ("lipsum", "cycler", "joiner"):
             del self.globals[name]
+        self.globals["namespace"] = PrivateNamespace
         for name in REMOVED:
             del self.filters[name]
         self.filters.update(AMPLIFIERS)
@@ -170,6 +197,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 return self.undefined(obj=obj, name=attribute)
         return super().getattr(obj, attribute)
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """As in Jinja2; filters ask for very many attributes."""
+        EFFORT.step()
+        return super().getitem(obj, argument)
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Nothing of a secret, and no text method that makes much out of little."""
         if isinstance(obj, Secret | bytes) or attr in _WIDENING:
@@ -179,10 +211,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Macros may call each other."""
         EFFORT.count()
-        owner = getattr(obj, "__self__", None)
-        if isinstance(owner, str) and (safe := _SAFE_METHODS.get(getattr(obj, "__name__", ""))):
+        for given in (*args, *kwargs.values(), args, kwargs):  # a macro has the last two as `varargs` and `kwargs`
+            bounded(given)
+        owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
+        if isinstance(owner, str) and name in _SLOW_METHODS:
+            limit_steps(owner, next((part for part in (*args, *kwargs.values()) if isinstance(part, str)), ""))
+        if isinstance(owner, str) and (safe := _SAFE_METHODS.get(name)):
             obj = functools.partial(safe, owner)
-        return super().call(context, obj, *args, **kwargs)
+        result = super().call(context, obj, *args, **kwargs)
+        return bounded(list(result) if isinstance(result, KeysView | ValuesView | ItemsView) else result)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuse what would fill the memory."""
@@ -192,13 +229,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
                     raise SecurityError(f"a result longer than {LARGEST} characters")
         if operator == "+" and isinstance(left, str | list | tuple) and isinstance(right, str | list | tuple):
             allowed(len(left) + len(right))
-        if operator == "*" and isinstance(left, int) and isinstance(right, int):
-            allowed(left.bit_length() + right.bit_length())
         if operator == "**" and (abs(left) > 10**6 or abs(right) > 64):
             raise SecurityError("a power of such large numbers")
         if operator == "%" and isinstance(left, str):
             raise SecurityError("% on text; join with ~ or use the filter format")
-        return super().call_binop(context, operator, left, right)
+        return bounded(super().call_binop(context, operator, left, right))
 
 
 def _deeper_than(parsed: nodes.Template, most: int) -> bool:

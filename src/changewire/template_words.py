@@ -251,6 +251,7 @@ _KINDS = {
     "method": "a function",
     "function": "a function",
     "Macro": "a macro",
+    "PrivateNamespace": "a namespace",
     "Secret": "a secret",
 }
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from jinja2 import Template, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.utils import missing
+from jinja2.visitor import NodeTransformer
 
 from changewire.amplifiers import limited
 from changewire.effort import EFFORT, LARGEST
@@ -23,8 +24,11 @@ from changewire.filters import PATTERN_FILTERS
 from changewire.patterns import compile_pattern
 from changewire.secret import masked_excerpt
 from changewire.template_sandbox import (
+    BOUNDED,
     COUNTED,
     HIDDEN,
+    JOINED,
+    LONGEST_MESSAGE,
     TOO_DEEP,
     TOO_LONG,
     MissingError,
@@ -59,15 +63,15 @@ class Compiled:
 
     def __init__(self, sandbox: Sandbox, text: str, largest: int) -> None:
         self._text, self._largest = text, largest
-        EFFORT.begin()  # Jinja2 works out constant parts here
+        EFFORT.begin(largest)  # Jinja2 works out constant parts here
         try:
             self._compile(sandbox, sandbox.parse(text))
         finally:
             EFFORT.end()
 
     def _compile(self, sandbox: Sandbox, parsed: nodes.Template) -> None:
-        for loop in parsed.find_all(nodes.For):
-            loop.iter = nodes.Filter(loop.iter, COUNTED, [], [], None, None, lineno=loop.lineno)
+        parsed = _Limiter().visit(parsed)
+        parsed.set_environment(sandbox)
         body = parsed.body
         self._native = (
             len(body) == 1
@@ -85,7 +89,7 @@ class Compiled:
 
     def render(self, scope: Mapping[str, Any]) -> Json:
         """The value of the expression, or the text. Raises TemplateError."""
-        EFFORT.begin()
+        EFFORT.begin(self._largest)
         try:
             context = self._template.new_context(scope)  # type: ignore[arg-type]
             if self._native:
@@ -98,7 +102,7 @@ class Compiled:
         except MissingError as error:
             raise _unknown(self._text, error, scope) from None
         except SecurityError as error:
-            raise TemplateError(f"{_short(self._text)}: not allowed: {trouble(str(error))}") from None
+            raise TemplateError(f"{_short(self._text)}: not allowed: {_trouble(str(error))}") from None
         except Exception as error:  # whatever Python, Jinja2 or a filter raises on this data: it is the expression's
             raise TemplateError(f"{_short(self._text)}: {_words(error)}") from None
         finally:
@@ -114,11 +118,49 @@ class Compiled:
         return storable_text("".join(kept))
 
 
+class _Limiter(NodeTransformer):
+    """Puts a limit around each loop, each list and mapping that an expression makes, and each ``~``."""
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.iter = nodes.Filter(node.iter, COUNTED, [], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return node if _is_constant(node.items) else _through(BOUNDED, node)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return node if node.ctx != "load" or _is_constant(node.items) else _through(BOUNDED, node)
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _through(BOUNDED, node)
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _through(JOINED, nodes.List(node.nodes, lineno=node.lineno))
+
+
+def _through(name: str, node: nodes.Expr) -> nodes.Expr:
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+
+def _is_constant(parts: list[nodes.Expr]) -> bool:
+    return all(isinstance(part, nodes.Const) for part in parts)
+
+
 def _words(error: Exception) -> str:
     """What went wrong, also if the error itself says nothing."""
     if isinstance(error, MemoryError):
         return "too large"
-    return trouble(str(error)) or f"it failed with {type(error).__name__}"
+    return _trouble(str(error)) or f"it failed with {type(error).__name__}"
+
+
+def _trouble(message: str) -> str:
+    """`trouble` of the beginning of a message, which may quote a value."""
+    return trouble(masked_excerpt(message, LONGEST_MESSAGE, "…"))
 
 
 def _short(text: str) -> str:
@@ -133,7 +175,7 @@ def _unknown(text: str, error: MissingError, scope: Mapping[str, Any]) -> Templa
     elif isinstance(error.obj, Mapping):
         known, where = [k for k in error.obj if isinstance(k, str)], "there is no field"
     else:
-        return TemplateError(f"{_short(text)}: {trouble(error.message or '')}")
+        return TemplateError(f"{_short(text)}: {_trouble(error.message or '')}")
     near = nearest(error.name, known)
     listed = "" if near or not known else f"; known here: {', '.join(sorted(known)[:12])}"
     return TemplateError(f"{_short(text)}: {where} {error.name!r}{listed}", suggestion=near)

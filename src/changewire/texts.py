@@ -14,12 +14,14 @@ from urllib.parse import unquote, unquote_plus
 import orjson
 
 from changewire.csv_text import csv_line
-from changewire.effort import LARGEST
+from changewire.effort import EFFORT, LARGEST
 from changewire.html_text import html_to_text
+from changewire.json_size import MOST_MEMORY, check_size
 from changewire.patterns import Pattern, compile_pattern, encoded
 from changewire.secret import masked_excerpt
 from changewire.values import Json
 
+_MOST_INDENT = 64 << 20  # bytes of blanks at most, far more than ordinary data has
 _WIDE = re.compile(r"%[^a-zA-Z%]*(?:\d{5,}|\*)")
 
 
@@ -34,12 +36,18 @@ def plain_text(value: Any) -> str:
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """The value as JSON text; with any `indent`, spread over lines."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else None).decode()
+    if not indent:
+        return orjson.dumps(value).decode()
+    size, levels = EFFORT.sizes.of(value, EFFORT.most)
+    if size * 2 * levels > _MOST_INDENT:
+        raise ValueError(f"json: {size} characters and entries on {levels} levels are too many to be indented")
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def from_json(value: str) -> Json:
     """The data that a JSON text holds."""
     try:
+        check_size(value.encode(), MOST_MEMORY)
         return orjson.loads(value)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"from_json: not JSON, see character {error.pos}") from None
@@ -47,7 +55,9 @@ def from_json(value: str) -> Json:
 
 def slug(value: Any, longest: int = 80) -> str:
     """Lower-case letters, digits and hyphens only, fit for a file name: `Weekly sync!` becomes `weekly-sync`."""
-    plain = unicodedata.normalize("NFKD", plain_text(value)).encode("ascii", "ignore").decode().lower()
+    # each character alone: sorting a long run of accents takes quadratic time, and they are left out in any order
+    decomposed = "".join(unicodedata.normalize("NFKD", char) for char in plain_text(value))
+    plain = decomposed.encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:longest].rstrip("-")
 
 
@@ -123,7 +133,7 @@ def regex_test(value: Any, pattern: str) -> bool:
 def format_text(value: str, *parts: Any) -> str:
     """`"%05d" | format(7)` gives `00007`."""
     widths = sum(map(int, re.findall(r"(?<!\d)\d{1,4}(?!\d)", value)))
-    if _WIDE.search(value) or widths + sum(len(part) for part in parts if isinstance(part, str)) > 16 * LARGEST:
+    if _WIDE.search(value) or widths + EFFORT.sizes.of(parts, EFFORT.most)[0] > EFFORT.most:
         raise ValueError(f"format: {masked_excerpt(value, 80)!r} is too wide")
     return value % parts
 

@@ -20,13 +20,14 @@ T = TypeVar("T")
 
 _LONGEST_NAME = 180  # bytes; most file systems end at 255, and a temporary name must fit as well
 _LONGEST_PART = 230  # bytes of a name that is written as it is; notes and what is put aside have endings
+_MOST_READ = 4096  # characters that can matter to a name; normalising a long run of accents takes quadratic time
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"\\|?*/]+')
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 def safe_name(text: str, otherwise: str = "unnamed") -> str:
     """``text`` as the name of one file or folder: no separators, no control characters, not hidden, not too long."""
-    name = unicodedata.normalize("NFC", text)
+    name = unicodedata.normalize("NFC", text[:_MOST_READ])
     name = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
     name = _UNSAFE.sub("_", name).strip(" .")
     if not name or not name.strip("_"):
