@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import itertools
 import re
 import time
@@ -22,15 +23,14 @@ FILES = [
 METHODS = {"search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 BUILT = {  # patterns that are no constants, and why no text from outside can make them slow
     ("actions/core/tables.py", "pattern"): "constants in a table of the same module",
-    ("actions/variables.py", 'rf"({_NAME}\\d+)"'): "a constant name and digits",
     ("config/cron.py", "pattern"): "constants in a table of the same module",
     ("connectors/definition.py", "self.path"): "written in the connectors that are part of the program",
     ("connectors/failures.py", """rf'"(?:{"|".join(fields.code)})"\\s*:\\s*"?(\\w+)'"""): "field names of a connector",
     ("connectors/failures.py", """rf'"(?:{"|".join(fields.message)})"\\s*:\\s*"(.*)"'"""): "field names of a connector",
     ("connectors/rate_table.py", "cap.path"): "written in the connectors that are part of the program",
-    ("connectors/transport/routes.py", 'rf"(?:^|{_SLASH}){_DOT}{_DOT}(?:{_SLASH}|$)"'): "no part repeats",
     ("home/loading.py", "pattern"): "constants of the same module",
     ("html_text.py", 'f"</{name}"'): "a constant name",
+    ("spellings.py", 'f"[-{_H[1:-1]}]*"'): "one class of characters",
     ("template_words.py", 'rf"\\{{%[-+]?\\s*{name}\\b"'): "a tag name of Jinja2",
     ("template_words.py", "pattern"): "constants in a table of the same module",
 }
@@ -62,8 +62,11 @@ def uses() -> Iterator[Use]:
             if not (isinstance(call, ast.Call) and ast.unparse(call.func).startswith("re.") and call.args):
                 continue
             first, method = call.args[0], ast.unparse(call.func).removeprefix("re.")
-            constant = isinstance(first, ast.Constant)
-            if isinstance(first, ast.Constant):
+            made = compiled(path, names.get(id(call)))
+            constant = isinstance(first, ast.Constant) or made is not None
+            if made is not None:
+                text = made
+            elif isinstance(first, ast.Constant):
                 value = first.value
                 text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
             else:
@@ -71,6 +74,15 @@ def uses() -> Iterator[Use]:
             used = [method] if method in METHODS else sorted(methods_of(tree, names.get(id(call))))
             for one in used if constant else used[:1]:
                 yield Use(file, text, constant, flags_of(call), one)
+
+
+def compiled(path: Path, name: str | None) -> str | None:
+    """The pattern that a module of the package has compiled under that name; None: there is none."""
+    if name is None or "src" not in path.relative_to(ROOT).parts:
+        return None
+    module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    found = getattr(importlib.import_module(module), name, None)
+    return found.pattern if isinstance(found, re.Pattern) and isinstance(found.pattern, str) else None
 
 
 def methods_of(tree: ast.Module, name: str | None) -> set[str]:

@@ -45,6 +45,26 @@ def test_words_numbers_and_addresses_are_no_secrets(value: str) -> None:
     assert not is_secret("ANYTHING", value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_CHANNEL", "C024BE91L7X"),
+        ("ZOOM_ACCOUNT_ID", "abC3dEf9xxQ12"),
+        ("MEETING_UUID", "4444AAAiAAAAAiAiAiiAii=="),
+        ("user-ids", "KDcuGIm1QgePTO8WbOqwIQ"),
+        ("GREETING", "Hello, dear colleague!"),
+        ("ANYTHING", "Sales EMEA North"),
+    ],
+)
+def test_an_identifier_or_a_sentence_is_no_secret_for_steps_need_it_as_it_is(name: str, value: str) -> None:
+    assert not is_secret(name, value)
+
+
+@pytest.mark.parametrize("name", ["KEY_ID_TOKEN", "CHANNEL_SECRET", "USER_PASSWORD", "SESSION_ID"])
+def test_a_secret_that_belongs_to_an_identifier_is_one(name: str) -> None:
+    assert is_secret(name, "C024BE91L7X")
+
+
 @pytest.mark.parametrize("name", ["USE_TOKENS", "KEYWORD", "AUTHOR"])
 def test_a_switch_or_a_word_is_no_secret_because_of_a_name_like_one(name: str) -> None:
     assert not is_secret(name, "true")

@@ -22,9 +22,14 @@ _NAMES = (
     "secret|token|passw(?:or)?d|passphrase|passcode|pwd|credential|key(?!word|board)|auth(?!ors?(?:$|[_-]))|cookie|signature|webhook"
     "|session_?id|dsn|assertion|jwt|bearer"
 )
+_IDENTIFIER = re.compile(
+    r"(?:^|[_-])(?:(?:id|uuid|guid|channel|user|account|project|folder|team|room|group|meeting|webinar|recipient|sender)s?"
+    r"|username|name|number|phone|e?mail|region|zone|locale|host|plan|title|subject|message|text|greeting|label|prefix)$",
+    re.IGNORECASE,
+)
 _SWITCHES = frozenset(("true", "false", "yes", "no", "on", "off", "none", "null"))
 _SECRET_NAME = re.compile(f"{_NAMES}|^(?:pass|pw|pin|sig|sid|otp)$|[_-](?:pass|pw|pin|sig|sid|otp)$", re.IGNORECASE)
-_URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s,;\"'<>]+")
+_URL = re.compile(r"[A-Za-z][\w+.-]{0,30}://[^\s,;\"'<>]+")
 _NUMBER = re.compile(r"[+-]?\d[\d.,:_TZ+ /-]*[A-Za-z]{0,4}")
 _MAIL = re.compile(r"[^\s@:/]+@[\w-]+(?:\.[\w-]+)+(?:[,; ]+[^\s@:/]+@[\w-]+(?:\.[\w-]+)+)*")
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}(?::\d+)?|localhost(?::\d+)?|\[?[0-9a-fA-F:.]+\]?(?::\d+)?")
@@ -48,10 +53,13 @@ def is_secret(name: str, value: str) -> bool:
     """Whether the variable ``name`` with that value is a secret: its name says so, or it looks like one.
 
     Words, numbers, mail addresses, hosts, paths, and http addresses without credentials do not look like one, nor do
-    values under eight characters.
+    values under eight characters. The value of a variable such as ``TEAM_ID`` or ``CHANNEL`` is none, whatever it looks
+    like: it is in the answers of APIs, and steps need it.
     """
     if names_secret(name):
         return value.lower() not in _SWITCHES
+    if _IDENTIFIER.search(name) or (" " in value and not any(map(looks_random, value.split()))):
+        return False
     is_word = _WORD.fullmatch(value) is not None and not looks_random(value)
     return len(value) >= SHORTEST_GUESS and not is_word and not is_common(value)
 
