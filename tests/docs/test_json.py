@@ -167,7 +167,7 @@ def test_items_set_aside(tmp_path: Path) -> None:
         watched.run(61)
         reader = Reader(cast(Session, SimpleNamespace(cwd=watched.home)), [])
         (status,), (told,) = reader.read("status"), reader.read("explain watch")
-    assert status["triggers"][0]["set_aside"] == told["set_aside"]
+    assert status["set_aside"] == told["set_aside"]
     (item,) = told["set_aside"]
     _fits("set_aside", item)
 

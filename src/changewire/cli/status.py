@@ -20,7 +20,7 @@ from changewire.errors import ConfigError
 if TYPE_CHECKING:
     from changewire.health.attention import Attention
     from changewire.home.definition import Home
-    from changewire.state.records import PauseRecord, SetAsideItems, TriggerRecord, WaitingChanges
+    from changewire.state.records import PauseRecord, TriggerRecord, WaitingChanges
     from changewire.state.store import SqliteStore
 
 ALIVE_S = 20.0  # seconds since the last heartbeat; a daemon writes one every five
@@ -57,6 +57,7 @@ def status(options: Options) -> int:
     on, or it ended without having been asked to. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
+    from changewire.health.attention import set_aside_view
 
     path, now = options.find_home(), SystemClock().now()
     with open_store(path) or nullcontext() as store:
@@ -72,9 +73,10 @@ def status(options: Options) -> int:
     held = counts.get("held", {})
     if options.json:
         paused_views = [{**pause_view(pause), "runs": held.get(pause.held_by, 0)} for pause in pauses]
-        triggers = [_view(record, changes.get(record.id), aside) for record in records]
+        triggers = [_view(record, changes.get(record.id)) for record in records]
         views = [each.view() for each in found]
-        print_json({"v": 1, "triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon})
+        shown = {"triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon}
+        print_json({"v": 1, **shown, "set_aside": [set_aside_view(each) for each in aside]})
     else:
         _show(records, pauses, held, daemon, now)
         _show_counts(counts)
@@ -197,9 +199,8 @@ def _unavailable(
         yield replace(record, state=TriggerState.UNAVAILABLE, error=error, next_due=next_due)
 
 
-def _view(record: TriggerRecord, waiting: WaitingChanges | None, aside: Sequence[SetAsideItems]) -> dict[str, Any]:
+def _view(record: TriggerRecord, waiting: WaitingChanges | None) -> dict[str, Any]:
     from changewire.clock import to_text
-    from changewire.health.attention import set_aside_view
 
     def text(moment: datetime | None) -> str | None:
         return None if moment is None else to_text(moment)
@@ -214,7 +215,6 @@ def _view(record: TriggerRecord, waiting: WaitingChanges | None, aside: Sequence
         "lag_p99_ms": record.lag_p99_ms,
         "error": record.error,
         "pending": waiting.count if waiting else 0,
-        "set_aside": [set_aside_view(each) for each in aside if each.trigger_id == record.id],
     }
 
 

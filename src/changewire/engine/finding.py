@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -97,6 +98,7 @@ class Finder:
         ``preview``: no answer that another poll received is used, details are requested for all changes, and what is
         refused is raised.
         """
+        _refuse_damaged(record)
         before, listing = dict(record.cursor or {}), trigger.reader.listing
         turned = before.get("listing", listing) != listing  # the workflow says otherwise how the list goes on
         current = record.rules == trigger.watch.rules.fingerprint and not before.get("pending") and not turned
@@ -162,7 +164,10 @@ class Finder:
             latest = noticed.get(key)
             if key not in broken or key in replaced or (latest is None and not trigger.watch.kind.only_new):
                 continue
-            change = pending.renewed(broken[key], trigger.watch, (item, scope), latest)
+            try:
+                change = pending.renewed(broken[key], trigger.watch, (item, scope), latest)
+            except Exception:  # the pending change itself is damaged, which its own attempt says
+                continue
             if change is not None:
                 replaced[key] = broken[key]
                 _replace(result, latest, change)
@@ -172,6 +177,7 @@ class Finder:
         self, trigger: Trigger, record: TriggerRecord, now: datetime, *, interrupted: Interrupted = uninterrupted
     ) -> Found:
         """Make events of changes that are pending and due. Raises CredentialError if nothing else came of it."""
+        _refuse_damaged(record)
         requests = FollowUps(self.allowance(trigger, record, now, interrupted=interrupted))
         due = self._store.due_pending(trigger.id, self._clock.now(), MOST)
         changes = self.details.of_pending(trigger, record.epoch, due, requests, now)
@@ -288,6 +294,15 @@ class Finder:
         return ask
 
 
+def _refuse_damaged(record: TriggerRecord) -> None:
+    """Raise UsageError if what a trigger remembers cannot be read, so that nothing can be compared with it."""
+    if record.unreadable:
+        raise UsageError(
+            f"what is stored of it is damaged ({record.unreadable}): restore a backup, or forget what it has seen with "
+            f"`changewire reset {shlex.quote(record.workflow)}`"
+        )
+
+
 def _memory(
     trigger: Trigger,
     record: TriggerRecord,
@@ -357,7 +372,10 @@ def _count(changes: Changes, result: Notice, aside: Sequence[SetAside]) -> None:
     result.verdicts["untold"] += changes.untold
     result.verdicts["fired"] -= changes.untold + len(changes.pending)
     for record in changes.pending:
-        result.hold("set_aside" if record.broken else "pending", record.key)
+        if record.broken:
+            result.hold("set_aside", record.key)
+        else:
+            result.hold("pending", record.key)
     for each in aside:
         result.hold("set_aside", each.name)
 

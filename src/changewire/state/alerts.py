@@ -10,13 +10,13 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from changewire.clock import from_text, to_text
+from changewire.clock import to_text
 from changewire.secret import masked_json
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import AlertRecord, RunState
 from changewire.state.writer import Transaction
-from changewire.values import Json, dumps_text, loads, make_id
+from changewire.values import Json, dumps_text, make_id
 
 KEPT = timedelta(days=90)  # after they were told
 WATCHES = "core.alert"  # the trigger type of workflows that alerts start; they raise none about themselves
@@ -58,7 +58,7 @@ def untold(connection: sqlite3.Connection) -> list[AlertRecord]:
 
 def untold_since(connection: sqlite3.Connection) -> datetime | None:
     """See `Store.untold_since`."""
-    return rows.moment(rows.read_all(connection, "SELECT min(at) FROM alerts WHERE told = 0")[0][0])
+    return rows.moment_or_none(rows.read_all(connection, "SELECT min(at) FROM alerts WHERE told = 0")[0][0])
 
 
 def told(ids: Sequence[str]) -> Callable[[Transaction], None]:
@@ -103,9 +103,10 @@ def count_run(
         what, words = "workflow_failing", f"{workflow}: {often}; the last is {state}: {reason or 'no reason given'}"
     if is_news:
         facts: dict[str, Json] = {"run": run_id, "failures": failures, "next": f"`changewire runs {run_id}`"}
-        put(transaction, AlertRecord(now, what, workflow, words, facts, (*loads(chain), workflow), run_id))
+        put(transaction, AlertRecord(now, what, workflow, words, facts, (*rows.json_or(chain, []), workflow), run_id))
 
 
 def _record(row: tuple[str, ...]) -> AlertRecord:
     alert_id, at, what, name, message, facts, chain, cause = row
-    return AlertRecord(from_text(at), what, name, message, loads(facts), tuple(loads(chain)), cause, alert_id)
+    given = (rows.json_or(facts, {}), tuple(rows.json_or(chain, [])))
+    return AlertRecord(rows.some_moment(at), what, name, message, *given, cause, alert_id)

@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from changewire.state import rows
 from changewire.state.records import AttemptRecord, PauseRecord, RunHistory, RunRecord, TriggerRecord
-from changewire.values import loads
 
 Record = TriggerRecord | RunRecord | AttemptRecord | PauseRecord
 R = TypeVar("R", TriggerRecord, RunRecord, AttemptRecord, PauseRecord)
@@ -75,8 +74,8 @@ def beside(connection: sqlite3.Connection) -> Beside:
     found = rows.read_all(connection, "SELECT at, info FROM daemon")
     if not found:
         return Beside()
-    info = loads(found[0][1])
-    at, steady = rows.moment(found[0][0]), rows.moment(info.get("steady"))
+    info = rows.json_or(found[0][1], {})
+    at, steady = rows.moment_or_none(found[0][0]), rows.moment_or_none(info.get("steady"))
     if at is None or steady is None:
         return Beside()
     return Beside(at - steady, None if info.get("stopped") else steady)

@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from changewire.clock import from_text, to_text
+from changewire.clock import to_text
 from changewire.secret import mask, mask_data
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import WriteRecord
 from changewire.state.writer import Transaction
-from changewire.values import dumps_text, loads
+from changewire.values import dumps_text
 
 
 def put(writes: Sequence[WriteRecord]) -> Callable[[Transaction], None]:
@@ -50,9 +50,9 @@ def expected(connection: sqlite3.Connection, trigger_id: str) -> list[WriteRecor
     found = rows.read_all(connection, sql("expected_echoes"), {"trigger_id": trigger_id})
     return [
         WriteRecord(
-            *(trigger, run, address, method, path, loads(body), key),
-            sent_at=from_text(sent),
-            acknowledged_at=from_text(done) if done is not None else None,
+            *(trigger, run, address, method, path, rows.json_or(body, None), key),
+            sent_at=rows.some_moment(sent),
+            acknowledged_at=rows.moment_or_none(done),
             number=seq,
         )
         for seq, trigger, run, address, method, path, body, key, sent, done in found

@@ -12,7 +12,7 @@ from changewire.state import polls, rows
 from changewire.state.queries import sql
 from changewire.state.records import EventRecord, KeptEvent, Raised, RunRecord
 from changewire.state.writer import Transaction
-from changewire.values import dumps_text, loads
+from changewire.values import dumps_text
 
 
 def feed(
@@ -46,11 +46,11 @@ def missed(connection: sqlite3.Connection, type_: str, known: Collection[str]) -
 def kept(connection: sqlite3.Connection, trigger_ids: Collection[str], limit: int) -> list[KeptEvent]:
     """See `Store.kept_events`."""
     given = {"ids": dumps_text(list(trigger_ids)), "limit": limit}
+    found = rows.read_all(connection, sql("kept_internal_events"), given)
     return [
-        KeptEvent(seq, trigger_id, Raised(type_, id_, loads(item), tuple(loads(chain)), cause))
-        for seq, trigger_id, id_, type_, item, chain, cause in rows.read_all(
-            connection, sql("kept_internal_events"), given
-        )
+        KeptEvent(seq, trigger_id, Raised(type_, id_, fields, tuple(rows.json_or(chain, [])), cause))
+        for seq, trigger_id, id_, type_, item, chain, cause in found
+        if isinstance(fields := rows.json_or(item, None), dict)  # one that is damaged holds up no other
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from changewire.clock import from_text, to_text
+from changewire.clock import to_text
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.writer import Transaction
@@ -50,4 +50,4 @@ def limit(connection: sqlite3.Connection, wall: datetime, kept: timedelta, witne
     if not found:
         return None
     ((at, event_seq, run_seq),) = found
-    return Limit(min(wall - kept, from_text(at)), event_seq, run_seq)
+    return Limit(min(wall - kept, rows.some_moment(at)), event_seq, run_seq)

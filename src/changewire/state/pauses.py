@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,7 +56,11 @@ def told(record: PauseRecord) -> str:
 
 def pauses(connection: sqlite3.Connection) -> list[PauseRecord]:
     """See `Store.pauses`."""
-    return [rows.pause_of(row) for row in rows.read_all(connection, sql("pauses"))]
+    found = []
+    for row in rows.read_all(connection, sql("pauses")):
+        with suppress(ValueError):
+            found.append(rows.pause_of(row))
+    return found
 
 
 def is_paused(connection: sqlite3.Connection, held_by: str) -> bool:

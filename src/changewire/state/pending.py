@@ -51,6 +51,7 @@ def schedule(transaction: Transaction, trigger_id: str, earliest: datetime, *, i
     if found is None or found[1] is None:
         return
     due_at, list_due, interval_s = found
+    due_at = to_text(rows.some_moment(due_at))
     at = max(to_text(earliest), due_at)
     patience = timedelta(seconds=interval_s) if in_turn and due_at <= to_text(earliest) else timedelta(0)
     if at <= to_text(from_text(list_due) + patience):
@@ -70,7 +71,9 @@ def broken(connection: sqlite3.Connection, trigger_id: str) -> list[PendingRecor
 
 def _records(found: list[tuple[Any, ...]]) -> list[PendingRecord]:
     return [
-        PendingRecord(which, key, change, from_text(noticed_at), from_text(due_at), tries, reason, seq, bool(broken))
+        PendingRecord(
+            which, key, change, rows.some_moment(noticed_at), rows.some_moment(due_at), tries, reason, seq, bool(broken)
+        )
         for which, key, change, noticed_at, due_at, tries, reason, seq, broken in found
     ]
 
@@ -87,8 +90,8 @@ def waiting(connection: sqlite3.Connection, inactive: bool, offset: timedelta) -
         connection, sql("waiting_changes"), {"inactive": inactive}
     ):
         trigger, count, broken, since, tries = head
-        due, idle = from_text(due_at) + offset, rows.moment(idle_since)
+        due, idle = rows.some_moment(due_at) + offset, rows.moment_or_none(idle_since)
         found[trigger_id] = WaitingChanges(
-            trigger, count, broken, from_text(since), tries, reason, due, interval_s, delayed, idle, bool(held)
+            trigger, count, broken, rows.some_moment(since), tries, reason, due, interval_s, delayed, idle, bool(held)
         )
     return found

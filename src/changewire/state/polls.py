@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from changewire.clock import from_text, to_text
+from changewire.clock import to_text
 from changewire.errors import StateError
 from changewire.state import alerts, pauses, pending, rows, set_aside
 from changewire.state.batches import put_runs
@@ -53,7 +53,7 @@ def claimed(found: list[tuple[Any, ...]]) -> list[Claimed]:
     claims = []
     for due_at, _, claim, *row in sorted(found, key=lambda row: row[:2]):
         record = rows.trigger_of(row)
-        due = record.late_since or from_text(due_at)
+        due = record.late_since or rows.some_moment(due_at)
         claims.append(Claimed(record.id, due, claim, record.generation, record))
     return claims
 

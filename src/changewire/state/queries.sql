@@ -107,7 +107,7 @@ DELETE FROM pending_changes WHERE trigger_id = ? AND seq = ?
 
 -- name: due_pending
 SELECT trigger_id, key, change, noticed_at, due_at, tries, reason, seq, broken FROM pending_changes AS change
-WHERE trigger_id = :trigger_id AND due_at <= :now AND NOT EXISTS (
+WHERE trigger_id = :trigger_id AND (due_at <= :now OR due_at >= '3') AND NOT EXISTS (
     SELECT 1 FROM pending_changes AS earlier
     WHERE earlier.trigger_id = change.trigger_id AND earlier.key = change.key AND earlier.seq < change.seq
 )
@@ -207,7 +207,7 @@ UPDATE pending_changes SET due_at = :now WHERE tries > 0 AND due_at > :now
 
 -- name: repair_due
 UPDATE triggers SET next_due = :now
-WHERE active = 1 AND interval_s > 0 AND next_due IS NULL AND state <> 'unavailable'
+WHERE active = 1 AND interval_s > 0 AND (next_due IS NULL OR next_due >= '3') AND state <> 'unavailable'
 RETURNING workflow, name
 
 -- name: put_version
@@ -339,10 +339,10 @@ RETURNING id
 UPDATE runs SET due_at = :now
 WHERE seq IN (
     SELECT seq FROM runs
-    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND (due_at IS NULL OR due_at >= '3')
     UNION ALL
     SELECT seq FROM runs
-    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND (due_at IS NULL OR due_at >= '3')
 )
 RETURNING id
 
@@ -367,10 +367,10 @@ SELECT workflow, count(*) FROM (
     WHERE state = 'paused' AND held_by IS NOT NULL AND held_by NOT IN (SELECT kind || '/' || name FROM pauses)
     UNION ALL
     SELECT workflow FROM runs
-    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    WHERE claim = 0 AND lane IS NULL AND state IN ('pending', 'running', 'waiting') AND (due_at IS NULL OR due_at >= '3')
     UNION ALL
     SELECT workflow FROM runs
-    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND due_at IS NULL
+    WHERE claim = 0 AND lane IS NOT NULL AND state IN ('pending', 'running', 'waiting') AND (due_at IS NULL OR due_at >= '3')
     UNION ALL
     SELECT workflow FROM runs WHERE slot = 1 AND state NOT IN ('pending', 'running', 'waiting')
 )

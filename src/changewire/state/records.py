@@ -103,6 +103,12 @@ class TriggerRecord:
     file: str = ""  # of its workflow, from the home on; "": unknown
     version: str = ""  # of its workflow's text
     account: str = ""  # fingerprint of the connection without its name and secrets; "": unknown, or no connection
+    damaged: tuple[str, ...] = ()  # names of what is stored and cannot be read
+
+    @property
+    def unreadable(self) -> str:
+        """What of its memory is damaged, without which no poll can be compared; empty: nothing."""
+        return ", ".join(name for name in ("baseline_at", "cursor", "last_ok") if name in self.damaged)
 
     @property
     def only_pending(self) -> bool:
@@ -161,6 +167,7 @@ class EventRecord:
     chain: list[str] = field(default_factory=list)  # names of the workflows that led to it, each raising the next event
     cause: str | None = None  # id of the run that raised it; None: it was noticed outside
     raised: str | None = None  # `Raised.id` of an internal event; not read back
+    damaged: tuple[str, ...] = ()  # names of what is stored and cannot be read
 
     @property
     def hops(self) -> int:
@@ -294,6 +301,7 @@ class RunRecord:
     ending_step: str | None = None  # address of the step that ends the run: `on_failure` is next, or the end
     waits_for: str | None = None  # of a waiting or paused run: address of the step; None: it waits before any step
     time_left_s: float | None = None  # of its timeout, from `started_at` on; None: all of it
+    damaged: tuple[str, ...] = ()  # names of what is stored and cannot be read
     gathers_until: datetime | None = None  # of a batch that is about to be stored: it is due then, unless it is full
 
     @property
@@ -333,6 +341,7 @@ class AttemptRecord:
     retry_at: datetime | None = None  # None: not tried again by itself
     evidence: Json = None  # {"input", "response", "effect"} unless it succeeded; with "by", a person said that it did
     series: int = 0  # how often a person had resumed the run when this was decided
+    damaged: tuple[str, ...] = ()  # names of what is stored and cannot be read
 
     @property
     def failure(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from changewire.clock import from_text, to_text
 from changewire.secret import SHORTEST_PART, mask, mask_message, masked_json
@@ -24,7 +24,7 @@ from changewire.state.records import (
     TriggerRecord,
     TriggerState,
 )
-from changewire.values import dumps_text, loads, valid_text
+from changewire.values import Json, dumps_text, loads, valid_text
 
 TRIGGER_COLUMNS = (
     "id, workflow, name, type, connection, fingerprint, interval_s, state, next_due, last_ok, last_poll, "
@@ -51,6 +51,11 @@ ATTEMPT_COLUMNS = (
 )
 
 Row = Iterable[Any]
+Conversions = Mapping[str, tuple[Callable[[Any], Any], Any]]
+"""How the values of a record are read, and what takes the place of one that is damaged: a value, or what makes it."""
+R = TypeVar("R", TriggerRecord, EventRecord, RunRecord, AttemptRecord)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""In place of a moment that is damaged."""
 
 
 def moment(text: str | None) -> datetime | None:
@@ -68,8 +73,89 @@ def shown(words: str | None) -> str | None:
     return None if words is None else valid_text(mask_message(words))
 
 
+def moment_or_none(text: str | None) -> datetime | None:
+    """A stored moment; None if there is none, or what is stored is damaged."""
+    try:
+        return moment(text)
+    except (ValueError, TypeError):
+        return None
+
+
+def some_moment(text: str | None) -> datetime:
+    """A stored moment; long ago if what is stored is damaged."""
+    return moment_or_none(text) or LONG_AGO
+
+
+def json_or(text: str | bytes | None, default: Json) -> Json:
+    """Stored JSON; ``default`` if what is stored is damaged."""
+    try:
+        return loads(text or b"")
+    except (ValueError, TypeError):
+        return default
+
+
+def _damaged(record: R, conversions: Conversions) -> R:
+    """The record with a default for each value that cannot be read, and their names in ``damaged``."""
+    wrong = []
+    for name, (convert, default) in conversions.items():
+        value = getattr(record, name)
+        try:
+            setattr(record, name, None if value is None else convert(value))
+        except (ValueError, TypeError):
+            setattr(record, name, default() if callable(default) else default)
+            wrong.append(name)
+    record.damaged = tuple(wrong)
+    return record
+
+
+def _times(*names: str) -> dict[str, tuple[Callable[[Any], Any], Any]]:
+    return dict.fromkeys(names, (from_text, None))
+
+
+_TRIGGER: Conversions = {
+    **_times(*_TRIGGER_MOMENTS),
+    "state": (TriggerState, TriggerState.FAILING),
+    "cursor": (loads, dict),
+    "verdicts": (loads, None),
+}
+_EVENT: Conversions = {
+    "detected_at": (from_text, LONG_AGO),
+    "payload": (loads, None),
+    "changes": (loads, list),
+    "backfill": (bool, False),
+    "chain": (loads, list),
+}
+_RUN: Conversions = {
+    **_times("started_at", "finished_at", "due_at", "resumed_at"),
+    "created_at": (from_text, LONG_AGO),
+    "state": (RunState, RunState.PAUSED),
+    "lane": (Lane, None),
+}
+_ATTEMPT: Conversions = {
+    **_times("started_at", "finished_at", "retry_at"),
+    "state": (AttemptState, AttemptState.UNKNOWN),
+    "output": (loads, None),
+    "evidence": (loads, None),
+}
+
+
+def trigger_state(word: str) -> TriggerState:
+    """A stored state of a trigger; failing if what is stored is damaged, until the next poll."""
+    return TriggerState(word) if word in list(TriggerState) else TriggerState.FAILING
+
+
 def trigger_of(row: Row) -> TriggerRecord:
     """A trigger from `TRIGGER_COLUMNS`."""
+    row = tuple(row)
+    try:
+        return _trigger(row)
+    except (ValueError, TypeError):
+        record = _damaged(TriggerRecord(*row), _TRIGGER)
+        record.active, record.paused = bool(record.active), bool(record.paused)
+        return record
+
+
+def _trigger(row: Row) -> TriggerRecord:
     record = TriggerRecord(*row)
     record.state = TriggerState(record.state)
     for name in _TRIGGER_MOMENTS:
@@ -96,6 +182,14 @@ def trigger_row(record: TriggerRecord, now: datetime) -> dict[str, Any]:
 
 def event_of(row: Row) -> EventRecord:
     """An event from `EVENT_COLUMNS`."""
+    row = tuple(row)
+    try:
+        return _event(row)
+    except (ValueError, TypeError):
+        return _damaged(EventRecord(*row), _EVENT)
+
+
+def _event(row: Row) -> EventRecord:
     record = EventRecord(*row)
     record.detected_at = from_text(str(record.detected_at))
     record.payload = loads(record.payload)
@@ -115,6 +209,14 @@ def event_row(record: EventRecord) -> tuple[Any, ...]:
 
 def run_of(row: Row) -> RunRecord:
     """A run from `RUN_COLUMNS`."""
+    row = tuple(row)
+    try:
+        return _run(row)
+    except (ValueError, TypeError):
+        return _damaged(RunRecord(*row), _RUN)
+
+
+def _run(row: Row) -> RunRecord:
     record = RunRecord(*row)
     record.created_at = from_text(str(record.created_at))
     record.state = RunState(record.state)
@@ -139,11 +241,12 @@ def run_row(record: RunRecord, gathering: int | None = None) -> tuple[Any, ...]:
 
 
 def pause_of(row: Row) -> PauseRecord:
-    """A pause from ``pauses``."""
+    """A pause from ``pauses``. Raises ValueError if its kind is damaged, so that nothing knows what it concerns."""
     record = PauseRecord(*row)
-    record.kind, record.cause = PauseKind(record.kind), PauseCause(record.cause)
-    record.since, record.by_request = from_text(str(record.since)), bool(record.by_request)
-    record.try_at = moment(record.try_at)  # type: ignore[arg-type]
+    record.kind = PauseKind(record.kind)
+    record.cause = PauseCause(record.cause) if record.cause in list(PauseCause) else PauseCause.PERSON
+    record.since, record.by_request = some_moment(str(record.since)), bool(record.by_request)
+    record.try_at = moment_or_none(record.try_at)  # type: ignore[arg-type]
     return record
 
 
@@ -155,6 +258,14 @@ def pause_row(record: PauseRecord) -> tuple[Any, ...]:
 
 def attempt_of(row: Row) -> AttemptRecord:
     """An attempt from `ATTEMPT_COLUMNS`."""
+    row = tuple(row)
+    try:
+        return _attempt(row)
+    except (ValueError, TypeError):
+        return _damaged(AttemptRecord(*row), _ATTEMPT)
+
+
+def _attempt(row: Row) -> AttemptRecord:
     record = AttemptRecord(*row)
     record.state = AttemptState(record.state)
     record.output = loads(record.output)

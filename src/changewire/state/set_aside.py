@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-from changewire.clock import from_text, to_text
+from changewire.clock import to_text
 from changewire.state import rows
 from changewire.state.queries import sql
 from changewire.state.records import AsideRecord, PollCommit, SetAsideItems
@@ -46,7 +46,9 @@ def _row(record: AsideRecord, since: str, place: int) -> tuple[str | int, ...]:
 def stored(connection: sqlite3.Connection, inactive: bool) -> list[SetAsideItems]:
     """See `Store.set_aside`."""
     return [
-        SetAsideItems(trigger_id, trigger, name, reason, from_text(since), polls, count, excerpt or None, bool(event))
+        SetAsideItems(
+            trigger_id, trigger, name, reason, rows.some_moment(since), polls, count, excerpt or None, bool(event)
+        )
         for trigger_id, trigger, name, reason, since, polls, count, excerpt, event, _ in rows.read_all(
             connection, sql("items_set_aside"), {"inactive": inactive}
         )

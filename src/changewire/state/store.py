@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
-from changewire.clock import from_text, to_text, wall
+from changewire.clock import to_text, wall
 from changewire.errors import StateError
 from changewire.state import (
     alerts,
@@ -62,7 +62,7 @@ from changewire.state.records import (
 )
 from changewire.state.sync import Synced
 from changewire.state.writer import Transaction
-from changewire.values import Json, dumps_text, loads
+from changewire.values import Json, dumps_text
 
 __all__ = ["SqliteStore", "Store"]
 
@@ -118,7 +118,7 @@ class SqliteStore(DatabaseFile):
     def due(self, now: datetime, limit: int) -> list[tuple[str, datetime]]:
         given = {"now": to_text(now), "limit": limit}
         found = self._read(lambda connection: rows.read_all(connection, sql("due_triggers"), given))
-        return [(trigger_id, from_text(due)) for trigger_id, due in found]
+        return [(trigger_id, rows.some_moment(due)) for trigger_id, due in found]
 
     def next_due_after(self, now: datetime) -> datetime | None:
         return self._next("next_trigger_due", now)
@@ -431,7 +431,10 @@ class SqliteStore(DatabaseFile):
 
     def daemon_info(self) -> dict[str, Json] | None:
         found = self._read(lambda connection: rows.read_all(connection, "SELECT at, info FROM daemon"))
-        return {**loads(found[0][1]), "at": found[0][0]} if found else None
+        if not found or rows.moment_or_none(found[0][0]) is None:
+            return None
+        info = rows.json_or(found[0][1], None)
+        return {**info, "at": found[0][0]} if isinstance(info, dict) else None
 
     def mark(self, witnessed_s: int, wall: datetime) -> None:
         self._write(marks.put(witnessed_s, wall))
@@ -480,7 +483,7 @@ class SqliteStore(DatabaseFile):
 
     def _next(self, query: str, now: datetime) -> datetime | None:
         given = {"now": to_text(now)}
-        return rows.moment(self._read(lambda connection: rows.read_all(connection, sql(query), given))[0][0])
+        return rows.moment_or_none(self._read(lambda connection: rows.read_all(connection, sql(query), given))[0][0])
 
 
 def _free_all(transaction: Transaction) -> None:

@@ -27,10 +27,11 @@ def judge_unseen(
     result: Notice,
     *,
     unidentified: bool = False,
-) -> None:
+) -> list[str]:
     """Judge the remembered items whose keys were not ``seen``; ``there`` are the items of the reading.
 
-    ``unidentified``: each of them may be one whose key cannot be read, so none is missing.
+    ``unidentified``: each of them may be one whose key cannot be read, so none is missing. Returns the keys of those
+    that are not judged because of it.
     """
     unseen = [record for key, record in memory.items.items() if key not in seen and _is_watched(key, watch)]
     unseen = _keep_unseen(unseen, watch, memory, result)
@@ -38,12 +39,11 @@ def judge_unseen(
         living = [record for record in unseen if record.body is not None and record.absences > REPLACED]
         result.missing = len(living)
         if unidentified:
-            for record in living:
-                result.hold("unidentified", record.key)
-            return
+            return [record.key for record in living]
         if watch.kind.newest_by is not None:
             unseen = _not_replaced(unseen, there, watch.kind.newest_by, result)
         _judge_absent(unseen, watch, memory, result)
+    return []
 
 
 def _is_watched(key: str, watch: Watch) -> bool:

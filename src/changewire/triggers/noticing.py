@@ -63,7 +63,9 @@ def notice(
         else:
             result.judged += 1
     there = {*seen, *present, *(key for key, _, _ in result.failed)}
-    judge_unseen(there, [item for item, _ in items], watch, memory, result, unidentified=unidentified)
+    found = [item for item, _ in items]
+    for key in judge_unseen(there, found, watch, memory, result, unidentified=unidentified):
+        result.hold("unidentified", key)
     return result
 
 

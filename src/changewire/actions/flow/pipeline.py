@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -98,12 +98,16 @@ class Runner:
         try:
             if run.claim != claim:
                 raise FencedError
+            events = self.store.run_events(run_id) if run.batch_max is not None else ()
+            if damaged := _damage(run, (event, *events), progress):
+                advice = f"restore a backup, or `changewire cancel {run_id}`"
+                reason = f"what is stored of it is damaged ({damaged}): {advice}"
+                return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
             try:
                 workflow = self.workflow(run.version, run.workflow)
             except ConfigError as error:
                 reason = f"the workflow as it was stored cannot be used: {error}"
                 return Ledger(self.store, self.clock, run_id, claim, progress).leave(RunState.PAUSED, reason)
-            events = self.store.run_events(run_id) if run.batch_max is not None else ()
             walk = Walk(self, run, event, progress, workflow, claim, events)
             state = walk.go(stopping)
             if state is RunState.WAITING:
@@ -236,3 +240,11 @@ class Runner:
     def timeout(self, step: ActionStep) -> timedelta:
         """How long one attempt of a step may take: what it says, else what its action says."""
         return step.timeout or self.action(step.use).spec.timeout
+
+
+def _damage(run: RunRecord, events: Sequence[EventRecord], progress: Progress) -> str:
+    """Name what is stored of a run, cannot be read, and decides how the run continues; empty: nothing."""
+    found = [f"run: {name}" for name in run.damaged if name in ("lane", "state")]
+    found += [f"event {event.id}: {name}" for event in events for name in event.damaged if name != "detected_at"]
+    found += [f"{row.address}: {name}" for row in progress.damaged for name in row.damaged]
+    return ", ".join(dict.fromkeys(found))

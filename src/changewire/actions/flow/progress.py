@@ -51,6 +51,7 @@ class Progress:
         self._attempts: dict[str, list[AttemptRecord]] = {}
         self.loops: dict[str, Passed] = {}  # by address
         self._weight: int | None = None
+        self.damaged = [row for row in attempts if set(row.damaged) - {"started_at", "finished_at"}]
         for attempt in sorted(attempts, key=lambda one: one.attempt):
             self._attempts.setdefault(attempt.address, []).append(attempt)
         moments = (moment for one in attempts for moment in (one.started_at, one.finished_at) if moment is not None)
