@@ -76,7 +76,7 @@ def status(options: Options) -> int:
         triggers = [_view(record, changes.get(record.id)) for record in records]
         views = [each.view() for each in found]
         shown = {"triggers": triggers, "pauses": paused_views, "attention": views, "daemon": daemon}
-        print_json({"v": 1, **shown, "set_aside": [set_aside_view(each) for each in aside]})
+        print_json({"v": 1, **shown, **({"set_aside": list(map(set_aside_view, aside))} if aside else {})})
     else:
         _show(records, pauses, held, daemon, now)
         _show_counts(counts)
