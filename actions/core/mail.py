@@ -19,7 +19,7 @@ from changewire.actions.files import stored_file
 from changewire.actions.inputs import revealed
 from changewire.actions.mail_headers import count_addresses, header_text, parse_addresses
 from changewire.actions.provenance import own_text
-from changewire.connectors.transport.deadlines import HANDSHAKE, Exchange, Stage, open_exchange
+from changewire.connectors.transport.deadlines import HANDSHAKE, Exchange, Stage
 from changewire.connectors.transport.sockets import open_socket
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.file_reader import TooLargeFileError, read_file
@@ -132,7 +132,7 @@ def _attach(context: ActionContext, message: EmailMessage, paths: list[Json]) ->
 def _session(context: ActionContext, given: Mapping[str, Json]) -> Iterator[smtplib.SMTP]:
     """A session with the server, signed in. Everything that goes wrong in it becomes an ApiError."""
     left = max(0.1, context.deadline - context.clock.monotonic())
-    with open_exchange(left, stopping=context.clients.stopping) as exchange:
+    with Exchange(left, stopping=context.clients.stopping) as exchange:
         try:
             session = _connected(context, given, exchange)
             try:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from changewire.actions.context import ActionContext
 from changewire.actions.provenance import own_text
-from changewire.connectors.transport.deadlines import Exchange, current_exchange, open_exchange
+from changewire.connectors.transport.deadlines import Exchange, current_exchange
 from changewire.connectors.transport.sockets import watch_connections
 from changewire.errors import ApiError, FailureClass, UsageError
 from changewire.templates import text_of
@@ -37,7 +37,7 @@ def notify(context: ActionContext, values: Mapping[str, Json]) -> Json:
     to = text_of(values["to"])
     written, whole = own_text(context, "to")
     left = max(0.1, context.deadline - context.clock.monotonic())
-    with open_exchange(left):
+    with Exchange(left):
         if whole or context.settings.http.allow_private:
             _send(to, body, title, values["type"])
         else:

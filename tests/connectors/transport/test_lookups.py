@@ -15,7 +15,7 @@ from changewire.config.settings import HttpSettings
 from changewire.connectors.client import Client, Patience, Request
 from changewire.connectors.partial_file import Part
 from changewire.connectors.transport import lookups
-from changewire.connectors.transport.deadlines import open_exchange
+from changewire.connectors.transport.deadlines import Exchange
 from changewire.connectors.transport.lookups import CROWDED, Lookups
 from changewire.errors import ApiError, FailureClass, ShutdownError
 from tests.actions.rig import Rig
@@ -136,7 +136,7 @@ def test_lookups_that_hang_are_said_to_use_up_the_room_for_others(resolver: Reso
     room = Lookups(most=2)
 
     def resolve(host: str) -> list[Any]:
-        with open_exchange(0.2) as exchange:
+        with Exchange(0.2) as exchange:
             return room.resolve((host, 80, 0, socket.SOCK_STREAM, 0, 0), exchange)
 
     for host in ("a.example", "b.example"):
@@ -152,7 +152,7 @@ def test_lookups_that_hang_are_said_to_use_up_the_room_for_others(resolver: Reso
 
 def test_addresses_are_not_looked_up_in_other_threads(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "_LOOKUPS", None)
-    with open_exchange(GRACE_S):
+    with Exchange(GRACE_S):
         for host in ("127.0.0.1", "::1", b"127.0.0.1", None):
             assert socket.getaddrinfo(host, 80, type=socket.SOCK_STREAM)
 
@@ -163,9 +163,9 @@ def test_outside_of_an_exchange_names_are_looked_up_as_usual(monkeypatch: pytest
 
 
 def test_a_name_without_an_address_is_an_error_at_once(server: Server) -> None:
-    with open_exchange(GRACE_S), pytest.raises(socket.gaierror):
+    with Exchange(GRACE_S), pytest.raises(socket.gaierror):
         socket.getaddrinfo("nothing.invalid", 80)
-    with open_exchange(GRACE_S), pytest.raises(UnicodeError):
+    with Exchange(GRACE_S), pytest.raises(UnicodeError):
         socket.getaddrinfo("a" * 70 + ".example", 80)
 
 

@@ -40,20 +40,33 @@ class _Response(HTTPResponse):
 
 class _Watched(HTTPConnection):
     response_class = _Response
+    _own: Any = None  # a descriptor of our own for the watchdog, for as long as the connection is kept
 
     def _new_conn(self) -> Any:
         sock = super()._new_conn()
         _reach(PROXY if self._tunnel_host else HANDSHAKE, sock)
         return sock
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        _reach(HANDSHAKE)
+
     def connect(self) -> None:
         super().connect()
-        _reach(REQUEST)
+        if (exchange := current_exchange()) is not None:
+            exchange.reach(REQUEST)
+            self._own = exchange.keep()
+
+    def close(self) -> None:
+        super().close()
+        own, self._own, exchange = self._own, None, current_exchange()
+        if own is not None and (exchange is None or not exchange.take_back(own)):
+            own.close()
 
     def request(self, *parts: Any, **more: Any) -> None:
         exchange = current_exchange()
-        if exchange is not None and self.sock is not None:  # a kept one: it is not seen when it is opened
-            exchange.watch(self.sock)
+        if exchange is not None and self._own is not None:
+            exchange.watch_kept(self._own)
             exchange.reach(REQUEST)
         super().request(*parts, **more)
 

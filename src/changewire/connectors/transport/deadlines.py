@@ -7,18 +7,17 @@ next read ends when the socket is shut down.
 
 from __future__ import annotations
 
-import heapq
 import math
+import os
 import socket
 import struct
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
 from typing import Any
 
 from changewire.clock import SystemClock
@@ -26,8 +25,9 @@ from changewire.durations import format_duration
 from changewire.errors import ApiError, FailureClass
 
 LEAST = 65536  # bytes of a download that extend its exchange by another window
-FEW = 256  # exchanges of which those that are over are not removed early
-AGAIN_S = 0.25  # between two attempts to end an exchange: a socket may be connected in the moment of the first one
+AGAIN_S = 0.25  # between two attempts to end an exchange
+HORIZON_S = 5.0
+_OVER = "the time of this exchange is over"
 _RESET = struct.pack("ii", 1, 0)  # when it is closed: a peer that floods learns at once that nobody reads
 _CLOCK = SystemClock()  # sockets wait in real time, whatever clock a test turns
 
@@ -51,13 +51,19 @@ BODY = Stage("the body did not end")
 
 
 class Exchange:
-    """One exchange with a server: its end, its stage, and the sockets that it uses.
+    """One exchange with a server. Inside ``with`` it bounds everything that this thread does with sockets.
+
+    That holds for libraries as well, also in threads to which they pass their context; sockets that they open in other
+    threads are not seen. Whoever opens an exchange looks at `expired` afterwards: to most parsers a socket that was
+    shut down is the end of the answer.
 
     It ends after ``allowed_s``, and already after ``window_s`` unless `extend` is called in time. ``stopping`` is set
     when the process stops, which ends waits before anything is sent; None: never.
     """
 
-    def __init__(self, allowed_s: float, window_s: float, stopping: threading.Event | None) -> None:
+    def __init__(
+        self, allowed_s: float, *, window_s: float = math.inf, stopping: threading.Event | None = None
+    ) -> None:
         self._began, self._window_s = _CLOCK.monotonic(), window_s
         self._limit = self._began + allowed_s
         self.end = min(self._limit, self._began + window_s)  # only the thread of the exchange moves it, never back
@@ -65,9 +71,25 @@ class Exchange:
         self.stage = NAME
         self.expired = False  # set by the watchdog, for good
         self.held = False  # True while the window stands still
-        self.over = False
+        self._over = False
         self._sockets: list[socket.socket] = []
+        self._owned: list[socket.socket] = []  # those that are closed with the exchange
         self._lock = threading.Lock()
+        self._before: Token[Exchange | None] | None = None
+
+    def __enter__(self) -> Exchange:
+        _WATCHDOG.add(self)
+        self._before = _CURRENT.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._before is not None
+        _CURRENT.reset(self._before)
+        _WATCHDOG.remove(self)
+        with self._lock:
+            self._over = True
+            for sock in self._owned:
+                sock.close()
 
     @property
     def left_s(self) -> float:
@@ -88,7 +110,7 @@ class Exchange:
         if self.expired:
             if opened is not None:
                 opened.close()
-            raise TimeoutError("the time of this exchange is over")
+            raise TimeoutError(_OVER)
         self.stage = stage
 
     def extend(self) -> None:
@@ -106,29 +128,43 @@ class Exchange:
             self.held = False
 
     def watch(self, sock: socket.socket) -> None:
-        """Shut ``sock`` down when the time is over. Raises TimeoutError if it is."""
+        """Shut ``sock``, which is to be connected, down when the time is over. Raises TimeoutError if it is."""
         with self._lock:
             if self.expired:
-                raise TimeoutError("the time of this exchange is over")
-            # A descriptor of our own stays valid: TLS takes the first one away, and closing one frees its number.
-            self._sockets.append(socket.fromfd(sock.fileno(), sock.family, sock.type))
+                raise TimeoutError(_OVER)
+            if not self._over:  # else it is of a thread that was left behind
+                # A descriptor of our own stays valid: TLS takes the first one away, and closing one frees its number.
+                own = socket.fromfd(sock.fileno(), sock.family, sock.type)
+                self._owned.append(own)
+                self._sockets.append(own)
+
+    def watch_kept(self, own: socket.socket) -> None:
+        """Shut the connection of ``own``, which `keep` returned, down as well. Raises TimeoutError."""
+        with self._lock:
+            if self.expired:
+                raise TimeoutError(_OVER)
+            self._sockets.append(own)
+
+    def keep(self) -> socket.socket | None:
+        """Return our descriptor of the newest connection, which the caller closes with that; None: there is none."""
+        return self._owned.pop() if self._owned else None
+
+    def take_back(self, own: socket.socket) -> bool:
+        """Close ``own``, whose connection is given up, with the exchange. False if the exchange does not watch it."""
+        if own not in self._sockets:
+            return False
+        self._owned.append(own)  # an answer may still be read from it
+        return True
 
     def expire(self) -> None:
         """End the exchange, from another thread."""
         with self._lock:
-            if not self.over:
+            if not self._over:
                 self.expired = True
                 for sock in self._sockets:
                     with suppress(OSError):  # it is not connected yet, or not any more
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
                         sock.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Let go of the sockets; from now on the exchange cannot expire."""
-        with self._lock:
-            self.over = True
-            for sock in self._sockets:
-                sock.close()
 
     def error(self, name: str, advice: str) -> ApiError:
         """Return the error of an exchange with ``name`` that ended at its deadline."""
@@ -140,53 +176,49 @@ class Exchange:
 
 
 class Watchdog:
-    """Ends exchanges at their end, from one thread that begins with the first of them. Thread-safe."""
+    """Ends exchanges at their end, from one thread that begins with the first of them. Thread-safe.
+
+    Most exchanges are over long before their end, so adding and removing one costs next to nothing: all are looked at
+    when the earliest end has come, and at least every `HORIZON_S` seconds.
+    """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._heap: list[tuple[float, int, Exchange]] = []  # when to look at which exchange
-        self._numbers = count()
-        self._prune_at, self._wakes_at = FEW, math.inf
-        self._thread: threading.Thread | None = None
+        self._active: set[Exchange] = set()
+        self._wakes_at = -math.inf  # an exchange that ends earlier wakes the thread
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
+        self._process = 0  # in which the thread runs: after a fork the child has none
 
     def add(self, exchange: Exchange) -> None:
-        """End ``exchange`` when its time is over, unless it is over by then."""
-        with self._changed:
-            if len(self._heap) >= self._prune_at:  # most exchanges are over long before their end
-                self._heap = [entry for entry in self._heap if not entry[2].over]
-                heapq.heapify(self._heap)
-                self._prune_at = 2 * len(self._heap) + FEW
-            heapq.heappush(self._heap, (exchange.end, next(self._numbers), exchange))
-            if self._thread is None or not self._thread.is_alive():  # after a fork the child has none
-                self._thread = threading.Thread(target=self._work, name="changewire-deadlines", daemon=True)
-                self._thread.start()
-            elif exchange.end < self._wakes_at:
-                self._changed.notify()
+        """End ``exchange`` when its time is over, unless it is removed by then."""
+        self._active.add(exchange)
+        if self._process != os.getpid():
+            self._start()
+        if exchange.end < self._wakes_at:
+            self._wake.set()
+
+    def remove(self, exchange: Exchange) -> None:
+        """Forget an exchange that is over."""
+        self._active.discard(exchange)
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._process != os.getpid():
+                threading.Thread(target=self._work, name="changewire-deadlines", daemon=True).start()
+                self._process = os.getpid()
 
     def _work(self) -> None:
         while True:
-            for exchange in self._await():
-                if not exchange.held:
+            self._wake.clear()
+            self._wakes_at = math.inf  # so that whoever is added from now on is seen
+            now, wakes_at = _CLOCK.monotonic(), math.inf
+            for exchange in list(self._active):
+                if exchange.end <= now and not exchange.held:
                     exchange.expire()
-
-    def _await(self) -> list[Exchange]:
-        """Wait for the next exchanges whose time is over; each of them is looked at again soon, until it ends."""
-        with self._changed:
-            while not (due := self._take(_CLOCK.monotonic())):
-                self._wakes_at = self._heap[0][0] if self._heap else math.inf
-                self._changed.wait(None if math.isinf(self._wakes_at) else self._wakes_at - _CLOCK.monotonic())
-            return due
-
-    def _take(self, now: float) -> list[Exchange]:
-        due = []
-        while self._heap and (self._heap[0][0] <= now or self._heap[0][2].over):
-            exchange = heapq.heappop(self._heap)[2]
-            if exchange.over:
-                continue
-            if exchange.end <= now:
-                due.append(exchange)
-            heapq.heappush(self._heap, (max(exchange.end, now + AGAIN_S), next(self._numbers), exchange))
-        return due
+                # It is looked at again soon: a socket may be connected in the moment in which it is shut down.
+                wakes_at = min(wakes_at, max(exchange.end, now + AGAIN_S))
+            self._wakes_at = min(wakes_at, now + HORIZON_S)
+            self._wake.wait(self._wakes_at - now)
 
 
 _WATCHDOG = Watchdog()
@@ -196,26 +228,6 @@ _CURRENT: ContextVar[Exchange | None] = ContextVar("changewire_exchange", defaul
 def current_exchange() -> Exchange | None:
     """Return the exchange that this thread is in, or None."""
     return _CURRENT.get()
-
-
-@contextmanager
-def open_exchange(
-    allowed_s: float, *, window_s: float = math.inf, stopping: threading.Event | None = None
-) -> Iterator[Exchange]:
-    """Bound everything that this thread does with sockets inside, also inside libraries. For the rest see `Exchange`.
-
-    Whoever opens it looks at `Exchange.expired` afterwards: to most parsers a socket that was shut down is the end of
-    the answer. Sockets that a library opens in other threads are not seen.
-    """
-    exchange = Exchange(allowed_s, window_s, stopping)
-    if not math.isinf(exchange.end):
-        _WATCHDOG.add(exchange)
-    before = _CURRENT.set(exchange)
-    try:
-        yield exchange
-    finally:
-        _CURRENT.reset(before)
-        exchange.close()
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

@@ -6,7 +6,7 @@ import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http.client import HTTPException
@@ -18,7 +18,7 @@ from urllib3 import exceptions as faults
 
 from changewire.clock import Clock, wall
 from changewire.connectors.transport.addresses import join_url, same_place, split_url
-from changewire.connectors.transport.deadlines import LEAST, NAME, Exchange, open_exchange
+from changewire.connectors.transport.deadlines import LEAST, NAME, Exchange
 from changewire.connectors.transport.routes import Route, Router
 from changewire.errors import ApiError, FailureClass
 
@@ -139,14 +139,12 @@ class Fetcher:
         for pool in list(self._pools):
             pool.close()
 
-    def _exchange(
-        self, deadline: float | None, total_s: float, window_s: float = math.inf
-    ) -> AbstractContextManager[Exchange]:
+    def _exchange(self, deadline: float | None, total_s: float, window_s: float = math.inf) -> Exchange:
         """Begin an exchange that ends at ``deadline``, or after ``total_s`` if that is None."""
         left = total_s if deadline is None else deadline - self._clock.monotonic()
         if left <= 0:
             raise ApiError("there was no time left for this request", FailureClass.TRANSIENT, sent=False)
-        return open_exchange(left, window_s=window_s, stopping=self._stopping)
+        return Exchange(left, window_s=window_s, stopping=self._stopping)
 
     def _follow(self, out: Outgoing, exchange: Exchange) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The first answer that is no redirect, and where it came from."""
