@@ -340,6 +340,7 @@ OPENERS: dict[str, set[str]] = {  # what uses a library that can open connection
     "actions/core/mail.py": {"mail", "encrypted_mail"},
     "actions/core/notifications.py": {"notify"},
     "src/changewire/actions/forms.py": set(),  # encodes forms
+    "src/changewire/actions/processes/pool.py": set(),  # a pair of sockets to each process of its own
     "src/changewire/cli/connecting.py": set(),  # opens the page of a sign-in in the browser
     "src/changewire/connectors/sign_in/loopback.py": set(),  # listens
     "src/changewire/connectors/transport/addresses.py": set(),  # encodes addresses
