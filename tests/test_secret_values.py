@@ -79,6 +79,7 @@ def test_a_switch_or_a_word_is_no_secret_because_of_a_name_like_one(name: str) -
             {"T1JJ3T3L2", "A1BRTD4JD", "TIiajkdnlazkcOXrIdevi7FQ"},
         ),
         ("https://example.com/feed?token=abcdef&page=2", {"abcdef"}),
+        ("https://example.com/bot1234567:AAFx9-abcdef/send", {"bot1234567:AAFx9-abcdef", "1234567:AAFx9-abcdef"}),
         ("Bearer 0a1b2c3d4e5f", {"0a1b2c3d4e5f"}),
         (
             f"Basic {base64.b64encode(b'me:swordfish').decode()}",

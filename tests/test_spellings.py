@@ -46,7 +46,7 @@ def test_a_secret_is_masked_in_every_spelling(name: str, value: str) -> None:
     assert longest_common(value, masked.removeprefix("before ").removesuffix(" after")) <= LONGEST_LEFT
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SECRETS, st.sampled_from(sorted(set(SPELLINGS) - {"HTML without semicolons"})), AROUND)
 def test_no_part_of_a_random_secret_is_left(value: str, name: str, around: tuple[str, str]) -> None:
     learn(value)
@@ -58,7 +58,7 @@ def test_no_part_of_a_random_secret_is_left(value: str, name: str, around: tuple
     assert spelled not in masked
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SECRETS, st.sampled_from(sorted(SPELLINGS)), st.sampled_from([0, 8]))
 def test_the_json_of_masked_data_is_the_same_however_it_is_made(value: str, name: str, at_least: int) -> None:
     learn(value)
@@ -66,7 +66,7 @@ def test_the_json_of_masked_data_is_the_same_however_it_is_made(value: str, name
     assert masked_json(data, at_least) == dumps_text(mask_data(data, at_least))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60))
 def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
     learn("zq9-unlikely-7f3c1b")

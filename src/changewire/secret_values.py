@@ -17,6 +17,7 @@ SHORTEST_GUESS = 8  # characters of a value that is taken for a secret because i
 _SHORTEST_LINE = 16
 _USER_INFO = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{1,30}://)[^\s/?#\"'<>@]{1,300}@")
 _QUERY = re.compile(r"([?&;])([\w.%\[\]-]{1,60})=[^\s&;#\"'<>*]{4,}")
+_BOT = re.compile(r"bot(\d+:[\w-]{8,})")  # Telegram writes this word and the token in one part of a path
 _KEY_LINE = re.compile(r"[\w+/=-]{16,}")
 _NAMES = (
     "secret|token|passw(?:or)?d|passphrase|passcode|pwd|credential|key(?!word|board)|auth(?!ors?(?:$|[_-]))|cookie|signature|webhook"
@@ -130,6 +131,7 @@ def url_parts(url: str, *, guess: bool = True) -> Iterator[str]:
     if guess or service:
         guessed = [user, split.fragment, *split.path.split("/"), *(text for _, text in queries)]
         parts += [part for part in guessed if looks_random(unquote(part))]
+        parts += [found[1] for found in map(_BOT.fullmatch, guessed) if found]
     for part in filter(None, parts):
         yield from {part, unquote(part)}
 

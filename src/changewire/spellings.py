@@ -30,6 +30,7 @@ _ESCAPE = re.compile(
     rf"|(?<=[\\%])u(?P<hex4>{_H}{{4}})"
     rf"|(?<=\\)(?:U(?P<hex8>{_H}{{8}})|u\{{(?P<braced>{_H}{{1,6}})\}})"
     rf"|(?<=\\)(?P<octal>[0-3][0-7]{{2}}(?:\\[0-3][0-7]{{2}})*)"
+    r"|(?<=\\)(?P<slashes>\\(?:\\\\)*)"
     rf"|(?<=\\)(?!%{_H}{{2}}|&(?:\#|\w{{2,31}};))(?P<letter>[^\d\r\n])"
     rf"|(?<=&)\#(?:[xX](?P<hex>{_H}{{1,8}})|(?P<decimal>[0-9]{{1,10}}));?"
     r"|(?<=&)(?P<name>[A-Za-z][A-Za-z0-9]{1,30};)"
@@ -147,6 +148,8 @@ def _decoded(found: re.Match[str]) -> str:
     value = found[kind]
     if kind == "letter":
         return _LETTERS.get(value, value)
+    if kind == "slashes":
+        return "\\" * (len(found[0]) // 2)
     if (raw := _bytes(found)) is not None:
         return raw.decode(errors="surrogateescape").translate(_LATIN)
     if kind in ("name", "bare"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -110,3 +111,17 @@ def test_the_notes_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
     assert not append_once(path, b"b\n", "b", notes)
     assert append_once(path, b"c\n", "c", notes)
     assert path.read_text() == "b\nc\n"
+
+
+def test_what_is_made_is_readable_by_its_owner_alone_and_what_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        append_once(tmp_path / "out", b"one\n", "k1", tmp_path / "notes")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        (tmp_path / "out").chmod(0o644)
+        append_once(tmp_path / "out", b"two\n", "k2", tmp_path / "notes", Rotation(5, 2))
+    finally:
+        os.umask(before)
+    assert modes == {"out": 0o600, "notes": 0o600, "notes.lock": 0o600}
+    assert (tmp_path / "out.1").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o600
