@@ -16,7 +16,7 @@ from changewire.home.loading import load_home
 from changewire.triggers.loading import load_trigger_types
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 YAML = sorted(path for folder in ("config", "triggers", "actions") for path in (ROOT / folder).rglob("*.yaml"))
 ZOOM = {
     "ZOOM_ACCOUNT_ID": "account-of-a-test",
@@ -126,7 +126,9 @@ def test_make_alone_lists_each_chore_with_its_sentence() -> None:
         ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     told = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert told.keys() == {"help", "setup", "demo", "test", "check", "torture", "soak", "bench", "docs", "clean"}
+    assert told.keys() == {
+        "help", "setup", "demo", "test", "check", "torture", "soak", "bench", "docs", "lock", "release", "clean",
+    }  # fmt: skip
     assert all(len(line.split()) > 3 for line in told.values())
 
 

@@ -60,7 +60,7 @@ TOKENS: tuple[str, ...] = (
     "{% ", "${", ".inf", ".nan", "1e999", "0o777", "0x1F", "9" * 30, "2026-13-45", "~", "yes", "@", "`", "\\", "\r",
 )  # fmt: skip
 MOST_MEMORY = 2_000_000_000  # bytes of address space
-TOO_LARGE = ": is larger than 1 MiB"  # of the file as a whole
+WHOLE = re.compile(r"([^:\n]+): (?:is larger than 1 MiB|has \d+ problems and maybe more).*")  # about a file as a whole
 PLACE = re.compile(r"([^:\n]+):(\d+):(\d+): .+")
 
 
@@ -214,8 +214,8 @@ class Proof:
         for line in result.stdout.splitlines():
             place = PLACE.fullmatch(line)
             outcome.problems += 1
-            if TOO_LARGE in line and line.partition(":")[0] in written:
-                wrong.add(line.partition(":")[0])
+            if (whole := WHOLE.fullmatch(line)) and whole[1] in written:
+                wrong.add(whole[1])
             elif place is None or not _inside(written.get(place[1]), int(place[2]), int(place[3])):
                 outcome.wrong.append(f"no place: {line[:400]} {words}")
             else:
