@@ -26,6 +26,8 @@ _FOLDERS = {"tables", "files", "downloads"}  # of state: those that hold no file
 _ROW_NUMBER = {"rowid", "oid", "_rowid_"}
 _ENDINGS = {".db", ".sqlite", ".sqlite3"}
 _READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+_LARGEST = 16 << 20  # bytes of one value, also on the way to a result
+_LONGEST_PATTERN = 1000  # characters of a LIKE or GLOB, whose time grows with each wildcard
 _STEPS = 10_000  # of SQLite's machine between two looks at the time
 
 
@@ -69,6 +71,8 @@ _WORDS = (
         "a table cannot have so many columns: keep some as JSON in one",
     ),
     (r"'utf-8' codec can't encode .*", "a text has half a character, which cannot be stored"),
+    (r"string or blob too big", f"a value is larger than {_LARGEST >> 20} MB: ask for less"),
+    (r"LIKE or GLOB pattern too complex", f"a LIKE or GLOB has more than {_LONGEST_PATTERN} characters"),
     (r"Python int too large.*", "a number is too large: SQLite takes up to 9223372036854775807"),
 )
 
@@ -173,6 +177,8 @@ def _select(context: ActionContext, path: Path, given: Mapping[str, Json]) -> Js
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         connection.set_authorizer(lambda code, *_: sqlite3.SQLITE_OK if code in _READING else sqlite3.SQLITE_DENY)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _LONGEST_PATTERN)
         connection.set_progress_handler(lambda: context.clock.monotonic() > end, _STEPS)
         found = list(islice(connection.execute(sql, params), given["limit"]))
     rows = [{name: _plain(row[name]) for name in row.keys()} for row in found]  # noqa: SIM118  # a Row is no mapping

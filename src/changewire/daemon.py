@@ -82,10 +82,10 @@ class Daemon:
         self._supervisor = Supervisor(log, workers.runs)
         self._chores = Chores(log)
         self._workload = Workload(steady, workers.polls, workers.runs)
-        held, lost = self._leases.held, self._supervisor.lost
-        self._progress = Progress(self._workload, held, lost, self._chores.late, steady, log)
-        stalled = self._progress.attention
-        self._checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, lambda: self._refused, stalled)
+        held, lost = self._leases.held_since, self._supervisor.lost
+        progress = self._progress = Progress(self._workload, held, lost, self._chores.late, steady, log)
+        refused, stalled = lambda: self._refused, progress.attention
+        self._checkup = Checkup(lambda: self.home, self.store, steady, self._idle_s, refused, stalled)
         self._serving = Serving(self._checkup, self._clients, steady, log)
         self._mender = Mender(self.store, self._clients, steady, log)
         self._short_way = ShortWay(self._dispatcher, self._leases)
@@ -277,7 +277,10 @@ class Daemon:
         """The store takes over the files first, as a whole or not at all, so the home is never ahead of it."""
         home = load_home(self.path, previous=self.home)
         self._sync(home)
-        self._clients.replace(home.connections)
+        edited = self._clients.replace(home.connections)
+        waiting = [trigger_id for trigger_id, each in home.triggers.items() if each.connection in edited]
+        if waiting:
+            self.store.poll_now(waiting, self._clock.now())
         self.home = self._engine.home = home
         self._runner = self._make_runner()
         self._serving.change(home.settings.serve.listen)

@@ -284,3 +284,19 @@ def test_many_may_write_at_once(rig: Rig) -> None:
 def test_a_path_below_the_home_may_be_named(rig: Rig) -> None:
     do(rig, database="data/crm.db", table="m", rows={"id": 1})
     assert Path(rig.home / "data/crm.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("select hex(zeroblob(1000000000)) as x", "a value is larger than 16 MB"),
+        ("select replace(hex(zeroblob(4000000)), '0', 'xxx') as x", "a value is larger than 16 MB"),
+        ("select group_concat(a.t || b.t) as x from m a, m b", "a value is larger than 16 MB"),
+        ("select t from m where t like :pattern", "a LIKE or GLOB has more than 1000 characters"),
+    ],
+)
+def test_a_select_cannot_make_much_out_of_little(rig: Rig, sql: str, words: str) -> None:
+    do(rig, table="m", rows=[{"id": number, "t": "x" * 20_000} for number in range(30)])
+    params = {"pattern": "%a" * 600} if ":pattern" in sql else {}
+    with pytest.raises(UsageError, match=words):
+        select(rig, sql, params=params)

@@ -301,3 +301,32 @@ def test_a_refusal_that_another_process_met_holds_back_what_nothing_counts_as_we
     other.refused(None, clock.now() + timedelta(seconds=3), clock.now())
     clock.advance(LOOK_AGAIN_S)
     assert wait(one, None, clock) == 3.0 - LOOK_AGAIN_S
+
+
+@pytest.mark.parametrize("connector", ["zoom", "http"])
+def test_a_wait_that_a_person_ends_delays_nothing_afterwards(clock: ManualClock, connector: str) -> None:
+    store = MemoryBudgetStore(clock)
+    plan = "free" if connector == "zoom" else None
+    one, other = (Budget(load_connector(connector), "work", plan, 1.0, clock, store) for _ in range(2))
+    label = "LIGHT" if connector == "zoom" else None
+    one.forbid(label, clock.now() + timedelta(days=1))
+    with pytest.raises(DelayedError) as caught:
+        one.take(label, clock.now())
+    assert caught.value.until == clock.now() + timedelta(days=1)
+    clock.advance(LOOK_AGAIN_S)
+    assert other.release()
+    assert not other.release()
+    clock.advance(LOOK_AGAIN_S)
+    assert wait(one, label, clock) == 0.0
+    one.forbid(label, clock.now() + timedelta(seconds=100))
+    with pytest.raises(DelayedError) as caught:
+        one.take(label, clock.now())
+    assert caught.value.until == clock.now() + timedelta(seconds=100)
+
+
+def test_the_end_of_a_wait_gives_back_no_request_that_was_sent(clock: ManualClock) -> None:
+    one = Budget(load_connector("zoom"), "work", "free", 1.0, clock, MemoryBudgetStore(clock))
+    one.take("HEAVY", clock.now())
+    one.forbid("HEAVY", clock.now() + timedelta(hours=1), daily=True)
+    assert one.release()
+    assert wait(one, "HEAVY", clock) == 1.0

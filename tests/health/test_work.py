@@ -18,7 +18,7 @@ class Rig:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.load = Workload(self.clock, 2, 8)
-        self.held: set[Claim] = set()
+        self.held: dict[Claim, float] = {}
         self.lost: list[LostCall] = []
         self.late: list[LateChore] = []
         self.logged: list[str] = []
@@ -104,7 +104,8 @@ def test_a_run_without_a_limit_is_never_overdue(rig: Rig) -> None:
 
 
 def test_work_that_no_worker_takes_is_told(rig: Rig) -> None:
-    rig.held = {Claim("runs", "run_1", 1), Claim("runs", "run_2", 2), Claim("triggers", "trg_1", 1)}
+    claims = Claim("runs", "run_1", 1), Claim("runs", "run_2", 2), Claim("triggers", "trg_1", 1)
+    rig.held = dict.fromkeys(claims, rig.clock.monotonic())
     rig.clock.advance(600)
     assert rig.found == []
     rig.clock.advance(61)
@@ -167,4 +168,10 @@ def test_files_that_are_read_for_minutes_are_told(rig: Rig) -> None:
         rig.clock.advance(1)
         words = "changed files have been read since 2026-11-21T10:00:00.000000Z, so nothing that changed is taken over"
         assert rig.found == [("config", "stalled", words)]
+    assert rig.found == []
+
+
+def test_work_that_was_claimed_just_now_after_a_quiet_time_is_no_reason_to_worry(rig: Rig) -> None:
+    rig.clock.advance(3600)
+    rig.held = {Claim("triggers", "trg_1", 1): rig.clock.monotonic()}
     assert rig.found == []

@@ -16,6 +16,7 @@ from changewire.connectors.rate_counts import DayCount, LabelCount
 from changewire.connectors.rate_table import DayLimit, RateTable
 from changewire.errors import DelayedError
 
+ENDED_S = 60.0  # the earliest moment moves back by more than this only if a person ended a wait
 TICK_S = 0.001  # moments that differ by less are the same: waits are whole microseconds
 PATIENCE_S = 5.0  # longer waits are not worth holding a worker for
 PATIENT_S = 2.5  # requests that can be sent in so many seconds have places in line at most, of those more patient
@@ -83,7 +84,8 @@ class Budget:
         self._table = RateTable(connector, name, plan, share)
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()  # by label
-        self._promised: dict[str, float] = {}  # by label: the latest moment that a delayed request was given
+        self._promised: dict[str, tuple[float, float]] = {}
+        """By label: the latest moment that a delayed request was given, and the earliest possible one at that time."""
         self._held: dict[str, tuple[float, float]] = {}  # by label: until when, and when to look again
         self._refused: set[str] = set()  # labels that the API refused last, as far as this process knows
 
@@ -257,8 +259,10 @@ class Budget:
         apart = max((window.span / window.limit for window in self._table.windows(label)), default=0.0)
         passed = self._clock.monotonic()
         with self._lock:
-            moment = max(passed + wait, self._promised.get(label, 0.0))
-            self._promised[label] = moment + apart
+            earliest = passed + wait
+            promised, before = self._promised.get(label, (0.0, 0.0))
+            moment = max(earliest, promised if earliest > before - ENDED_S else 0.0)
+            self._promised[label] = moment + apart, earliest
         until = now + timedelta(seconds=moment - passed)
         what = f"{label} requests" if label else "requests"
         plan = f" of plan {self._table.plan!r}" if self._table.plan else ""

@@ -47,10 +47,10 @@ class Clients:
         client = self._clients.get(name)
         return client if client is not None else self._make(name)
 
-    def replace(self, connections: Mapping[str, Connection]) -> None:
+    def replace(self, connections: Mapping[str, Connection]) -> set[str]:
         """Take over changed connections; unchanged ones keep their client, and unchanged limits their budget.
 
-        What an API said about waiting is forgotten for changed ones: a person edited them.
+        What an API said about waiting is forgotten for changed ones: a person edited them. Returns their names.
         """
         with self._lock:
             changed = [one for name, one in connections.items() if self._connections.get(name, one) != one]
@@ -61,6 +61,7 @@ class Clients:
             for name in self._clients.keys() - kept.keys():
                 self._clients[name].close()
             self._clients = kept
+            return {each.name for each in changed}
 
     def uses(self) -> dict[str, list[Use]]:
         """What was asked so far, by connection; those that nothing was asked of yet are missing."""

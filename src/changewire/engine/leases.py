@@ -26,6 +26,7 @@ class LeaseKeeper:
     def __init__(self, store: Store, clock: Clock, log: Log) -> None:
         self._store, self._clock, self._log = store, clock, log
         self._held: dict[Claim, float] = {}  # and since when the lease runs, in elapsed seconds
+        self._since: dict[Claim, float] = {}  # when it was claimed
         self._lost: set[Claim] = set()  # of those that are held
         self._owed: dict[Claim, Callable[[], object]] = {}  # ends of work that could not be stored yet
         self._lock = threading.Lock()
@@ -44,14 +45,20 @@ class LeaseKeeper:
     def hold(self, claim: Claim) -> None:
         """Renew the lease of a claim from now on."""
         with self._lock:
-            self._held[claim] = self._clock.monotonic()
+            self._held[claim] = self._since[claim] = self._clock.monotonic()
 
     def drop(self, claim: Claim) -> None:
         """The work of a claim has ended."""
         with self._lock:
             if claim not in self._owed:
                 self._held.pop(claim, None)
+                self._since.pop(claim, None)
                 self._lost.discard(claim)
+
+    def held_since(self) -> dict[Claim, float]:
+        """All claims that are held, and when each was claimed, in elapsed seconds."""
+        with self._lock:
+            return dict(self._since)
 
     def held(self) -> set[Claim]:
         """All claims that are held, whether they stand or not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -86,14 +86,14 @@ def _duration(seconds: float) -> str:
 class Progress:
     """Whether a daemon gets on: its loop, its periodic jobs, its workers and what they work on. Thread-safe.
 
-    ``held`` gives the claims that wait for a worker or have one, ``lost`` the calls that hang, ``late`` the periodic
-    jobs without success.
+    ``held`` gives the claims that wait for a worker or have one, and when each was claimed, in elapsed seconds;
+    ``lost`` the calls that hang, ``late`` the periodic jobs without success.
     """
 
     def __init__(
         self,
         workload: Workload,
-        held: Callable[[], Collection[Claim]],
+        held: Callable[[], Mapping[Claim, float]],
         lost: Callable[[], Iterable[LostCall]],
         late: Callable[[], Iterable[LateChore]],
         clock: Clock,
@@ -125,7 +125,8 @@ class Progress:
     def attention(self) -> list[Attention]:
         """Return what does not get on."""
         load = self._workload.look()
-        claims: Counter[str] = Counter(claim.table for claim in self._held())
+        old = load.elapsed - STUCK_AFTER_S
+        claims = Counter[str](claim.table for claim, since in self._held().items() if since < old)
         waiting = {str(pool.kind): claims[_TABLES[pool.kind]] - len(pool.busy) for pool in load.pools}
         return [*self._loop(), *self._files(), *late_chores(self._late()), *stalled_work(load, waiting, self._lost())]
 

@@ -194,7 +194,7 @@ WHERE active = 1 AND id NOT IN (SELECT value FROM json_each(:ids))
 UPDATE triggers SET file = :file, version = :version, account = :account WHERE id = :id
 
 -- name: retry_failing
-UPDATE triggers SET next_due = :now WHERE active = 1 AND (failures > 0 OR delayed IS NOT NULL) AND next_due > :now
+UPDATE triggers SET next_due = :now WHERE active = 1 AND failures > 0 AND next_due > :now
 
 -- name: poll_now
 UPDATE triggers SET next_due = :now, pending_at = NULL, list_due = NULL

@@ -20,6 +20,7 @@ from changewire.actions.processes.messages import Call, Job, Outcome
 from changewire.actions.processes.worker import RECEIVED
 from changewire.values import Json, loads
 
+FREE_WITHIN_S = 30.0  # a shorter limit of the attempt counts as well
 START_WITHIN_S = 60.0
 TRIES = 3  # processes that an attempt is given to, while certainly none of them began it
 _REAP_S = 1.0
@@ -56,10 +57,10 @@ class ProcessPool:
     def run(self, job: Job, grace_s: float, serve: Serve) -> Json:
         """Run an attempt and return its output, plain data.
 
-        The process is killed ``grace_s`` seconds after the limit of the job. Raises BusyError if all processes are at
-        work for as long as that, OverrunError, LostError, or the error of the code.
+        The process is killed ``grace_s`` seconds after the limit of the job. Raises BusyError if none was free
+        within half a minute, OverrunError, LostError, or the error of the code.
         """
-        if not self._places.acquire(timeout=max(0.0, job.limit_s)):
+        if not self._places.acquire(timeout=min(max(0.0, job.limit_s), FREE_WITHIN_S)):
             raise BusyError
         try:
             outcome = self._run(job, grace_s, serve)
