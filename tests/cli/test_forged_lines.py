@@ -50,7 +50,7 @@ def check(words: object, text: str) -> None:
 def shown(words: tuple[str, ...], home: Path) -> str:
     """What a command shows, for people; with --json each line is still an object of its own."""
     result = changewire(*words, "--home", home)
-    assert "fault" not in result.output, (words, result.output)
+    assert "a fault in" not in result.output, (words, result.output)
     check(words, result.stdout)
     check(words, result.stderr)
     data = changewire(*words, "--home", home, "--json")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from changewire.errors import HomeLockedError, StateError
-from changewire.state.lock import HomeLock
+from changewire.state.lock import HomeLock, holder
 
 HOLDER = """
 import sys
@@ -51,3 +53,45 @@ def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(StateError, match="cannot be opened"):
         HomeLock(tmp_path / "state" / "changewire.lock").acquire()
+
+
+def test_a_command_that_looks_at_the_lock_keeps_no_daemon_from_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with HomeLock(path):
+        assert holder(path) == str(os.getpid())
+    assert holder(path) is None
+    looking = "import sys; from pathlib import Path; from changewire.state.lock import holder\n"
+    looking += "print('looking', flush=True)\nwhile True: holder(Path(sys.argv[1]))"
+    with subprocess.Popen([sys.executable, "-c", looking, path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "looking\n"
+        for _ in range(500):
+            with HomeLock(path):
+                pass
+        process.kill()
+
+
+def test_a_lock_that_is_shared_for_good_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("no number\x1b[2J")
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with pytest.raises(HomeLockedError, match=r"process no number\\u001b\[2J\)"):
+            HomeLock(path).acquire()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a device", "folder", "link to itself", "socket"])
+def test_what_is_no_file_in_the_place_of_a_lock_holds_up_nobody(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "folder":
+            path.mkdir()
+        elif kind == "socket":
+            listening.bind(str(path))
+        else:
+            path.symlink_to("/dev/zero" if kind == "link to a device" else path)
+        assert holder(path) is None
+        with pytest.raises(StateError, match=r"is not a file: remove it|cannot be (opened|used)"):
+            HomeLock(path).acquire()

@@ -72,7 +72,7 @@ def _make(file: Path) -> None:
 
 def copy(source: Path, target: Path) -> None:
     """Copy a database that may be in use. Raises StateError if it is not one of ours, or the copy is not whole."""
-    from changewire.state.database import explain, refuse_replaced
+    from changewire.state.database import DAMAGED, explain, refuse_replaced
     from changewire.state.schema import refuse_foreign
 
     try:
@@ -89,4 +89,4 @@ def copy(source: Path, target: Path) -> None:
         full = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
         raise explain(target if full else source, error) from error
     if found != "ok":
-        raise StateError(f"The copy {target} is damaged, and so the database {source} may be: {found}")
+        raise StateError(f"The database {source} {DAMAGED} ({found.splitlines()[-1]}).")

@@ -18,9 +18,10 @@ CHECKPOINT_PAGES = 4000  # of 4 KiB; SQLite's own 1000 would stall all commits m
 WRITE_CACHE_KIB = 8192  # of the only writer: ids lie anywhere, and with SQLite's own 2000 pages push each other out
 
 _RESTORE = "move it away with its -wal and -shm, and put a backup in its place"
+DAMAGED = f"is damaged: {_RESTORE}"
 _ADVICE = {
     sqlite3.SQLITE_NOTADB: f"is damaged or no database: {_RESTORE}",
-    sqlite3.SQLITE_CORRUPT: f"is damaged: {_RESTORE}",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
     sqlite3.SQLITE_READONLY: "cannot be written: let this user write the file and its folder",
     sqlite3.SQLITE_PERM: "cannot be written: let this user write the file and its folder",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: check its folder and who may write there",

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from types import TracebackType
 
-from changewire.errors import HomeLockedError
+from changewire.errors import HomeLockedError, StateError
 from changewire.state.database import explain
+from changewire.values import one_line
 
 LOCK = Path("state") / "changewire.lock"
+_TRIES = 1000  # to take a lock that only commands share
 
 
 def holder(path: Path) -> str | None:
     """Number of the process that holds the lock ``path`` at this moment, None if no process does."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -33,6 +36,22 @@ def holder(path: Path) -> str | None:
     return None
 
 
+def _locked(file: int) -> bool:
+    """Whether the lock could be taken. Commands that look for its `holder` share it for a moment."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            pass
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+        except BlockingIOError:
+            return False
+    return False
+
+
 class HomeLock:
     """Holds ``state/changewire.lock`` (the path given) from `acquire`, or ``with``, until `release`.
 
@@ -47,20 +66,28 @@ class HomeLock:
         """Take the lock. HomeLockedError names the process that has it; StateError: it cannot be made."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise explain(self.path, error) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(file, 32).decode(errors="replace").strip() or "unknown"
+            self._take(file)
+        except BaseException as error:
             os.close(file)
+            if isinstance(error, OSError):
+                raise explain(self.path, error) from error
+            raise
+        self._file = file
+
+    def _take(self, file: int) -> None:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise StateError(f"{self.path} is not a file: remove it, and the next daemon makes a new one.")
+        if not _locked(file):
+            noted = one_line(os.read(file, 32).decode(errors="replace").strip()) or "unknown"
             raise HomeLockedError(
-                f"Another Changewire (process {holder}) works in {self.path.parent.parent}: end it first."
-            ) from None
+                f"Another Changewire (process {noted}) works in {self.path.parent.parent}: end it first."
+            )
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
-        self._file = file
 
     def release(self) -> None:
         """Give the lock back; does nothing where it is not held."""
