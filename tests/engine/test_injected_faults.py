@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from changewire.actions.flow import pipeline, walk
 from changewire.actions.flow.walk import _WAYS
-from changewire.engine import details, echoes, finding, polling
-from changewire.state.records import TriggerState
+from changewire.engine import details, echoes, feeding, finding, polling
+from changewire.state.records import RunState, TriggerState
 from changewire.templates import Templates
 from tests.support.processes import ask
 from tests.support.shop import Shop, WatchedShop
@@ -196,3 +197,62 @@ def test_a_fault_in_one_poll_is_a_failure_of_its_trigger(
     monkeypatch.undo()
     watched.turned.on(600)
     assert sorted(watched.events()) == [(workflow, key) for workflow in ("bad", "good") for key in ("1", "2")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_one_watcher_of_an_internal_event_stops_no_other(
+    watched: WatchedShop, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    alert = {"trigger": {"type": "core.alert"}, "steps": [LOG]}
+    watched.edit(bad=alert, good=alert, watch=flow("new_name"))
+    watched.run(1)
+    usual = feeding.events_for
+
+    def events_for(trigger: Any, *args: Any) -> Any:
+        if trigger.workflow.name == "bad":
+            raise fault("injected")
+        return usual(trigger, *args)
+
+    monkeypatch.setattr(feeding, "events_for", events_for)
+    watched.shop.status["list"] = 500
+    watched.run(900)
+    assert watched.events() == [("good", "watch/trigger")]
+    monkeypatch.undo()
+    watched.turned.on(61)
+    assert sorted(watched.events()) == [("bad", "watch/trigger"), ("good", "watch/trigger")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "place", [(pipeline.Runner, "workflow"), (walk.Walk, "go"), (walk.Walk, "block")], ids=lambda place: place[1]
+)
+def test_a_run_that_meets_a_fault_again_and_again_waits_for_a_person_and_others_go_on(
+    watched: WatchedShop, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], place: tuple[Any, str]
+) -> None:
+    watched.edit(bad=flow(), good=flow())
+    watched.run(1)
+    advance, usual = pipeline.Runner.advance, getattr(*place)
+    bad: list[bool] = [False]
+
+    def noted(runner: pipeline.Runner, run_id: str, *args: Any) -> Any:
+        bad[0] = runner.store.load_run(run_id)[0].workflow == "bad"
+        return advance(runner, run_id, *args)
+
+    def broken(*args: Any, **more: Any) -> Any:
+        if bad[0]:
+            raise fault("injected")
+        return usual(*args, **more)
+
+    monkeypatch.setattr(pipeline.Runner, "advance", noted)
+    monkeypatch.setattr(*place, broken)
+    watched.sell(1, ready=True)
+    for _ in range(8):
+        watched.turned.on(61)
+    found = {each.run.workflow: each.run for each in watched.turned.store.runs()}
+    assert (found["good"].state, found["bad"].state) == (RunState.SUCCEEDED, RunState.PAUSED)
+    assert "it was begun 5 times in a row and came to no end" in (found["bad"].reason or "")
+    assert "injected" in (found["bad"].reason or "")
+    monkeypatch.undo()
+    watched.turned.store.resume(watched.turned.steady.now(), by="test")
+    watched.turned.on(61)
+    assert {each.run.state for each in watched.turned.store.runs()} == {RunState.SUCCEEDED}

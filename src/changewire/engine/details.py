@@ -11,7 +11,7 @@ from changewire.clock import Clock, wall
 from changewire.connectors.clients import Clients
 from changewire.engine.places import Places
 from changewire.engine.telling import describe
-from changewire.errors import ApiError
+from changewire.errors import ApiError, FailureClass
 from changewire.home.definition import Home, Trigger
 from changewire.state.records import EventRecord, PendingRecord
 from changewire.triggers import pending
@@ -117,6 +117,8 @@ class Details:
             record.tries += 1
             record.broken = refused.broken
             interval = trigger.schedule.interval(wall(self._clock))
+            if not isinstance(refused.error, ApiError):
+                failure = FailureClass.TRANSIENT  # the source or the type may be repaired at any time
             is_local = record.broken and trigger.watch.kind.detail is None
             record.due_at += interval + AFTER_LIST if is_local else retry_delay(record.tries, interval, failure)
             if isinstance(refused.error, ApiError) and refused.error.retry_at is not None:
