@@ -67,6 +67,7 @@ BODY_SHAPES = {
     "gzip comment": Shape(_GZIP + _GZIP_HEAD % 16, b"x"),
     "gzip extra field": Shape(_GZIP + _GZIP_HEAD % 4 + b"\xff\xff", b"x"),
     "gzip members": Shape(_GZIP, gzip.compress(b"")),
+    "flood of gzip members": Shape(_GZIP, gzip.compress(b"") * 500, pause_s=0.0),
     "gzip members in chunks": Shape(
         _OK + b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", _EMPTY_CHUNKED_MEMBER
     ),

@@ -50,7 +50,7 @@ def test_thousands_of_answers_that_never_end_leave_nothing_behind(
     certificate = tmp_path / "certificate.pem"
     certificate.write_text(CERTIFICATE)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    plain = {name: shape for name, shape in SHAPES.items() if name != "flood of 100-continue"}
+    plain = {name: shape for name, shape in SHAPES.items() if "flood" not in name}
     fetcher = Fetcher(CLOCK, allow_private=True)
     threads, held = threading.active_count(), descriptors()
     with ExitStack() as stack:

@@ -58,7 +58,7 @@ def download(context: ActionContext, client: Client, wanted: Wanted) -> dict[str
     known = KnownFiles(context.home)
     origin = client.connection.base_url or client.connector.base_url or client.name
     key = f"{client.connector.name} {origin} {wanted.id}" if wanted.id is not None else None
-    with _turn(context, root / PARTS / f"{digest((key or wanted.url).encode())}.part") as path:
+    with _turn(context, client, root / PARTS / f"{digest((key or wanted.url).encode())}.part") as path:
         found = known.get(key) if key is not None and not wanted.again else None
         if found is not None and wanted.size in (None, found.size) and stands(context.home, found):
             return _told(found, downloaded=False)
@@ -190,7 +190,7 @@ def _told(file: KnownFile, *, downloaded: bool) -> dict[str, Json]:
 
 
 @contextmanager
-def _turn(context: ActionContext, path: Path) -> Iterator[Path]:
+def _turn(context: ActionContext, client: Client, path: Path) -> Iterator[Path]:
     """Nobody else works on the part at ``path``; whoever does first, in whatever process, is waited for."""
     make_folder(path.parent)
     _forget_old(path.parent, wall(context.clock))
@@ -206,7 +206,7 @@ def _turn(context: ActionContext, path: Path) -> Iterator[Path]:
         if context.clock.monotonic() > context.deadline:
             message = "another step has been downloading the same file all the time: it is tried again"
             raise ApiError(message, FailureClass.TRANSIENT, sent=False)
-        context.clock.wait(_LOOK_AGAIN_S)
+        client.wait(_LOOK_AGAIN_S)
 
 
 def _locked(file: BinaryIO) -> bool:

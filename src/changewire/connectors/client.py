@@ -210,7 +210,7 @@ class Client:
 
     def _exchange(self, request: Request, deadline: float | None, max_bytes: int | None) -> tuple[Credentials, Reply]:
         with self._reserved(request, deadline):
-            credentials = self._auth.get(deadline)
+            credentials = self._credentials(deadline)
             out = self._destinations.outgoing(request, credentials)
             return credentials, self._fetcher.send(out, deadline=deadline, max_bytes=max_bytes or MAX_BYTES)
 
@@ -226,7 +226,7 @@ class Client:
         """What became of one request, or of two, where another version is there than the one that is held."""
         held = part.held()
         with self._reserved(request, deadline):
-            credentials = self._auth.get(deadline)
+            credentials = self._credentials(deadline)
             out = self._destinations.outgoing(request, credentials)
             also = {"Accept-Encoding": "identity", **dict(held.headers if held else ())}
             out.headers, out.away = {**out.headers, **also}, {**out.away, **also}
@@ -237,10 +237,18 @@ class Client:
             return self._download(request, part, expected, deadline, max_bytes, progress)
         return credentials, outcome, stream.headers
 
+    def _credentials(self, deadline: float | None) -> Credentials:
+        """What the sign-in gives. Raises ApiError, and then the request that it is for was certainly not sent."""
+        try:
+            return self._auth.get(deadline)
+        except ApiError as error:
+            error.sent = False
+            raise
+
     @contextmanager
     def _reserved(self, request: Request, deadline: float | None) -> Iterator[None]:
         """Have one request of the budget for what is done inside."""
-        self._auth.get(deadline)  # requests that all wait for a sign-in would reach the API together after it
+        self._credentials(deadline)  # requests that all wait for a sign-in would reach the API together after it
         place = self._reserve(request, deadline)
         try:
             yield

@@ -12,7 +12,7 @@ import pytest
 
 from changewire.clock import SystemClock
 from changewire.config.settings import HttpSettings
-from changewire.connectors.client import Client
+from changewire.connectors.client import Client, Request
 from changewire.connectors.partial_file import Part
 from changewire.connectors.transport.deadlines import Exchange
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing
@@ -33,6 +33,13 @@ STATUS_SHAPES = {"silence", "version", "status line", "status code"}
 @pytest.fixture
 def fetcher() -> Iterator[Fetcher]:
     one = Fetcher(CLOCK, allow_private=True)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def api() -> Iterator[Server]:
+    one = Server()
     yield one
     one.close()
 
@@ -287,6 +294,19 @@ def test_the_time_of_a_token_bounds_the_exchange_that_it_is_for() -> None:
                 client.granted_scopes(began + ALLOWED_S)
             assert CLOCK.monotonic() - began < ALLOWED_S + GRACE_S
             client.close()
+
+
+@pytest.mark.parametrize("name", ["silence", "header lines", "trailer lines", "gzip members"])
+def test_a_write_whose_token_never_came_was_not_sent(api: Server, name: str) -> None:
+    with slow_server(SHAPES[name]) as tokens:
+        auth = {"type": "client_credentials", "token_url": f"{tokens.url}/t", "client_id": "i", "client_secret": "s"}
+        client = Client(connection(api.url, "http", auth=auth), CLOCK, HttpSettings())
+        for _ in range(2):  # the second one is told what the first one met
+            with pytest.raises(ApiError, match="gave no complete answer within") as caught:
+                client.send(Request("POST", "/x", body=b"{}"), deadline=CLOCK.monotonic() + ALLOWED_S)
+            assert not caught.value.sent
+        client.close()
+    assert not api.seen
 
 
 def test_a_library_that_connects_after_the_end_is_refused() -> None:

@@ -235,6 +235,21 @@ def test_a_redirected_post_becomes_what_browsers_make_of_it(
     assert (server.seen[1].method, server.seen[1].body) == (method, b"x" if method == "POST" else b"")
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307])
+@pytest.mark.parametrize("place", ["http://127.0.0.1:{free}/", "http://nothing.invalid/", "https://127.0.0.1:{port}/"])
+def test_a_write_that_was_redirected_to_where_nothing_answers_may_have_been_done(
+    server: Server, fetcher: Fetcher, status: int, place: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        free = listening.getsockname()[1]
+    server.on("/a", Reply(status, headers={"Location": place.format(free=free, port=server.port)}))
+
+    out = Outgoing("POST", server.url, "/a", OPEN, b"x" if status != 307 else None)
+    with pytest.raises(ApiError) as caught:
+        send(fetcher, out)
+    assert caught.value.sent
+
+
 def test_redirects_come_to_an_end(server: Server, fetcher: Fetcher) -> None:
     server.on("/", Reply(302, headers={"Location": "/"}))
 

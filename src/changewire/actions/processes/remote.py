@@ -47,6 +47,10 @@ class RemoteClient:
         self.connector = load_connector(connection.connector)
         self._ask, self._clock = ask, clock
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass before the next request."""
+        self._clock.wait(seconds)
+
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if method not in CLIENT_METHODS:
             here = ", ".join(sorted(CLIENT_METHODS))

@@ -18,7 +18,15 @@ from changewire.config.connections import (
 )
 from changewire.connectors.definition import Connector
 from changewire.connectors.remote_numbers import LONGEST_TOKEN_S, bounded
-from changewire.connectors.sign_in.credentials import Auth, Credentials, FixedAuth, basic, learn_answer, words_of
+from changewire.connectors.sign_in.credentials import (
+    SIGN_IN_S,
+    Auth,
+    Credentials,
+    FixedAuth,
+    basic,
+    learn_answer,
+    words_of,
+)
 from changewire.connectors.sign_in.oauth import MAX_BYTES, SIGN_IN, OAuthApp
 from changewire.connectors.sign_in.renewal import Fetched, RenewingAuth
 from changewire.connectors.sign_in.token_store import TokenStore
@@ -59,6 +67,7 @@ class ServerToServer(RenewingAuth):
             "Accept": "application/json",
         }
         out = Outgoing("POST", origin, target, headers, urlencode(form).encode(), own=(origin,))
+        deadline = self._clock.monotonic() + SIGN_IN_S if deadline is None else deadline
         return self._read(self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES))
 
     def _read(self, reply: Reply) -> Fetched:

@@ -15,6 +15,7 @@ from changewire.values import scalar_text
 
 _CREDENTIAL = re.compile("token$|secret|assertion|password|ticket|device_code|^authorization_code$", re.IGNORECASE)
 _MOST_CREDENTIALS = 16
+SIGN_IN_S = 60.0  # that a sign-in takes at most if nothing else bounds it
 
 
 @dataclass(frozen=True)

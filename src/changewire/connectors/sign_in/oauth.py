@@ -13,7 +13,7 @@ from changewire.clock import Clock, wall
 from changewire.config.connections import ClientCredentialsAuth, Connection, OAuthAuth
 from changewire.connectors.definition import Connector
 from changewire.connectors.remote_numbers import LONGEST_TOKEN_S, bounded
-from changewire.connectors.sign_in.credentials import basic, learn_answer, words_of
+from changewire.connectors.sign_in.credentials import SIGN_IN_S, basic, learn_answer, words_of
 from changewire.connectors.sign_in.token_store import Grant
 from changewire.connectors.transport.addresses import split_url
 from changewire.connectors.transport.fetcher import Fetcher, Outgoing, Reply
@@ -193,6 +193,7 @@ class OAuthApp:
         elif "client_id=" not in body:
             body += f"&client_id={quote_plus(self.auth.client_id)}"
         out = Outgoing("POST", origin, target, headers, body.encode(), own=(origin,))
+        deadline = self._clock.monotonic() + SIGN_IN_S if deadline is None else deadline
         reply = self._fetcher.send(out, deadline=deadline, max_bytes=MAX_BYTES)
         data = _object(reply)
         learn_answer(data)

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from changewire.clock import Clock
-from changewire.connectors.sign_in.credentials import Credentials, again
+from changewire.connectors.sign_in.credentials import SIGN_IN_S, Credentials, again
 from changewire.errors import ApiError, FailureClass, ShutdownError
 
 EARLY_S = 60.0  # a token is renewed so long before it ends
 REMEMBER_S = 2.0  # how long a failed sign-in answers for the next ones: those that were under way with it
-SIGN_IN_S = 60.0  # that a sign-in takes at most if nothing else bounds it
 LOOK_S = 0.1  # between two looks whether the wait for another request's sign-in is over
 FORCED_S = 5.0  # an API that refuses every new token is not asked for another one more often
 

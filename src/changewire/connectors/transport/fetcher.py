@@ -159,7 +159,11 @@ class Fetcher:
                 raise ApiError(message, FailureClass.BROKEN)
             origin, target = _location(url, place)
             out = _redirected(out, response.status, url, origin)
-            response = self._once(out, origin, target, exchange)
+            try:
+                response = self._once(out, origin, target, exchange)
+            except ApiError as error:
+                error.sent = True  # the first request was: a redirect may be the answer to a write that is done
+                raise
             url = origin + target
         return response, url
 
