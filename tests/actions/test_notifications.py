@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
 from changewire.actions.calling import check_inputs, perform
+from changewire.actions.supervisor import Supervisor
 from changewire.errors import ApiError, UsageError
 from changewire.state.records import RunState
 from tests.actions.rig import Rig
@@ -124,3 +129,48 @@ def test_a_mention_from_data_notifies_no_one(rig: Rig, server: Server, mention: 
 def test_a_mention_that_the_workflow_writes_is_sent(rig: Rig, server: Server, mention: str) -> None:
     text = sent_text(rig, server, f"{mention} {{{{ payload.topic }}}}", "ann@example.com, @halle, call@here.org")
     assert text == f"{mention} ann@example.com, @halle, call@here.org"
+
+
+@pytest.fixture
+def supervisor(rig: Rig) -> Iterator[Supervisor]:
+    with closing(Supervisor(rig.log, 2)) as made:
+        yield made
+
+
+def notify_in_process(rig: Rig, supervisor: Supervisor, written: str, to: str, within_s: float) -> Any:
+    action = rig.action("core.notify")
+    deadline = rig.clock.monotonic() + within_s
+    context = rig.context(written={"to": written}, supervisor=supervisor, deadline=deadline)
+    return perform(action, check_inputs(action, {"to": to, "body": "B"}), context)
+
+
+def test_an_address_from_data_is_guarded_in_the_process_of_the_action_as_well(
+    rig: Rig, server: Server, supervisor: Supervisor
+) -> None:
+    to = f"json://127.0.0.1:{server.port}/"
+    with pytest.raises(ApiError, match="this machine itself, which is refused for addresses that come from data"):
+        notify_in_process(rig, supervisor, "{{ payload.to }}", to, 60)
+    assert not server.seen
+    server.on("/", Reply())
+    assert notify_in_process(rig, supervisor, to, to, 60) == {"sent": True}
+    assert len(server.seen) == 1
+
+
+def test_a_service_whose_answer_never_ends_is_ended_at_the_limit_of_the_step(rig: Rig, supervisor: Supervisor) -> None:
+    ended = threading.Event()
+
+    class Dripping(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+            with suppress(OSError):
+                while not ended.wait(0.2):
+                    self.wfile.write(b"X-Trailer: more\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as dripping:
+        dripping.daemon_threads = True
+        threading.Thread(target=dripping.serve_forever, args=(0.05,), daemon=True).start()
+        to = f"json://127.0.0.1:{dripping.server_address[1]}/"
+        with pytest.raises(ApiError, match="was not accepted within its time"):
+            notify_in_process(rig, supervisor, to, to, 5)
+        ended.set()
+        dripping.shutdown()
