@@ -60,6 +60,14 @@ def test_an_identifier_or_a_sentence_is_no_secret_for_steps_need_it_as_it_is(nam
     assert not is_secret(name, value)
 
 
+@pytest.mark.parametrize("name", ["MAIL", "EMAIL", "HOST", "CHANNEL", "GREETING"])
+@pytest.mark.parametrize(
+    "value", ["mailto://me:word@example.com", "https://me:word@example.com and https://example.com"]
+)
+def test_an_address_with_a_password_is_a_secret_whatever_it_is_called(name: str, value: str) -> None:
+    assert is_secret(name, value)
+
+
 @pytest.mark.parametrize("name", ["KEY_ID_TOKEN", "CHANNEL_SECRET", "USER_PASSWORD", "SESSION_ID"])
 def test_a_secret_that_belongs_to_an_identifier_is_one(name: str) -> None:
     assert is_secret(name, "C024BE91L7X")

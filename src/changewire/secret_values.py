@@ -59,7 +59,8 @@ def is_secret(name: str, value: str) -> bool:
     """
     if names_secret(name):
         return value.lower() not in _SWITCHES
-    if _IDENTIFIER.search(name) or (" " in value and not any(map(looks_random, value.split()))):
+    harmless = _IDENTIFIER.search(name) or (" " in value and not any(map(looks_random, value.split())))
+    if harmless and not secret_parts(value):  # an address in `MAIL` may have a password in it
         return False
     is_word = _WORD.fullmatch(value) is not None and not looks_random(value)
     return len(value) >= SHORTEST_GUESS and not is_word and not is_common(value)

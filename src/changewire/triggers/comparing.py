@@ -52,13 +52,6 @@ def remembered(item: Json, rules: Rules) -> Json:
     return _without(item, rules.secret)
 
 
-def remembered_text(item: Json, rules: Rules, before: bytes | None = None) -> bytes:
-    """`remembered` as it is stored, with secrets masked. ``before``: what is stored; the same if nothing else came."""
-    data = remembered(item, rules)
-    body = dumps(data)
-    return body if body == before else masked_json(data, SHORTEST_PART).encode()
-
-
 def masked(item: Json) -> Json:
     """``item`` as it is stored, for the comparison with one that is; itself if it holds no secret."""
     text = dumps_text(item)

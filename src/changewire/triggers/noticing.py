@@ -20,7 +20,7 @@ from changewire.triggers.comparing import (
     content_hash,
     masked,
     plain_form,
-    remembered_text,
+    remembered,
 )
 from changewire.triggers.dating import latest_of
 from changewire.triggers.definition import Kind, TriggerType
@@ -115,6 +115,19 @@ class _Case:
     memory: Memory
     now: datetime
     is_ready: bool = False  # once `ready` has said so
+    hidden: tuple[Json] | None = None  # once `stored` has worked it out
+
+    def stored(self) -> Json:
+        """The item without secrets; itself if it has none."""
+        if self.hidden is None:
+            self.hidden = (masked(self.item),)
+        return self.hidden[0]
+
+    def body(self, before: bytes | None = None) -> bytes:
+        """The item as it is stored. ``before``: as it is stored now, which most items still are."""
+        if before is not None and dumps(remembered(self.item, self.watch.rules)) == before:
+            return before
+        return dumps(remembered(self.stored(), self.watch.rules))
 
     def baseline(self) -> bool:
         return self.memory.baseline_at is None
@@ -170,7 +183,7 @@ class _Case:
         return before is not None and not changes_between(old, item, before, self.scope)
 
     def remembered(self, digest: str, *, revision: int = 1) -> ItemRecord:
-        body = None if self.watch.kind.only_new else remembered_text(self.item, self.watch.rules)
+        body = None if self.watch.kind.only_new else self.body()
         return ItemRecord(self.key, digest, body, revision, None, 0, 0)
 
 
@@ -210,10 +223,12 @@ def _judge_updated(case: _Case, result: Notice) -> None:
     known = replace(known, absences=0)
     if known.hash == digest and case.same_rules():
         # what is ignored is kept as it is now: once it counts again, what happened before must not fire
-        body = remembered_text(case.item, case.watch.rules, known.body) if case.watch.rules.ignoring else known.body
+        body = case.body(known.body) if case.watch.rules.ignoring else known.body
         _unchanged(replace(known, body=body), result, store=body != known.body or case.was_absent())
         return
-    old, item = masked(remembered_item(known)), masked(case.item)
+    old, item = remembered_item(known), case.stored()
+    if item is not case.item:
+        old = masked(old)  # it may be from before the secret was known
     changes = tuple(changes_between(old, item, case.watch.rules, case.scope, form if item is case.item else None))
     if not changes or case.began_to_count(old, item):
         result.quiet.append(case.remembered(digest, revision=known.revision))

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from changewire.errors import PollError
-from changewire.secret import masked_json
 from changewire.state.records import EventRecord
 from changewire.triggers.change_size import bounded
 from changewire.triggers.comparing import Scope
@@ -15,7 +14,7 @@ from changewire.triggers.definition import TriggerType
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticed import Noticed
 from changewire.triggers.shorthand import OTHERWISE
-from changewire.values import Json, make_id
+from changewire.values import Json, dumps, make_id
 
 
 def make_events(
@@ -76,7 +75,7 @@ def refuse_larger(events: Iterable[EventRecord], most: int) -> None:
     """Raise PollError for the first event whose payload and changes have more than ``most`` bytes of JSON, or none."""
     for event in events:
         try:
-            size = len(masked_json([event.payload, event.changes]).encode())
+            size = len(dumps([event.payload, event.changes]))
         except TypeError as error:
             raise PollError(
                 f"{event.event_type} of item {event.key} cannot be stored ({error}): change the `payload` of the "
