@@ -128,14 +128,19 @@ def results(home: Path, names: dict[str, str], commands: list[tuple[str, ...]]) 
 
 
 def check(words: str, result: Result) -> None:
-    """One sentence for the person who must act, or no sign of damage at all."""
-    assert result.exit_code in (0, 1, 3), (words, result.output)
+    """Never a fault of ours; a value that is another valid one, such as an id, may well be a sentence of its own."""
+    assert result.exit_code in (0, 1, 2, 3), (words, result.output)
     assert "a fault in" not in result.output, (words, result.output)
     assert "Traceback" not in result.output, (words, result.output)
-    if result.exit_code == 1:
-        told = [line for line in result.stderr.splitlines() if line.startswith("The database")]
-        assert len(told) == 1, (words, result.output)
-        assert SENTENCE.match(told[0]), told
+    assert result.exit_code in (0, 3) or result.stderr, (words, result.output)
+
+
+def check_certain(words: str, result: Result) -> None:
+    """One sentence for the person who must act, and nothing else on stdout."""
+    assert (words, result.exit_code, result.stdout) == (words, 1, "")
+    told = [line for line in result.stderr.splitlines() if line.startswith("The database")]
+    assert len(told) == 1, (words, result.output)
+    assert SENTENCE.match(told[0]), told
 
 
 @pytest.mark.parametrize("damage", [*CERTAIN, *POSSIBLE])
@@ -146,12 +151,12 @@ def test_a_damaged_database_is_one_sentence_in_every_command(damage: str, home: 
     for words, result in results(home, names, READING):
         check(words, result)
         if damage in CERTAIN and (damage, words.split()[0]) != ("newer", "backup"):
-            assert (words, result.exit_code, result.stdout) == (words, 1, "")
+            check_certain(words, result)
     assert (path.read_bytes() if path.is_file() else None) == before
     for words, result in results(home, names, [*WRITING, *([("run",)] if damage in CERTAIN else [])]):
-        assert "a fault in" not in result.output, (words, result.output)
+        check(words, result)
         if damage in CERTAIN:
-            check(words, result)
+            check_certain(words, result)
 
 
 def test_a_database_that_is_gone_under_a_daemon_is_no_empty_home(home: Path, names: dict[str, str]) -> None:
