@@ -332,6 +332,13 @@ def test_a_list_is_held_up_to_a_number_of_pages_and_of_bytes(
         do(rig, "zoom.users", {"all_pages": True})
 
 
+@pytest.mark.parametrize("depth", [300, 900])
+def test_an_entry_that_is_nested_too_deeply_is_an_error_in_words(rig: Rig, server: Server, depth: int) -> None:
+    server.on("/v2/users", Reply(body=b'{"users": [{"id": 1}, {"id": %s}]}' % (b"[" * depth + b"]" * depth)))
+    with pytest.raises(ApiError, match=r"users: an entry of the list is nested too deeply to be kept"):
+        do(rig, "zoom.users", {"all_pages": True})
+
+
 def test_reading_ends_where_enough_is_there(rig: Rig, server: Server) -> None:
     server.on("/v2/users", *[Reply(body={"users": [{"id": n}], "next_page_token": f"t{n}"}) for n in range(9)])
     action = rig.action("zoom.users")

@@ -72,7 +72,7 @@ def read_all_pages(which: Listing, request: Request, client: Client, deadline: f
 
 
 def _joined(which: Listing, request: Request, client: Client, deadline: float, reach: Reach) -> Json:
-    rows, first, field = _Rows(), None, which.field
+    rows, first, field = _Rows(which.name), None, which.field
     for answer, name in _answers(which, request, client, deadline, reach.pages):
         if name is None:
             return answer.data
@@ -93,12 +93,21 @@ def _joined(which: Listing, request: Request, client: Client, deadline: float, r
     return {**first, field: rows.entries()[: reach.limit], **ended}
 
 
+def _content(name: str, entry: Json) -> bytes:
+    """What an entry is recognised by. Raises ApiError (broken) if it is nested too deeply to be kept."""
+    try:
+        return dumps(entry)
+    except TypeError:
+        raise ApiError(f"{name}: an entry of the list is nested too deeply to be kept", FailureClass.BROKEN) from None
+
+
 class _Rows:
     """The entries of all pages. Those of one page may be alike; one that is on a later page as well mostly slid there,
     and it did not where there are just as many as the API says.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name  # of the action, for messages
         self.once: list[Json] = []
         self.total: int | None = None  # None: the API did not say
         self.size = 0  # bytes
@@ -111,7 +120,7 @@ class _Rows:
         self.total = total if isinstance(total, int) else None
         self._page += 1
         for entry in entries:
-            self.size += len(key := dumps(entry))
+            self.size += len(key := _content(self._name, entry))
             if self._pages.setdefault(key, self._page) == self._page:
                 self.once.append(entry)
             self._all.append(entry)
