@@ -80,3 +80,11 @@ def test_backslashes_and_half_characters_take_little_memory() -> None:
 def test_small_answers_are_not_looked_at() -> None:
     check_size(b"[" * 1000, MOST_MEMORY)
     assert loads_answer(b'["\\\\ud83d", "\\\\\\ud83d", "\\ude00\\ud83d\\ude00"]') == ["\\ud83d", "\\\ufffd", "\ufffd😀"]
+
+
+@pytest.mark.parametrize("text", ["\\\\", "\\ud83d", "ab", "\\u4e00"])
+def test_the_estimate_counts_what_the_parser_takes(text: str) -> None:
+    body = b'["' + text.encode() * (62_000_000 // len(text)) + b'"]'
+    assert decoded_size(body) > 4 * len(body)
+    with pytest.raises(TooLargeError, match="of memory as data, more than the 192 MB allowed"):
+        loads_answer(body)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 MOST_MEMORY = 192 << 20  # bytes that one answer may take as data, unless more bytes of JSON were asked for
-PER_BYTE = 4  # bytes of memory allowed for each byte of JSON that was asked for
+PER_BYTE = 2  # bytes of memory allowed for each byte of JSON that was asked for
 _LIST, _MAPPING, _FIELD, _VALUE, _TEXT = 88, 232, 64, 40, 56  # bytes that Python takes, beside the characters
-_WORST = 110  # bytes of memory that one byte of JSON can take, and never more
+_PARSER = 3  # bytes that the parser itself takes for each byte of JSON while it works
+_WORST = 113  # bytes of memory that one byte of JSON can take, and never more
 
 
 class TooLargeError(ValueError):
@@ -22,7 +23,7 @@ def decoded_size(body: bytes) -> int:
         + fields * _FIELD
         + body.count(b",") * _VALUE
         + texts * _TEXT
-        + len(body) * _width(body)
+        + len(body) * (_width(body) + _PARSER)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from changewire.json_size import MOST_MEMORY, check_size
+from changewire.json_size import MOST_MEMORY, TooLargeError, check_size
 
 Json: TypeAlias = Any
 """None, bool, int, float, str, or lists and dicts (with text keys) of these."""
@@ -40,7 +40,13 @@ def loads_answer(body: bytes, most: int = MOST_MEMORY) -> Json:
     TooLargeError, a ValueError, is raised before anything is decoded.
     """
     check_size(body, most)
-    body = body.removeprefix(codecs.BOM_UTF8)
+    try:
+        return _loads_whole(body.removeprefix(codecs.BOM_UTF8))
+    except MemoryError:  # a limit of this process is lower than the estimate
+        raise TooLargeError(f"{len(body)} bytes of JSON take more memory as data than this process may have") from None
+
+
+def _loads_whole(body: bytes) -> Json:
     try:
         data = loads(body)
     except ValueError as error:
