@@ -9,6 +9,7 @@ import pytest
 from changewire.secret import STARS, learn
 from changewire.triggers import pending
 from changewire.triggers.noticed import item_key
+from changewire.triggers.set_aside import SetAside
 from tests.triggers.kinds import SCOPE, Watcher, kind_of
 
 OLD, NEW = "echoed-0a1b2c3d", "echoed-4e5f6a7b"
@@ -63,3 +64,11 @@ def test_a_change_that_waits_for_its_details_is_stored_without_secrets() -> None
     text = pending.to_text(watcher.last.noticed[0])
     assert OLD not in text
     assert STARS in text
+
+
+@pytest.mark.parametrize("before", range(380, 400, 4))
+def test_the_excerpt_of_an_item_set_aside_keeps_no_half_of_a_secret(before: int) -> None:
+    learn(OLD)
+    aside = SetAside(None, ["x" * before, OLD], ValueError("wrong"), 1)
+    assert OLD[:8] not in aside.excerpt
+    assert len(aside.excerpt) <= 400

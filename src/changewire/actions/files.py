@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeVar
 
 from changewire.errors import UsageError
 from changewire.private_files import make_folder
+from changewire.secret import masked_excerpt
 from changewire.values import one_line, valid_text
 
 T = TypeVar("T")
@@ -57,9 +58,8 @@ def strict_place(root: Path, path: str) -> Path:
     if one_line(valid_text(path)) != path:
         raise UsageError(f"{path!r} has characters that a file name must not have: remove those that cannot be seen")
     if any(len(part.encode()) > _LONGEST_PART for part in given.parts):
-        raise UsageError(
-            f"{path[:60]!r}… is too long: a name has at most {_LONGEST_PART} bytes, shorten it with truncate"
-        )
+        start = masked_excerpt(path, 60)
+        raise UsageError(f"{start!r}… is too long: a name has at most {_LONGEST_PART} bytes, shorten it with truncate")
     found = root / given
     _refuse_outside(root, found, path)
     if found.is_dir():

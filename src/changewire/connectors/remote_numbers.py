@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from changewire.durations import format_duration
+from changewire.secret import masked_excerpt
 
 LONGEST_WAIT = timedelta(hours=1)  # after a failure, whatever Retry-After says
 LONGEST_RATE_WAIT = timedelta(days=1)  # after a rate error: an allowance may be of a day
@@ -68,7 +69,7 @@ def retry_after(
 def _wait(text: str, asked: timedelta, now: datetime, most: timedelta) -> Wait:
     if asked <= most:
         return Wait(now + max(asked, timedelta(0)))
-    words = f"it asked for a wait of {text[:40]!r}, which is cut to {format_duration(most)}"
+    words = f"it asked for a wait of {masked_excerpt(text, 40)!r}, which is cut to {format_duration(most)}"
     return Wait(now + most, f"{words}; `changewire resume` with the name of the trigger ends it")
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from changewire.errors import PollError
 from changewire.state.records import ItemRecord
-from changewire.triggers.comparing import Scope, canonical, changes_between, content_hash
+from changewire.triggers.comparing import Scope, canonical, changes_between, content_hash, masked
 from changewire.triggers.expressions import EXPRESSIONS
 from changewire.triggers.noticed import Watch, first_key, item_key, key_of_number
 from changewire.values import Json, loads
@@ -158,4 +158,4 @@ class _Heap:
         body, row = self._free[number].body, self._rows[place]
         if body is None or not self._compares:
             return 0
-        return len(changes_between(loads(body), row.item, self._watch.rules, row.scope))
+        return len(changes_between(loads(body), masked(row.item), self._watch.rules, row.scope))

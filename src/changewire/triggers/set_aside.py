@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from changewire.errors import PollError
+from changewire.secret import masked_excerpt
 from changewire.triggers.comparing import Scope
 from changewire.triggers.noticed import Watch, item_key
-from changewire.values import Json, digest, dumps
+from changewire.values import Json, digest, dumps, dumps_text
 
 Found = tuple[Json, Scope]
 DEPTH, SERIALISED_DEPTH = 100, 254  # levels of nested lists and objects
 TOO_DEEP = f"nested deeper than {DEPTH} levels, which no record is"
-_EXCERPT = 400  # bytes of JSON that are kept of an item
+_EXCERPT = 400  # characters of JSON that are kept of an item
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class SetAside:
 
     @property
     def excerpt(self) -> str:
-        """The beginning of the item as JSON; empty if it cannot be written as JSON."""
+        """The beginning of the item as JSON, secrets masked; empty if it cannot be written as JSON."""
         try:
-            return dumps(self.item)[:_EXCERPT].decode("utf-8", "ignore")
+            return masked_excerpt(dumps_text(self.item), _EXCERPT)
         except TypeError:
             return ""
 
