@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -98,9 +99,9 @@ def _database(home: Path, name: str) -> Path:
 
 def _is_own(state: Path, path: Path) -> bool:
     """Whether ``path`` is, or would be, a file that the engine keeps in ``state``, by whatever name or link."""
-    found = path.resolve()
-    if found.is_relative_to(state.resolve()):
-        inside = found.relative_to(state.resolve()).parts
+    found, real = Path(os.path.realpath(path)), os.path.realpath(state)  # which follow links in a circle as well
+    if found.is_relative_to(real):
+        inside = found.relative_to(real).parts
         if len(inside) < 2 or inside[0] not in _FOLDERS:
             return True
     if not path.exists():

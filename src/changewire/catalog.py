@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +43,7 @@ def _triggers(home: Path | None) -> tuple[Mapping[str, TriggerType], Look]:
     if home is None:
         return installed_types({}, builtin), tuple
     own = home / builtin.name
-    checkout = own.resolve() == builtin.resolve()
+    checkout = os.path.realpath(own) == os.path.realpath(builtin)
     found = checkout_types(own) if checkout else None
     if found is not None:
         return found, lambda: load_trigger_types([own])[1]
@@ -55,7 +56,7 @@ def _actions(home: Path | None) -> tuple[Actions, Look]:
     if home is None:
         return installed_actions({}, builtin), tuple
     own = home / builtin.name
-    checkout = own.resolve() == builtin.resolve()
+    checkout = os.path.realpath(own) == os.path.realpath(builtin)
     found = checkout_actions(own) if checkout else None
     if found is not None:
         return found, lambda: load_actions([own])[1]

@@ -119,7 +119,7 @@ def names(watched: Path) -> dict[str, str]:
 
 def results(home: Path, names: dict[str, str], commands: list[tuple[str, ...]]) -> Iterator[tuple[str, Result]]:
     for words in commands:
-        copy = home / "copy.db"
+        copy = home.parent / "copy.db"
         copy.unlink(missing_ok=True)
         yield (
             " ".join(words),
@@ -188,3 +188,17 @@ def test_no_damage_is_a_fault_of_ours(kind: Callable[[int], Damage], home: Path,
             path.write_bytes(whole)
             kind(seed)(path)
             check(words, result)
+
+
+@pytest.mark.parametrize(
+    "place", ["state/tokens", "state", "triggers", "actions", "config/workflows/meetings.yaml", "."]
+)
+def test_a_link_in_a_circle_is_a_sentence(place: str, home: Path, names: dict[str, str]) -> None:
+    path = home / place
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.symlink_to(path)
+    commands = [("status",), ("validate",), ("catalog", "core"), ("test", "Meetings"), ("call", "core.emit", "name=a")]
+    for words, result in results(home, names, [*commands, ("check",)]):
+        check(words, result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
@@ -39,7 +40,7 @@ def load_actions(folders: Sequence[Path]) -> tuple[Actions, list[Problem]]:
     """
     found: dict[str, ActionType] = {}
     problems: list[Problem] = []
-    for folder in dict.fromkeys(path.resolve() for path in folders):
+    for folder in dict.fromkeys(Path(os.path.realpath(path)) for path in folders):
         here, wrong = _read_folder(folder, _contents(folder))
         problems.extend(wrong)
         found = {**here, **found}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def find_home(start: Path, given: str | None, env: Mapping[str, str]) -> Path:
     """
     for name, folder in (("--home", given), ("CHANGEWIRE_HOME", env.get("CHANGEWIRE_HOME"))):
         if folder:
-            return _named(name, (start / Path(folder).expanduser()).resolve())
+            return _named(name, Path(os.path.realpath(start / Path(folder).expanduser())))
     start = start.resolve()
     found = next((folder for folder in (start, *start.parents) if is_home(folder)), None)
     if found is None:

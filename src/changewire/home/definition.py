@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,7 +103,7 @@ class Home:
     def workflow(self, name: str) -> WorkflowFile:
         """The usable workflow of that name or file. Raises UsageError with the nearest name."""
         for known, file in self.workflows.items():
-            if name in (known, file.path.stem, file.path.name) or Path(name).resolve() == file.path.resolve():
+            if name in (known, file.path.stem, file.path.name) or os.path.realpath(name) == os.path.realpath(file.path):
                 return file
         for broken in self.broken:
             if name in (broken.name, broken.file, Path(broken.file).name, Path(broken.file).stem):

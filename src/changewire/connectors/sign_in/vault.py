@@ -26,7 +26,7 @@ class Vault:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "key"
-        self._account = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+        self._account = hashlib.sha256(os.path.realpath(folder).encode()).hexdigest()[:16]
         self._fernet: Any = None
 
     def seal(self, text: bytes) -> bytes:
