@@ -324,3 +324,16 @@ def test_reset_forgets_and_a_rename_keeps_what_is_set_aside(make: Make) -> None:
     assert (after.trigger, after.since) == ("other/trigger", before[0].since)
     watched.turned.store.forget(after.trigger_id, watched.clock.now())
     assert aside(watched) == []
+
+
+def test_an_item_whose_deletion_cannot_be_proven_because_of_its_own_data_is_shown(make: Make) -> None:
+    evidence = {"path": "/things/{item.state}", "errors": [{"status": 410}]}
+    watched = make(["created", "deleted"], evidence=evidence)
+    watched.shop.things = [{**thing(1), "state": None}, thing(2), thing(3)]
+    watched.run(61)
+    watched.shop.status = {"open": 410}
+    watched.shop.things = [thing(3)]
+    watched.run(122)
+    assert watched.events() == [("watch", "3"), ("watch", "2")]
+    (item,) = aside(watched)
+    assert (item.name, watched.trigger("watch").state) == ("1", TriggerState.OK)

@@ -129,7 +129,7 @@ class Echoes:
                 quiet=[*notice.quiet],
                 verdicts=notice.verdicts.copy(),
                 held=[*notice.held],
-                failed=[],
+                failed=[*notice.failed],
             )
         )
         for noticed in notice.noticed:

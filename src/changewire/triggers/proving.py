@@ -60,6 +60,8 @@ def _weigh(
     record = noticed.missing
     answer = requests.attempt(lambda: _answer(evidence, ask, noticed.item))
     if isinstance(answer, Refused):
+        if answer.error is not None and answer.broken:
+            result.failed.append((noticed.key, noticed.item, answer.error))
         if answer.error is not None:
             result.quiet.append(replace(record, absences=min(record.absences + 1, GIVE_UP - 1)))
         result.hold("unproven", noticed.key)
