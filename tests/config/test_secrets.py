@@ -103,3 +103,11 @@ def test_a_long_word_in_a_file_is_searched_in_linear_time(home: Path, text: str)
     began = time.process_time()
     learn_secrets(home, {})
     assert time.process_time() - began < 10  # seconds; quadratic time is minutes
+
+
+@pytest.mark.parametrize("name", ["\x00", "a\x00b", "x" * 5000, "a/" * 3000, ".", "\udcff"])
+def test_a_reference_to_what_cannot_be_a_file_is_left_alone(home: Path, name: str) -> None:
+    text = f"a: ${{file:{name}}}\n".encode("utf-8", "surrogateescape")
+    (home / "config" / "workflows" / "odd.yaml").write_bytes(text)
+    learn_secrets(home, {"OF_PROCESS": "of-the-process-9x8y7z"})
+    assert mask("of-the-process-9x8y7z") == STARS

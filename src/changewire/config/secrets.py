@@ -66,7 +66,7 @@ def _content(path: Path) -> str:
         if not stat.S_ISREG(about.st_mode) or about.st_size > _LARGEST:
             return ""
         return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have such a name
         return ""
 
 
