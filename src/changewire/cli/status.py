@@ -53,8 +53,8 @@ def status(options: Options) -> int:
 
     Exit code 3 where something needs a person: a connection is refused, a trigger is suspended, stalled or unavailable,
     an item cannot be processed and is set aside, a run is paused, or asleep because the pause that holds it does not
-    exist, alerts were not sent for five minutes, the daemon has not taken over the changed files, its work does not get
-    on, or it ended without having been asked to. What was paused by hand needs nobody.
+    exist, alerts were not sent for five minutes, the daemon has not taken over the changed files, its work makes no
+    progress, or it ended without having been asked to. What was paused by hand needs nobody.
     """
     from changewire.clock import SystemClock
     from changewire.health.attention import set_aside_view
@@ -94,7 +94,7 @@ def status(options: Options) -> int:
 def _from_outside(
     home: Home | None, store: SqliteStore | None, daemon: Mapping[str, Any], now: datetime
 ) -> Iterator[Attention]:
-    """Return what can only be seen from outside of a daemon, and what its last heartbeat says that does not get on."""
+    """Return what only an outsider sees of a daemon, and what its last heartbeat says about work without progress."""
     from changewire.health.attention import Attention, gone, refused_files, silent
 
     if daemon["alive"] and not _is_fresh(daemon["heartbeat_at"], now):

@@ -1,4 +1,4 @@
-"""What the workers of this process have under way, and when they last got anywhere: progress, not claims."""
+"""What the workers of this process have under way, and when they last made progress."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pool:
     workers: int
     busy: tuple[Work, ...]  # what each busy worker has; of a run the step that has been under way longest
     idle_s: float  # seconds since any of its workers took work, ended it, or began or ended a step
-    stuck_s: float  # the same for the busy worker that got anywhere last; 0 if a worker is free
+    stuck_s: float  # the same for the busy worker that made progress last; 0 if a worker is free
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Workload:
         self._workers: dict[PoolKind, int] = {"poll": polls, "run": runs}
         self._lock = threading.Lock()
         self._under_way: dict[int, Work] = {}
-        self._moved: dict[str, float] = {}  # by name of a poll or run: when it got anywhere last, in elapsed seconds
+        self._moved: dict[str, float] = {}  # by name of a poll or run: when it last made progress, in elapsed seconds
         self._pool_moved = dict.fromkeys(self._workers, clock.monotonic())
         self._count = 0
 

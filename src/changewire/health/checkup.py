@@ -31,7 +31,7 @@ class Checkup:
     """Looks at a daemon from inside. Thread-safe.
 
     ``home`` gives the files as they are used, ``passed`` the seconds since the loop took its last turn, ``refused`` why
-    changed files could not be taken over; None: they could. ``stalled`` gives what does not get on.
+    changed files could not be taken over; None: they could. ``stalled`` gives work without progress.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Checkup:
         return [Attention("daemon", "loop", "stalled", words, "look into its log, then start it again")]
 
     def own(self) -> list[Attention]:
-        """What does not get on, which only the daemon knows; each heartbeat has it for `status`."""
+        """Return work without progress, which only the daemon knows; each heartbeat has it for `status`."""
         return [*self.live(), *self._stalled()]
 
     def attention(self, suspects: list[TriggerRecord] | None = None) -> list[Attention]:

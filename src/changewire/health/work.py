@@ -1,4 +1,4 @@
-"""Work that does not get on, as something that needs a person: each sentence says what stands still and since when."""
+"""Work without progress, as something that needs a person: each sentence says which work and since when."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RESTART = "look into the daemon's log; if it stays, start the daemon again"
 
 
 def stalled_work(load: Load, waiting: Mapping[str, int], lost: Iterable[LostCall]) -> Iterator[Attention]:
-    """Return what does not get on: pools without a free worker, work beyond its limit, calls that cannot be ended.
+    """Return work without progress: pools without a free worker, work beyond its limit, calls that cannot be ended.
 
     ``waiting``: how many polls and runs wait for a worker, by kind of pool.
     """
@@ -84,7 +84,7 @@ def _duration(seconds: float) -> str:
 
 
 class Progress:
-    """Whether a daemon gets on: its loop, its periodic jobs, its workers and what they work on. Thread-safe.
+    """Whether a daemon makes progress: its loop, its periodic jobs, its workers and what they work on. Thread-safe.
 
     ``held`` gives the claims that wait for a worker or have one, and when each was claimed, in elapsed seconds;
     ``lost`` the calls that hang, ``late`` the periodic jobs without success.
@@ -123,7 +123,7 @@ class Progress:
             self._reading = None
 
     def attention(self) -> list[Attention]:
-        """Return what does not get on."""
+        """Return all that makes no progress."""
         load = self._workload.look()
         old = load.elapsed - STUCK_AFTER_S
         claims = Counter[str](claim.table for claim, since in self._held().items() if since < old)
@@ -131,7 +131,7 @@ class Progress:
         return [*self._loop(), *self._files(), *late_chores(self._late()), *stalled_work(load, waiting, self._lost())]
 
     def report(self) -> None:
-        """Log what does not get on, each thing once."""
+        """Log all that makes no progress, each entry once."""
         found = {(each.name, each.state): each for each in self.attention()}
         for key in found.keys() - self._logged:
             self._log("work_stalled", f"{found[key].message}; next: {found[key].next}", name=key[0], state=key[1])
