@@ -36,6 +36,7 @@ RAISES = {
 }
 HEAD = """
 import os, re, signal, subprocess, sys, threading, time
+from pathlib import Path
 from changewire.errors import ApiError, CredentialError, FailureClass, UsageError
 
 
@@ -86,8 +87,32 @@ def raises_event(context, values):
     from changewire.state.records import Raised
 
     return {"events": list(context.feed(Raised("core.emitted", "key", {"name": "n", "key": "k", "payload": {}})))}
+
+
+def stays(context, values):
+    def speak():
+        time.sleep(0.5)
+        try:
+            context.log("late_word", "I am still here")
+        except RuntimeError as error:
+            Path(context.home / "said").write_text(str(error))
+
+    threading.Thread(target=speak).start()
+    return {}
+
+
+def short(context, values):
+    Path(context.home / "begun").write_text(str(os.getpid()))
+    time.sleep(1.5)
+    return {"pid": os.getpid()}
+
+
+def orphans(context, values):
+    child = subprocess.Popen(["sleep", "1000"])
+    Path(context.home / "child").write_text(str(child.pid))
+    os._exit(3)
 """
-EXTRA = ("quick", "talks", "raises_event")
+EXTRA = ("quick", "talks", "raises_event", "stays", "short", "orphans")
 
 
 def write_actions(home: Path, *, timeout: str = "1s", run_in: str = "process") -> None:

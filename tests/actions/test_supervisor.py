@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -161,6 +162,38 @@ def test_a_process_that_was_killed_while_it_was_idle_is_replaced(call: Callable[
     pid = call("core.quick")["pid"]
     os.kill(pid, 9)
     assert call("core.quick")["pid"] != pid
+
+
+def test_a_thread_that_an_attempt_left_cannot_speak_in_the_name_of_the_next_one(
+    call: Callable[..., Any], rig: Rig, home: Path
+) -> None:
+    call("core.stays")
+    pid = call("core.short")["pid"]
+    assert wait_for((home / "said").exists)
+    assert (home / "said").read_text() == "the attempt of this thread is over"
+    assert rig.told == []
+    assert call("core.quick")["pid"] == pid
+
+
+def test_a_signal_to_all_processes_of_the_service_leaves_attempts_to_the_daemon(
+    call: Callable[..., Any], home: Path
+) -> None:
+    def stop_all() -> None:
+        assert wait_for(lambda: (home / "begun").exists() and (home / "begun").read_text() != "")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(int((home / "begun").read_text()), number)
+
+    thread = threading.Thread(target=stop_all)
+    thread.start()
+    assert call("core.short") == {"pid": int((home / "begun").read_text())}
+    thread.join()
+
+
+def test_what_code_started_ends_with_a_process_that_ends_by_itself(call: Callable[..., Any], home: Path) -> None:
+    with pytest.raises(ApiError, match="its process ended with exit code 3"):
+        call("core.orphans")
+    child = Path(f"/proc/{(home / 'child').read_text()}/cmdline")
+    assert wait_for(lambda: not child.exists() or not child.read_bytes())
 
 
 PARENT = """

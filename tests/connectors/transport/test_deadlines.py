@@ -20,6 +20,7 @@ from changewire.errors import ApiError, FailureClass
 from tests.actions.mail_server import CERTIFICATE
 from tests.connectors.raw import raw_server
 from tests.connectors.server import Reply, Server, connection
+from tests.support.processes import wait_for
 from tests.support.slow_server import BODY_SHAPES, HEAD_SHAPES, SHAPES, Shape, SlowServer, slow_server
 
 CLOCK = SystemClock()
@@ -325,3 +326,18 @@ def test_an_answer_in_time_is_whole(fetcher: Fetcher) -> None:
     with raw_server([b"HTTP/1.1 100 Continue\r\n\r\n", head, chunks, b"0\r\nX: y\r\n\r\n"]) as origin:
         reply = fetcher.send(get(origin), deadline=CLOCK.monotonic() + GRACE_S, max_bytes=100)
     assert reply.body == b"[1]\n"
+
+
+def test_deadlines_are_kept_after_a_look_that_failed() -> None:
+    failed = threading.Event()
+
+    class Failing(Exchange):
+        def expire(self) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise MemoryError
+            super().expire()
+
+    with Failing(0.05), Exchange(0.1) as other:
+        assert wait_for(lambda: other.expired)
+    assert failed.is_set()

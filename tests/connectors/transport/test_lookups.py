@@ -150,6 +150,24 @@ def test_lookups_that_hang_are_said_to_use_up_the_room_for_others(resolver: Reso
     assert resolve("e.example")[0][4] == ("127.0.0.1", 80)
 
 
+def test_a_lookup_whose_thread_cannot_be_started_leaves_no_trace(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver.answer.set()
+    room = Lookups(most=1)
+    query = (NAME, 80, 0, socket.SOCK_STREAM, 0, 0)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Exchange(GRACE_S) as exchange:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(socket.gaierror, match="can't start new thread"):
+                room.resolve(query, exchange)
+        assert room.resolve(query, exchange)[0][4] == ("127.0.0.1", 80)
+
+
 def test_addresses_are_not_looked_up_in_other_threads(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "_LOOKUPS", None)
     with Exchange(GRACE_S):

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -23,7 +24,7 @@ from changewire.values import Json, loads
 FREE_WITHIN_S = 30.0  # a shorter limit of the attempt counts as well
 START_WITHIN_S = 60.0
 TRIES = 3  # processes that an attempt is given to, while certainly none of them began it
-_REAP_S = 1.0
+_REAP_S, _LOOK_S = 1.0, 0.01
 Serve = Callable[[Call], Outcome]
 """Does what only the daemon can do. Raises nothing."""
 
@@ -165,8 +166,7 @@ class _Process:
             with self._killed_after(job.limit_s + grace_s, overrun):
                 return self._outcome(serve)
         except Exception as error:  # a pipe that broke, or a message that cannot be read
-            with self._ending, suppress(subprocess.TimeoutExpired):  # it is about to end, and how it does says most
-                self._process.wait(_REAP_S)
+            self._await_end()  # it is about to end, and how it does says most
             how = self.close()
             if overrun.is_set():
                 raise OverrunError from error
@@ -199,12 +199,26 @@ class _Process:
     def alive(self) -> bool:
         """Whether the process is there."""
         with self._ending:
-            return self._process.poll() is None
+            return not self._ended()
+
+    def _ended(self) -> bool:
+        """Whether it ended by itself. It is not reaped, so that nobody else gets its number, which is its group's."""
+        if self._process.returncode is not None:
+            return True
+        try:
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True
+
+    def _await_end(self) -> None:
+        end = time.monotonic() + _REAP_S
+        while self.alive() and time.monotonic() < end:
+            time.sleep(_LOOK_S)
 
     def kill(self) -> None:
         """End the process and all that it started and that stayed in its group; a thread that reads is released."""
         with self._ending:
-            if self._process.poll() is None:
+            if self._process.returncode is None:  # not reaped: also if it ended, what it started may be there
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):  # a process that a broken disk holds ends when the disk lets go

@@ -191,9 +191,9 @@ class Watchdog:
 
     def add(self, exchange: Exchange) -> None:
         """End ``exchange`` when its time is over, unless it is removed by then."""
-        self._active.add(exchange)
         if self._process != os.getpid():
             self._start()
+        self._active.add(exchange)
         if exchange.end < self._wakes_at:
             self._wake.set()
 
@@ -209,16 +209,24 @@ class Watchdog:
 
     def _work(self) -> None:
         while True:
-            self._wake.clear()
-            self._wakes_at = math.inf  # so that whoever is added from now on is seen
-            now, wakes_at = _CLOCK.monotonic(), math.inf
-            for exchange in list(self._active):
-                if exchange.end <= now and not exchange.held:
-                    exchange.expire()
-                # It is looked at again soon: a socket may be connected in the moment in which it is shut down.
-                wakes_at = min(wakes_at, max(exchange.end, now + AGAIN_S))
-            self._wakes_at = min(wakes_at, now + HORIZON_S)
-            self._wake.wait(self._wakes_at - now)
+            try:
+                nap_s = self._look()
+            except Exception:  # such as MemoryError: without this thread no exchange would end any more
+                nap_s = AGAIN_S
+            self._wake.wait(nap_s)
+
+    def _look(self) -> float:
+        """End what is over. Returns the seconds until the next look."""
+        self._wake.clear()
+        self._wakes_at = math.inf  # so that whoever is added from now on is seen
+        now, wakes_at = _CLOCK.monotonic(), math.inf
+        for exchange in list(self._active):
+            if exchange.end <= now and not exchange.held:
+                exchange.expire()
+            # It is looked at again soon: a socket may be connected in the moment in which it is shut down.
+            wakes_at = min(wakes_at, max(exchange.end, now + AGAIN_S))
+        self._wakes_at = min(wakes_at, now + HORIZON_S)
+        return self._wakes_at - now
 
 
 _WATCHDOG = Watchdog()

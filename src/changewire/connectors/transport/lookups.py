@@ -56,9 +56,17 @@ class Lookups:
                 self._free.wait(LOOK_S)
                 _check(exchange)
             if lookup is None:
-                lookup = self._running[query] = _Lookup(query)
-                threading.Thread(target=self._work, args=(lookup,), name="changewire-lookup", daemon=True).start()
+                lookup = self._start(query)
             return lookup
+
+    def _start(self, query: _Query) -> _Lookup:
+        lookup = _Lookup(query)
+        try:
+            threading.Thread(target=self._work, args=(lookup,), name="changewire-lookup", daemon=True).start()
+        except RuntimeError as error:  # no memory, or too many threads
+            raise socket.gaierror(socket.EAI_MEMORY, str(error)) from error
+        self._running[query] = lookup  # its thread waits for `_free` before it takes it out
+        return lookup
 
     def _work(self, lookup: _Lookup) -> None:
         try:
