@@ -62,6 +62,10 @@ BODY_SHAPES = {
     "trailer name": Shape(_CHUNKED + b"2\r\n{}\r\n0\r\n", b"X"),
     "trailer lines": Shape(_CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: y\r\n"),
     "trailer without its empty line": Shape(_CHUNKED + b"2\r\n{}\r\n0\r\n"),
+    "trailer lines of a connection that closes": Shape(
+        _OK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"
+    ),
+    "body of HTTP/1.0": Shape(b"HTTP/1.0 200 OK\r\n\r\n", b"x"),
     "gzip header": Shape(_GZIP + b"\x1f\x8b\x08"),
     "gzip name": Shape(_GZIP + _GZIP_HEAD % 8, b"x"),
     "gzip comment": Shape(_GZIP + _GZIP_HEAD % 16, b"x"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextvars
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from changewire.config.settings import HttpSettings
 from changewire.connectors.client import Client, Patience, Request
 from changewire.connectors.partial_file import Part
 from changewire.connectors.transport import lookups
-from changewire.connectors.transport.deadlines import Exchange
+from changewire.connectors.transport.deadlines import Exchange, current_exchange
 from changewire.connectors.transport.lookups import CROWDED, Lookups
 from changewire.errors import ApiError, FailureClass, ShutdownError
 from tests.actions.rig import Rig
@@ -178,6 +179,15 @@ def test_addresses_are_not_looked_up_in_other_threads(resolver: Resolver, monkey
 def test_outside_of_an_exchange_names_are_looked_up_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "_LOOKUPS", None)
     assert socket.getaddrinfo("localhost", 80, type=socket.SOCK_STREAM)
+
+
+def test_what_is_left_of_an_exchange_in_another_thread_bounds_nothing(resolver: Resolver) -> None:
+    with Exchange(0.05) as exchange:
+        context = contextvars.copy_context()
+    assert context.run(current_exchange) is exchange
+    assert context.run(socket.getaddrinfo, "localhost", 80, type=socket.SOCK_STREAM)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        context.run(socket.create_connection, listening.getsockname()).close()
 
 
 def test_a_name_without_an_address_is_an_error_at_once(server: Server) -> None:

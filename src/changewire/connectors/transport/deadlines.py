@@ -71,7 +71,7 @@ class Exchange:
         self.stage = NAME
         self.expired = False  # set by the watchdog, for good
         self.held = False  # True while the window stands still
-        self._over = False
+        self.over = False  # what is left of it in other threads is bounded no more, unless it expired
         self._sockets: list[socket.socket] = []
         self._owned: list[socket.socket] = []  # those that are closed with the exchange
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class Exchange:
         _CURRENT.reset(self._before)
         _WATCHDOG.remove(self)
         with self._lock:
-            self._over = True
+            self.over = True
             for sock in self._owned:
                 sock.close()
 
@@ -132,7 +132,7 @@ class Exchange:
         with self._lock:
             if self.expired:
                 raise TimeoutError(_OVER)
-            if not self._over:  # else it is of a thread that was left behind
+            if not self.over:  # else it is of a thread that was left behind
                 # A descriptor of our own stays valid: TLS takes the first one away, and closing one frees its number.
                 own = socket.fromfd(sock.fileno(), sock.family, sock.type)
                 self._owned.append(own)
@@ -159,7 +159,7 @@ class Exchange:
     def expire(self) -> None:
         """End the exchange, from another thread."""
         with self._lock:
-            if not self._over:
+            if not self.over:
                 self.expired = True
                 for sock in self._sockets:
                     with suppress(OSError):  # it is not connected yet, or not any more

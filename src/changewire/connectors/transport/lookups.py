@@ -93,7 +93,7 @@ _LOOKUPS = Lookups()
 def _getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> list[Any]:  # noqa: A002
     """The same as `socket.getaddrinfo`, but inside of an exchange it ends with it."""
     exchange = current_exchange()
-    if exchange is None or host is None:
+    if host is None or exchange is None or (exchange.over and not exchange.expired):
         return _resolve(host, port, family, type, proto, flags)
     try:
         return _resolve(host, port, family, type, proto, flags | socket.AI_NUMERICHOST)
