@@ -174,10 +174,10 @@ KINDS = ("filters", "tests", "globals", "operators", "methods")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_word_takes_long_or_much_memory_on_hostile_values(kind: str) -> None:
-    assert tried(kind, 0, {"filters": 12}.get(kind, 4)) == []
+    assert tried(kind, 0, {"filters": 120}.get(kind, 8)) == []
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("part", range(12))
-def test_no_filter_takes_long_or_much_memory_on_any_hostile_value(part: int) -> None:
-    assert tried("filters", part, 12) == []
+@pytest.mark.parametrize("part", range(1, 6))
+def test_no_filter_takes_long_or_much_memory_on_many_hostile_values(part: int) -> None:
+    assert tried("filters", part, 50) == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from changewire.actions.flow.frame import Frame
 from changewire.actions.flow.ledger import LONGEST_HELD_S
-from changewire.actions.flow.scope import build_scope
 from changewire.state.records import AttemptState, RunState
 from tests.actions.flow.test_pipeline import lines, note
 from tests.actions.rig import Rig, connection
@@ -66,10 +66,10 @@ def test_a_fault_of_the_engine_itself_takes_nothing_of_what_was_done(rig: Rig, m
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as patched:
-        patched.setattr("changewire.actions.flow.frame.build_scope", _from_call(2, broken))
+        patched.setattr("changewire.actions.flow.frame.Frame.note", _from_call(2, Frame.note, broken))
         with pytest.raises(RuntimeError, match="a fault"):
             rig.go()
-    assert rig.attempts == [("steps/0", 1, OK)]
+    assert rig.attempts == [("steps/0", 1, OK), ("steps/1", 1, OK)]
     rig.store.close()
     rig.store.open()
     assert rig.go() is RunState.SUCCEEDED
@@ -95,10 +95,10 @@ def test_a_run_that_was_cancelled_meanwhile_is_said_to_be(rig: Rig) -> None:
     ]
 
 
-def _from_call(number: int, then: Callable[..., Any]) -> Callable[..., Any]:
-    """`build_scope` as it is, and ``then`` from its call of this number on."""
+def _from_call(number: int, real: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
+    """``real`` as it is, and ``then`` from its call of this number on."""
     calls = itertools.count(1)
-    return lambda *given, **named: then() if next(calls) >= number else build_scope(*given, **named)
+    return lambda *given, **named: then() if next(calls) >= number else real(*given, **named)
 
 
 LOOK = """

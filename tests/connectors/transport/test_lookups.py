@@ -118,8 +118,10 @@ def test_a_notification_ends_with_its_step_if_a_name_is_never_resolved(resolver:
 
 def test_equal_lookups_share_one(resolver: Resolver) -> None:
     failures: list[ApiError] = []
+    together = threading.Barrier(8)
 
     def fail() -> None:
+        together.wait()
         with pytest.raises(ApiError, match=UNRESOLVED) as caught:
             own_host(Path())
         failures.append(caught.value)
