@@ -21,6 +21,7 @@ from click.testing import CliRunner, Result
 
 from changewire.cli import root
 from tests.docs.pages import all_blocks
+from tests.support.memory import peak_mib
 from tests.support.mutations import HOSTILE_TEXTS, places
 from tests.support.processes import ROOT
 
@@ -244,7 +245,7 @@ def prove(folder: Path, files: int, seed: int) -> Outcome:
     proof = Proof(folder, random.Random(seed))
     while proof.outcome.files < files:
         proof.read()
-    proof.outcome.memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    proof.outcome.memory_mb = round(peak_mib())
     return proof.outcome
 
 

@@ -126,7 +126,8 @@ class _Soak:
     def _quiet(self) -> bool:
         self._help()
         unfinished = ask(self.home, "SELECT count(*) FROM runs WHERE finished_at IS NULL")[0][0]
-        return not unfinished and sum(self._seen().values()) >= self._wanted()
+        failing = ask(self.home, "SELECT count(*) FROM triggers WHERE active AND state <> 'ok'")[0][0]
+        return not unfinished and not failing and sum(self._seen().values()) >= self._wanted()
 
     def _wanted(self) -> int:
         truth = self.actor.truth
