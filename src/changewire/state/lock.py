@@ -8,12 +8,14 @@ import stat
 from pathlib import Path
 from types import TracebackType
 
+from changewire.clock import SystemClock
 from changewire.errors import HomeLockedError, StateError
 from changewire.state.database import explain
 from changewire.values import one_line
 
 LOCK = Path("state") / "changewire.lock"
-_TRIES = 1000  # to take a lock that only commands share
+_TRIES = 500  # to take a lock that only commands share
+_BETWEEN_S = 0.004  # a command that the system interrupts while it looks continues within a few of these
 
 
 def holder(path: Path) -> str | None:
@@ -38,6 +40,7 @@ def holder(path: Path) -> str | None:
 
 def _locked(file: int) -> bool:
     """Whether the lock could be taken. Commands that look for its `holder` share it for a moment."""
+    clock = SystemClock()
     for _ in range(_TRIES):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,6 +52,7 @@ def _locked(file: int) -> bool:
             fcntl.flock(file, fcntl.LOCK_UN)
         except BlockingIOError:
             return False
+        clock.wait(_BETWEEN_S)
     return False
 
 
