@@ -48,10 +48,15 @@ class Resolver:
 
 @pytest.fixture
 def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
-    one = Resolver()
+    one, before = Resolver(), set(threading.enumerate())
     monkeypatch.setattr(lookups, "_resolve", one)
     yield one
     one.answer.set()
+    for thread in (
+        set(threading.enumerate()) - before
+    ):  # a lookup that is under way is shared with those of the next test
+        if "lookup" in thread.name:
+            thread.join()
 
 
 def soon() -> float:
